@@ -1,8 +1,8 @@
 /*
  * Target addresses and the arithmetic on numbers that a core supplies.
  *
- * A PmAddr is a number, never a host pointer. Every sum of two numbers of which one comes from a core
- * goes through these helpers, so that a wrapped address cannot pass a bounds check.
+ * A PmAddr is a number, never a host pointer. Every sum of two numbers of which one comes from a
+ * core goes through these helpers, so that a wrapped address cannot pass a bounds check.
  */
 #pragma once
 
@@ -55,7 +55,8 @@ pm_align_down(guint64 value, guint64 alignment)
     return value & ~(alignment - 1);
 }
 
-/* Rounds @value up to a multiple of @alignment, a power of two; saturates at the largest such multiple. */
+/* Rounds @value up to a multiple of @alignment, a power of two; saturates at the largest such
+ * multiple. */
 static inline guint64
 pm_align_up(guint64 value, guint64 alignment)
 {

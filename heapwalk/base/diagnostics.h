@@ -1,6 +1,6 @@
 /*
- * Findings about the input itself: a cut-off file, a missing module, a damaged chunk. Libraries do not print;
- * they add to a PmDiagnostics and go on.
+ * Findings about the input itself: a cut-off file, a missing module, a damaged chunk. Libraries do
+ * not print; they add to a PmDiagnostics and go on.
  */
 #pragma once
 

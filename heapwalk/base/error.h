@@ -1,6 +1,6 @@
 /*
- * The one error domain. An error means that the question could not be answered; oddities of the input that
- * leave an answer possible are diagnostics (diagnostics.h).
+ * The one error domain. An error means that the question could not be answered; oddities of the
+ * input that leave an answer possible are diagnostics (diagnostics.h).
  */
 #pragma once
 
@@ -33,8 +33,8 @@ typedef enum {
 GQuark pm_error_quark(void);
 
 /*
- * The stable word for an error in JSON: "open", "not-a-core", "compressed", "unsupported", "no-heap",
- * "not-found", "memory", "usage", "output"; "internal" for an error of another domain.
+ * The stable word for an error in JSON: "open", "not-a-core", "compressed", "unsupported",
+ * "no-heap", "not-found", "memory", "usage", "output"; "internal" for an error of another domain.
  *
  * Returns: a static string.
  */

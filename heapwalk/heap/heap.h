@@ -1,16 +1,19 @@
 /*
- * The frozen heap index: every chunk of every heap region as one bit per granule, and what can be asked of it.
+ * The frozen heap index: every chunk of every heap region as one bit per granule, and what can be
+ * asked of it.
  *
- * A region is a stretch of target memory that is tiled by chunks without a seam: what lies between chunks (fenceposts,
- * damage, a foreign sbrk) is tiled by gaps, which no call here returns. Per region there are two planes of one
- * bit per granule (half the smallest chunk: 16 bytes on 64 bit, 8 on 32 bit) and a carry of eight bytes per 256 granules:
- * 37 million 32-byte chunks cost 21 MB. An mmapped chunk is a region of its own, without planes.
+ * A region is a stretch of target memory that is tiled by chunks without a seam: what lies between
+ * chunks (fenceposts, damage, a foreign sbrk) is tiled by gaps, which no call here returns. Per
+ * region there are two planes of one bit per granule (half the smallest chunk: 16 bytes on 64 bit,
+ * 8 on 32 bit) and a carry of eight bytes per 256 granules: 37 million 32-byte chunks cost 21 MB.
+ * An mmapped chunk is a region of its own, without planes.
  */
 #pragma once
 
 #include "base/address.h"
 
-/* INTERFACE.md, "state". PM_CHUNK_USED is what the program holds; PM_CHUNK_RUNTIME what glibc itself holds. */
+/* INTERFACE.md, "state". PM_CHUNK_USED is what the program holds; PM_CHUNK_RUNTIME what glibc
+ * itself holds. */
 typedef enum {
     PM_CHUNK_USED,
     PM_CHUNK_TCACHE,
@@ -30,10 +33,13 @@ gboolean pm_chunk_state_is_free(PmChunkState state);
 /*
  * One chunk, by value.
  *
- * @address: the user pointer, as malloc returned it. @chunk_bytes: the size field without its flag bits.
+ * @address: the user pointer, as malloc returned it. @chunk_bytes: the size field without its flag
+ * bits.
  * @usable_bytes: malloc_usable_size(); 0 for top.
- * @ordinal: its place among all chunks in ascending address order, gaps counted: unique, less than pm_heap_get_ordinals().
- * @arena: index of its arena among those that the allocator reports; PM_ARENA_NONE for an mmapped chunk.
+ * @ordinal: its place among all chunks in ascending address order, gaps counted: unique, less than
+ * pm_heap_get_ordinals().
+ * @arena: index of its arena among those that the allocator reports; PM_ARENA_NONE for an mmapped
+ * chunk.
  */
 typedef struct {
     PmAddr address;
@@ -48,8 +54,8 @@ typedef struct {
 
 /* What a region is made of. */
 typedef struct {
-    PmRange range;     /* first chunk's header … end of the last one */
-    guint32 arena;     /* PM_ARENA_NONE for an mmapped chunk */
+    PmRange range; /* first chunk's header … end of the last one */
+    guint32 arena; /* PM_ARENA_NONE for an mmapped chunk */
     gboolean mmapped;
 } PmHeapRegion;
 
@@ -68,9 +74,9 @@ guint64 pm_heap_get_ordinals(const PmHeap *heap);
  * Finds the chunk whose header or user data holds @address.
  *
  * @ret_chunk: (out): untouched where none is found.
- * @ret_offset_bytes: (out) (optional): @address − user pointer; negative in the header. The last word of the user data
- *   of a used chunk lies past chunk_bytes, in the next chunk's prev_size: it belongs to the used chunk.
- * Returns: FALSE where @address lies in no chunk.
+ * @ret_offset_bytes: (out) (optional): @address − user pointer; negative in the header. The last
+ * word of the user data of a used chunk lies past chunk_bytes, in the next chunk's prev_size: it
+ * belongs to the used chunk. Returns: FALSE where @address lies in no chunk.
  *
  * O(1) within a region, O(log regions) to find that. Thread-safe. Never fails.
  */
@@ -86,7 +92,8 @@ typedef struct {
     gsize special;
 } PmHeapIter;
 
-/* Starts before the first chunk of region @region (0 for all), or at the end where there is none. */
+/* Starts before the first chunk of region @region (0 for all), or at the end where there is none.
+ */
 void pm_heap_iter_init(PmHeapIter *iter, const PmHeap *heap, gsize region);
 
 /* The next chunk, of this region or a later one; FALSE at the end. Amortised O(1). */

@@ -1,7 +1,7 @@
 /*
- * A core file as bytes: the mapping, its ELF header, its segments, its notes, its holes, and where it is cut off.
- * Knows nothing of modules, threads or heaps. Reads kernel cores and gcore snapshots, ELF64 and ELF32
- * little-endian (ELF gABI; PN_XNUM as in the gABI's extended numbering).
+ * A core file as bytes: the mapping, its ELF header, its segments, its notes, its holes, and where
+ * it is cut off. Knows nothing of modules, threads or heaps. Reads kernel cores and gcore
+ * snapshots, ELF64 and ELF32 little-endian (ELF gABI; PN_XNUM as in the gABI's extended numbering).
  */
 #pragma once
 
@@ -18,8 +18,8 @@ typedef enum {
 /* What the target is; all of it comes from the core's ELF header. */
 typedef struct {
     PmArch arch;
-    guint word_bytes;  /* 8 or 4 */
-    const char *name;  /* "x86_64", "i386", "aarch64"; static */
+    guint word_bytes; /* 8 or 4 */
+    const char *name; /* "x86_64", "i386", "aarch64"; static */
 } PmTarget;
 
 /*
@@ -64,7 +64,8 @@ typedef enum {
 /*
  * @file_bytes: the file's size. @disk_bytes: what it takes on disk.
  * @expected_bytes: the size that its headers promise; more than file_bytes where it was cut off.
- * @mapped_bytes, @dumped_bytes: sums over the segments. @lost_bytes: dumped but past the end of the file.
+ * @mapped_bytes, @dumped_bytes: sums over the segments. @lost_bytes: dumped but past the end of the
+ * file.
  */
 typedef struct {
     guint64 file_bytes;
@@ -78,11 +79,12 @@ typedef struct {
 typedef struct PmImage PmImage;
 
 /*
- * Opens @path, maps it read-only (which counts as no anonymous memory) and parses headers and notes.
- * A file that was cut off opens, with a diagnostic ("truncated") that says how much is lost.
+ * Opens @path, maps it read-only (which counts as no anonymous memory) and parses headers and
+ * notes. A file that was cut off opens, with a diagnostic ("truncated") that says how much is lost.
  *
  * @diagnostics: borrowed until pm_image_free().
- * Returns: (transfer full): NULL with PM_ERROR_OPEN, PM_ERROR_NOT_A_CORE, PM_ERROR_COMPRESSED or PM_ERROR_UNSUPPORTED.
+ * Returns: (transfer full): NULL with PM_ERROR_OPEN, PM_ERROR_NOT_A_CORE, PM_ERROR_COMPRESSED or
+ * PM_ERROR_UNSUPPORTED.
  */
 PmImage *pm_image_open(const char *path, PmDiagnostics *diagnostics, GError **error);
 void pm_image_free(PmImage *image);
@@ -95,7 +97,8 @@ const PmCoverage *pm_image_get_coverage(const PmImage *image);
 /* TRUE where file_bytes < expected_bytes, or where the program header table itself is cut off. */
 gboolean pm_image_is_truncated(const PmImage *image);
 
-/* The segments in ascending address order, without overlaps (an overlapping one is dropped with a diagnostic). Borrowed. */
+/* The segments in ascending address order, without overlaps (an overlapping one is dropped with a
+ * diagnostic). Borrowed. */
 const PmSegment *pm_image_get_segments(const PmImage *image, gsize *ret_count);
 
 /* The segment that maps @address, or NULL. O(log n). Borrowed. */
@@ -107,7 +110,8 @@ const PmFileMapping *pm_image_get_file_mappings(const PmImage *image, gsize *ret
 /* The file mapping that holds @address, or NULL. O(log n). Borrowed. */
 const PmFileMapping *pm_image_find_file_mapping(const PmImage *image, PmAddr address);
 
-/* Every note in file order (a thread's notes follow its NT_PRSTATUS). At most 2^20 of them. Borrowed. */
+/* Every note in file order (a thread's notes follow its NT_PRSTATUS). At most 2^20 of them.
+ * Borrowed. */
 const PmNote *pm_image_get_notes(const PmImage *image, gsize *ret_count);
 
 /* The first note of @type whose name is @name, or NULL. Borrowed. */
@@ -116,8 +120,8 @@ const PmNote *pm_image_find_note(const PmImage *image, const char *name, guint32
 /*
  * Where the file's bytes are and how much of a run at @file_offset is alike.
  *
- * @ret_bytes: (out): the bytes in the mapping, or NULL where the run is a hole, which reads as zeros and must
- *   not be touched through the mapping.
+ * @ret_bytes: (out): the bytes in the mapping, or NULL where the run is a hole, which reads as
+ * zeros and must not be touched through the mapping.
  * @ret_length_bytes: (out): the length of the run, at least 1.
  * @file_offset must be less than file_bytes.
  */
@@ -127,5 +131,7 @@ void pm_image_get_run(const PmImage *image, guint64 file_offset, const guint8 **
 /* Whether the file has holes at all, so that "touched" means something. */
 gboolean pm_image_has_holes(const PmImage *image);
 
-/* Bytes of [file_offset, file_offset + length) that lie in the file's data extents; length clipped to the file. */
-guint64 pm_image_count_extent_bytes(const PmImage *image, guint64 file_offset, guint64 length_bytes);
+/* Bytes of [file_offset, file_offset + length) that lie in the file's data extents; length clipped
+ * to the file. */
+guint64 pm_image_count_extent_bytes(const PmImage *image, guint64 file_offset,
+                                    guint64 length_bytes);

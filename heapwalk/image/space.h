@@ -1,7 +1,7 @@
 /*
- * The address space of the dead process. One call answers what is at an address, and never lies: zeros are
- * not made up. Adds the bytes of module files (text and rodata that kernels leave out) to those of the image.
- * Immutable after the process has been opened; then thread-safe.
+ * The address space of the dead process. One call answers what is at an address, and never lies:
+ * zeros are not made up. Adds the bytes of module files (text and rodata that kernels leave out) to
+ * those of the image. Immutable after the process has been opened; then thread-safe.
  */
 #pragma once
 
@@ -22,10 +22,11 @@ const char *pm_bytes_kind_name(PmBytesKind kind);
 /*
  * A run of bytes of one kind.
  *
- * @bytes: readable for PM_BYTES_DUMPED (unless @hole) and PM_BYTES_FROM_FILE; NULL otherwise. Not aligned.
+ * @bytes: readable for PM_BYTES_DUMPED (unless @hole) and PM_BYTES_FROM_FILE; NULL otherwise. Not
+ * aligned.
  * @hole: dumped, and all zeros: a hole of the core file. @bytes is NULL.
- * @start, @length_bytes: the run; start + length never wraps. @length_bytes ≥ 1 (up to the top of the
- *   address space for PM_BYTES_NOT_MAPPED).
+ * @start, @length_bytes: the run; start + length never wraps. @length_bytes ≥ 1 (up to the top of
+ * the address space for PM_BYTES_NOT_MAPPED).
  */
 typedef struct {
     PmBytesKind kind;
@@ -46,44 +47,47 @@ const PmTarget *pm_space_get_target(const PmSpace *space);
 const PmImage *pm_space_get_image(const PmSpace *space);
 
 /*
- * Offers the bytes of a module's file for [@start, @start + @length_bytes), used only where the core has none.
- * To be called while the process is being opened, by one thread. Overlapping offers: the first one wins.
+ * Offers the bytes of a module's file for [@start, @start + @length_bytes), used only where the
+ * core has none. To be called while the process is being opened, by one thread. Overlapping offers:
+ * the first one wins.
  *
  * @bytes: borrowed for the life of the space.
- * @writable: the mapping could be written, so that lost bytes must not be taken from the file, only those that
- *   the kernel left out because nothing had written them.
+ * @writable: the mapping could be written, so that lost bytes must not be taken from the file, only
+ * those that the kernel left out because nothing had written them.
  */
 void pm_space_add_file_bytes(PmSpace *space, PmAddr start, const guint8 *bytes,
                              guint64 length_bytes, gboolean writable);
 
 /*
- * The run of bytes at @address: from @address itself to where its kind, hole-ness or backing changes.
- * O(log segments). Never fails.
+ * The run of bytes at @address: from @address itself to where its kind, hole-ness or backing
+ * changes. O(log segments). Never fails.
  */
 void pm_space_get_span(const PmSpace *space, PmAddr address, PmSpan *ret_span);
 
 /*
  * Copies [@address, @address + @count) to @buffer, all or nothing.
  *
- * Returns: FALSE where any byte is not dumped and not taken from a file. @buffer may then be partly written.
+ * Returns: FALSE where any byte is not dumped and not taken from a file. @buffer may then be partly
+ * written.
  */
 gboolean pm_space_read(const PmSpace *space, PmAddr address, gpointer buffer, gsize count);
 
-/* Reads a target word (4 or 8 bytes), zero-extended. FALSE as pm_space_read(); @ret_word untouched then. */
+/* Reads a target word (4 or 8 bytes), zero-extended. FALSE as pm_space_read(); @ret_word untouched
+ * then. */
 gboolean pm_space_read_word(const PmSpace *space, PmAddr address, guint64 *ret_word);
 gboolean pm_space_read_u32(const PmSpace *space, PmAddr address, guint32 *ret_value);
 
 /*
  * A NUL-terminated string of at most @max_bytes bytes.
  *
- * Returns: (transfer full): NULL where it is not readable or has no NUL in @max_bytes. Bytes as they are, not
- *   necessarily UTF-8.
+ * Returns: (transfer full): NULL where it is not readable or has no NUL in @max_bytes. Bytes as
+ * they are, not necessarily UTF-8.
  */
 char *pm_space_read_string(const PmSpace *space, PmAddr address, gsize max_bytes);
 
 /*
- * A pointer to [@address, @address + @count) where they lie in one run of real bytes (not in a hole), else NULL.
- * Borrowed from the mapping; not aligned.
+ * A pointer to [@address, @address + @count) where they lie in one run of real bytes (not in a
+ * hole), else NULL. Borrowed from the mapping; not aligned.
  */
 const guint8 *pm_space_peek(const PmSpace *space, PmAddr address, gsize count);
 

@@ -1,6 +1,7 @@
 /*
- * glibc's malloc, 2.17 to the newest: finds main_arena, walks every arena, heap and mmapped chunk into a heap
- * index, and accounts for every byte. Facts are in glibc's malloc/malloc.c and malloc/arena.c of each version.
+ * glibc's malloc, 2.17 to the newest: finds main_arena, walks every arena, heap and mmapped chunk
+ * into a heap index, and accounts for every byte. Facts are in glibc's malloc/malloc.c and
+ * malloc/arena.c of each version.
  */
 #pragma once
 
@@ -19,7 +20,8 @@ const char *pm_found_by_name(PmFoundBy found_by);
 /*
  * @version: "2.36", from libc's banner, or NULL where it was not in the core or in a file.
  * @family: the versions whose layout the core shows, such as "2.35-2.41"; static.
- * @main_arena: PM_ADDR_NONE where only thread arenas were found. @mp: struct malloc_par, or PM_ADDR_NONE.
+ * @main_arena: PM_ADDR_NONE where only thread arenas were found. @mp: struct malloc_par, or
+ * PM_ADDR_NONE.
  */
 typedef struct {
     char *version;
@@ -42,17 +44,18 @@ typedef enum {
     PM_OVERHEAD_ALIGNMENT,
     PM_OVERHEAD_FENCEPOSTS,
     PM_OVERHEAD_FOREIGN_SBRK,
-    PM_OVERHEAD_DAMAGED,   /* skipped, because what was there made no sense */
-    PM_OVERHEAD_UNREAD,    /* not in the core: lost, excluded */
+    PM_OVERHEAD_DAMAGED, /* skipped, because what was there made no sense */
+    PM_OVERHEAD_UNREAD,  /* not in the core: lost, excluded */
 } PmOverhead;
 #define PM_OVERHEADS 7
 
-/* "heap_info", "malloc_state", "alignment", "fenceposts", "foreign_sbrk", "damaged", "unread"; static. */
+/* "heap_info", "malloc_state", "alignment", "fenceposts", "foreign_sbrk", "damaged", "unread";
+ * static. */
 const char *pm_overhead_name(PmOverhead overhead);
 
 /*
- * One heap of an arena: [start, end) is what counts in system_mem. @pin: user address of its last chunk that is neither
- * top nor in a bin, or PM_ADDR_NONE.
+ * One heap of an arena: [start, end) is what counts in system_mem. @pin: user address of its last
+ * chunk that is neither top nor in a bin, or PM_ADDR_NONE.
  */
 typedef struct {
     PmAddr start;
@@ -70,12 +73,12 @@ typedef struct {
 } PmSizeCount;
 
 /*
- * @system_bytes: malloc_state.system_mem as the core holds it. used + free + overhead == system_bytes; where
- *   a damaged heap does not add up, a diagnostic ("arena-sum") says by how much.
+ * @system_bytes: malloc_state.system_mem as the core holds it. used + free + overhead ==
+ * system_bytes; where a damaged heap does not add up, a diagnostic ("arena-sum") says by how much.
  * @threads: tids attached (their thread_arena points here), @thread_count of them.
  * @bins: chunks in state bin by size, ascending; @bin_count of them.
- * @trimmable_bytes: what malloc_trim(0) would give back: whole pages inside bin chunks (fastbins taken apart), and the main
- *   arena's top.
+ * @trimmable_bytes: what malloc_trim(0) would give back: whole pages inside bin chunks (fastbins
+ * taken apart), and the main arena's top.
  */
 typedef struct {
     PmAddr address;
@@ -95,14 +98,15 @@ typedef struct {
     guint64 largest_free_bytes;
     guint64 trimmable_bytes;
     PmAddr top;
-    gboolean locked;     /* its mutex was held: it may be in the middle of an operation */
+    gboolean locked; /* its mutex was held: it may be in the middle of an operation */
     guint32 *threads;
     gsize thread_count;
     PmSizeCount *bins;
     gsize bin_count;
 } PmArena;
 
-/* @expected_known: mp_ was found, so that expected_chunks and expected_bytes are n_mmaps and mmapped_mem. */
+/* @expected_known: mp_ was found, so that expected_chunks and expected_bytes are n_mmaps and
+ * mmapped_mem. */
 typedef struct {
     guint64 chunks;
     guint64 bytes; /* whole mappings, as mmapped_mem counts them */
@@ -111,7 +115,8 @@ typedef struct {
     guint64 expected_bytes;
 } PmMmapped;
 
-/* What a runtime chunk is: "tcache struct of thread 7", "DTV of thread 7", "link map of libfoo.so", "buffer of stdout". */
+/* What a runtime chunk is: "tcache struct of thread 7", "DTV of thread 7", "link map of libfoo.so",
+ * "buffer of stdout". */
 typedef struct {
     PmAddr address; /* user pointer */
     char *what;
@@ -128,10 +133,10 @@ typedef struct PmPtmalloc PmPtmalloc;
  * Walks the whole glibc heap of @process.
  *
  * @process, @diagnostics: borrowed for the life of the result. @options may be NULL.
- * Returns: (transfer full): NULL with PM_ERROR_NO_HEAP where no arena was found or malloc was never used; the message
- *   then names the allocator that was recognised, and what to try. NULL with PM_ERROR_MEMORY where the index does not
- *   fit the limits of this process.
- *   Damage is told in diagnostics whose codes `check` lists (violations.h).
+ * Returns: (transfer full): NULL with PM_ERROR_NO_HEAP where no arena was found or malloc was never
+ * used; the message then names the allocator that was recognised, and what to try. NULL with
+ * PM_ERROR_MEMORY where the index does not fit the limits of this process. Damage is told in
+ * diagnostics whose codes `check` lists (violations.h).
  */
 PmPtmalloc *pm_ptmalloc_walk(const PmProcess *process, const PmPtmallocOptions *options,
                              PmDiagnostics *diagnostics, GError **error);
@@ -141,24 +146,27 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmPtmalloc, pm_ptmalloc_free)
 const PmHeap *pm_ptmalloc_get_heap(const PmPtmalloc *ptmalloc);
 const PmGlibc *pm_ptmalloc_get_glibc(const PmPtmalloc *ptmalloc);
 
-/* The arenas: main_arena first (where there is one), then as the ring goes. PmChunk.arena is an index here. Borrowed. */
+/* The arenas: main_arena first (where there is one), then as the ring goes. PmChunk.arena is an
+ * index here. Borrowed. */
 const PmArena *pm_ptmalloc_get_arenas(const PmPtmalloc *ptmalloc, gsize *ret_count);
 const PmMmapped *pm_ptmalloc_get_mmapped(const PmPtmalloc *ptmalloc);
 
 /* The histogram over all arenas and mmapped chunks, by chunk_bytes ascending. Borrowed. */
 const PmSizeCount *pm_ptmalloc_get_sizes(const PmPtmalloc *ptmalloc, gsize *ret_count);
 
-/* usable_bytes of the mmapped chunks by their state cannot be told from a size alone; their sum is here. */
+/* usable_bytes of the mmapped chunks by their state cannot be told from a size alone; their sum is
+ * here. */
 guint64 pm_ptmalloc_get_usable_bytes(const PmPtmalloc *ptmalloc, PmChunkState state);
 
 /* glibc's own chunks, in ascending address order. Borrowed. */
 const PmRuntimeChunk *pm_ptmalloc_get_runtime_chunks(const PmPtmalloc *ptmalloc, gsize *ret_count);
 
 /*
- * The requests malloc(n) that give a chunk of @chunk_bytes: @ret_min ≤ n ≤ @ret_max. (malloc.c, checked_request2size)
+ * The requests malloc(n) that give a chunk of @chunk_bytes: @ret_min ≤ n ≤ @ret_max. (malloc.c,
+ * checked_request2size)
  */
-void pm_ptmalloc_get_request_range(const PmPtmalloc *ptmalloc, guint64 chunk_bytes, guint64 *ret_min,
-                                   guint64 *ret_max);
+void pm_ptmalloc_get_request_range(const PmPtmalloc *ptmalloc, guint64 chunk_bytes,
+                                   guint64 *ret_min, guint64 *ret_max);
 
 /* The chunk_bytes that serve malloc(@request_bytes) from a heap; saturates at G_MAXUINT64. */
 guint64 pm_ptmalloc_get_chunk_bytes(const PmPtmalloc *ptmalloc, guint64 request_bytes);

@@ -1,6 +1,6 @@
 /*
- * The invariants of a glibc heap (PTMALLOC.md section 7) as diagnostic codes, and what each violation usually means.
- * `check` lists the diagnostics whose code is in this table.
+ * The invariants of a glibc heap (PTMALLOC.md section 7) as diagnostic codes, and what each
+ * violation usually means. `check` lists the diagnostics whose code is in this table.
  */
 #pragma once
 
