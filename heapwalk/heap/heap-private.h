@@ -1,0 +1,44 @@
+/* What heap.c and builder.c share: the frozen region. */
+#pragma once
+
+#include "heap/builder.h"
+
+/* A carry covers this many granules, four words of a plane. */
+#define PM_HEAP_BLOCK_GRANULES 256
+#define PM_HEAP_BLOCK_WORDS    (PM_HEAP_BLOCK_GRANULES / 64)
+
+/*
+ * A carry: the rank of the block's first start among the region's starts in the upper 40 bits;
+ * below, how many granules before the block the last start lies, 0 where that is too far or there
+ * is none. Blocks that lie wholly inside a big chunk have no carry (0): the list of big chunks
+ * answers for them.
+ */
+#define PM_HEAP_BACK_BITS 24
+
+typedef struct {
+    PmAddr base;
+    guint64 granules; /* 0 for an mmapped chunk */
+    guint64 *starts;
+    guint64 *states;
+    guint64 *carries;
+    PmHeapBig *big;
+    gsize big_count;
+    guint64 first_ordinal;
+    guint64 mmapped_chunk_bytes;
+    guint64 mmapped_usable_bytes;
+} PmFrozenRegion;
+
+struct PmHeap {
+    guint word_bytes;
+    guint shift;
+    PmHeapRegion *regions;
+    PmFrozenRegion *frozen; /* parallel to regions */
+    gsize region_count;
+    PmHeapSpecial *specials; /* ascending by header */
+    gsize special_count;
+    guint64 ordinals;
+    guint64 index_bytes;
+};
+
+/* The index of the region whose range holds @address; FALSE where there is none. */
+gboolean pm_heap_find_region(const PmHeap *heap, PmAddr address, gsize *ret_region);
