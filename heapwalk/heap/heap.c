@@ -158,7 +158,7 @@ get_bit(const guint64 *plane, guint64 bit)
 static PmHeapCode
 get_code(const PmFrozenRegion *region, guint64 granule)
 {
-    guint code = get_bit(region->states, granule);
+    guint code = get_bit(region->states, granule) ? 1 : 0;
     if (granule + 1 < region->granules && !get_bit(region->starts, granule + 1) &&
         get_bit(region->states, granule + 1))
         code |= 2;
@@ -314,6 +314,10 @@ pm_heap_iter_next(PmHeapIter *iter, PmChunk *ret_chunk)
             continue;
         }
         const PmAddr header = region->base + (granule << heap->shift);
+        if (header >= heap->regions[index].range.end) {
+            enter_next_region(iter);
+            continue;
+        }
         while (iter->special < heap->special_count && heap->specials[iter->special].header < header)
             iter->special++;
         const gboolean is_chunk =

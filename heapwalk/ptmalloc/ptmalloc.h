@@ -70,6 +70,7 @@ typedef struct {
 typedef struct {
     guint64 chunk_bytes;
     guint64 chunks[PM_CHUNK_STATES];
+    guint64 mmapped_chunks; /* how many of them are mmapped */
 } PmSizeCount;
 
 /*
