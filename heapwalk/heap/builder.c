@@ -58,7 +58,8 @@ PmRegionBuilder *
 pm_heap_builder_add_region(PmHeapBuilder *builder, PmAddr start, PmAddr planes_end, guint32 arena,
                            GError **error)
 {
-    const guint64 granules = ((planes_end - start - 1) >> builder->shift) + 1;
+    /* One more than chunks can start at: a chunk's state has a bit at its second granule too. */
+    const guint64 granules = ((planes_end - start - 1) >> builder->shift) + 2;
     const gsize words = (gsize)((granules + 63) / 64);
     Building *building = g_new0(Building, 1);
 
