@@ -9,14 +9,16 @@
 #include <string.h>
 #include <unistd.h>
 
-/* More than any sample's deepest call uses, less than the smallest thread stack that one makes. */
-#define SCRUB_BYTES 65536
+/* More than any call of a sample uses, less than the smallest stack that one makes; main's ran
+ * ld.so before. */
+#define SCRUB_THREAD_BYTES (64 * 1024)
+#define SCRUB_MAIN_BYTES   (512 * 1024)
 
 static __attribute__((noinline)) void
-scrub_stack(void)
+scrub_stack(size_t bytes)
 {
-    char dead[SCRUB_BYTES];
-    memset(dead, 0, sizeof dead);
+    void *dead = __builtin_alloca(bytes);
+    memset(dead, 0, bytes);
     __asm__ volatile("" : : "r"(dead) : "memory");
 }
 
@@ -74,7 +76,7 @@ park(void)
 _Noreturn void
 ending_die(bool stop)
 {
-    scrub_stack();
+    scrub_stack(SCRUB_MAIN_BYTES);
     die(stop);
     __builtin_unreachable();
 }
@@ -82,7 +84,7 @@ ending_die(bool stop)
 _Noreturn void
 ending_park(void)
 {
-    scrub_stack();
+    scrub_stack(SCRUB_THREAD_BYTES);
     park();
     __builtin_unreachable();
 }

@@ -43,11 +43,13 @@ static uint64_t sequence = 1;
 static void *blocker;
 static unsigned char *foreign;
 
+/* @edges: leaves the middle of a large block as it comes, for fresh memory that would only make the
+ * core larger. */
 static LedgerSlot
-allocate(size_t size)
+allocate(size_t size, bool edges)
 {
     void *pointer = malloc(size);
-    ledger_fill(pointer, size, &sequence, true);
+    ledger_fill(pointer, size, &sequence, edges);
     return ledger_add(pointer, size, LEDGER_MALLOC);
 }
 
@@ -58,7 +60,7 @@ allocate_many(unsigned count, size_t max_bytes, bool free_some)
 {
     LedgerSlot late = LEDGER_SLOT_NONE;
     for (unsigned i = 0; i < count; i++) {
-        LedgerSlot slot = allocate(1 + (size_t)(ledger_random(&sequence) >> 30) % max_bytes);
+        LedgerSlot slot = allocate(1 + (size_t)(ledger_random(&sequence) >> 30) % max_bytes, false);
         if (!free_some)
             continue;
         if (i % 9 == 4) {
@@ -130,13 +132,13 @@ fill_heap(LedgerSlot slot, uint64_t rest)
         uintptr_t top = address - HEADER_BYTES + chunk_bytes;
         uint64_t room = (top | (HEAP_BYTES - 1)) + 1 - top;
         if (room > 2 * step) {
-            slot = allocate(step - (size_t)(ledger_random(&sequence) >> 40) % 4096);
+            slot = allocate(step - (size_t)(ledger_random(&sequence) >> 40) % 4096, true);
         } else {
-            allocate((size_t)(room - rest) - sizeof(size_t));
+            allocate((size_t)(room - rest) - sizeof(size_t), true);
             break;
         }
     }
-    allocate((size_t)rest + 1000);
+    allocate((size_t)rest + 1000, false);
     allocate_many(200, 2000, true);
 }
 
@@ -149,7 +151,7 @@ filler(void *argument)
     /* The first allocation of a thread is its tcache struct, the next ones come from the fresh top.
      */
     pthread_mutex_lock(&one_at_a_time);
-    fill_heap(allocate(5000), 0x20 + 0x10 * (uint64_t)(uintptr_t)argument);
+    fill_heap(allocate(5000, false), 0x20 + 0x10 * (uint64_t)(uintptr_t)argument);
     pthread_mutex_unlock(&one_at_a_time);
     pthread_barrier_wait(&heap_full);
     ledger_park();
@@ -178,7 +180,7 @@ trim(void)
     enum { BLOCKS = 4000 };
     static LedgerSlot slots[BLOCKS];
     for (unsigned i = 0; i < BLOCKS; i++)
-        slots[i] = allocate(100 + (size_t)(ledger_random(&sequence) >> 30) % 4000);
+        slots[i] = allocate(100 + (size_t)(ledger_random(&sequence) >> 30) % 4000, false);
     for (unsigned i = BLOCKS; i-- > BLOCKS / 2;)
         ledger_free(slots[i]);
     for (unsigned i = 0; i < BLOCKS / 2; i++) {
@@ -201,7 +203,7 @@ many_mmapped(unsigned count)
             ledger_fill(pointer, size, &sequence, true);
             slot = ledger_add(pointer, size, LEDGER_MEMALIGN);
         } else {
-            slot = allocate(size);
+            slot = allocate(size, true);
         }
         if (i == 0)
             first = slot;

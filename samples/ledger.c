@@ -238,6 +238,28 @@ ledger_table_open(size_t rows)
     table_rows = rows;
 }
 
+uint64_t
+ledger_random(uint64_t *state)
+{
+    *state ^= *state >> 12;
+    *state ^= *state << 25;
+    *state ^= *state >> 27;
+    return *state * UINT64_C(0x2545f4914f6cdd1d);
+}
+
+static void
+fill_run(unsigned char *bytes, size_t count, uint64_t *random)
+{
+    while (count >= sizeof(uint64_t)) {
+        uint64_t word = ledger_random(random);
+        memcpy(bytes, &word, sizeof word);
+        bytes += sizeof word;
+        count -= sizeof word;
+    }
+    while (count--)
+        *bytes++ = (unsigned char)(ledger_random(random) >> 32);
+}
+
 LedgerSlot
 ledger_add(void *pointer, size_t requested_bytes, LedgerKind kind)
 {
@@ -245,6 +267,9 @@ ledger_add(void *pointer, size_t requested_bytes, LedgerKind kind)
     if (slot >= table_rows)
         fail("the table is full\n");
     table[slot] = make_row(pointer, requested_bytes, kind, true);
+    uint64_t random = slot + 1;
+    fill_run((unsigned char *)pointer + requested_bytes, table[slot].usable_bytes - requested_bytes,
+             &random);
     return (LedgerSlot)slot;
 }
 
@@ -275,15 +300,6 @@ ledger_realloc(LedgerSlot slot, size_t requested_bytes)
     return ledger_add(pointer, requested_bytes, LEDGER_REALLOC);
 }
 
-uint64_t
-ledger_random(uint64_t *state)
-{
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    return *state * UINT64_C(0x2545f4914f6cdd1d);
-}
-
 size_t
 ledger_random_size(uint64_t *state)
 {
@@ -291,19 +307,6 @@ ledger_random_size(uint64_t *state)
     uint64_t exponent = number % 10 ? (number >> 8) % 12 : 12 + (number >> 8) % 8;
     size_t low = (size_t)1 << exponent;
     return low + (size_t)((number >> 20) & (low - 1));
-}
-
-static void
-fill_run(unsigned char *bytes, size_t count, uint64_t *random)
-{
-    while (count >= sizeof(uint64_t)) {
-        uint64_t word = ledger_random(random);
-        memcpy(bytes, &word, sizeof word);
-        bytes += sizeof word;
-        count -= sizeof word;
-    }
-    while (count--)
-        *bytes++ = (unsigned char)(ledger_random(random) >> 32);
 }
 
 void

@@ -93,8 +93,11 @@ void ledger_note(void *pointer, size_t requested_bytes, LedgerKind kind, bool li
  */
 void ledger_table_open(size_t rows);
 
-/* Adds a live, lost row. Thread-safe. NULL as @pointer or a full table ends the program with
- * status 3. */
+/*
+ * Adds a live, lost row, and overwrites the slack after the request, where a stale link of malloc's
+ * could keep something alive. Thread-safe. NULL as @pointer or a full table ends the program with
+ * status 3.
+ */
 LedgerSlot ledger_add(void *pointer, size_t requested_bytes, LedgerKind kind);
 
 /* The pointer of a live row, and what was requested of it. */
