@@ -1,16 +1,18 @@
 /*
- * The dead process above its bytes: what program it was, its modules with their files and symbols, its threads
- * with registers, thread pointer, stack and TLS. Knows nothing of heaps.
+ * The dead process above its bytes: what program it was, its modules with their files and symbols,
+ * its threads with registers, thread pointer, stack and TLS. Knows nothing of heaps.
  *
- * Modules come from our own walk of the link map and of NT_FILE; each file's build-id is compared with the one
- * in the core before anything is taken from it. libdwfl gets them by dwfl_report_module with our own find_elf.
+ * Modules come from our own walk of the link map and of NT_FILE; each file's build-id is compared
+ * with the one in the core before anything is taken from it. libdwfl gets them by
+ * dwfl_report_module with our own find_elf.
  */
 #pragma once
 
 #include "image/space.h"
 
 typedef enum {
-    PM_ELF_FOUND,    /* the file is here and its build-id agrees (or neither side has one, with a diagnostic) */
+    PM_ELF_FOUND,    /* the file is here and its build-id agrees (or neither side has one, with a
+                        diagnostic) */
     PM_ELF_MISSING,  /* no such file here */
     PM_ELF_MISMATCH, /* a file is here, but it is another build; nothing is taken from it */
 } PmElfState;
@@ -36,8 +38,10 @@ typedef enum {
  * @start, @end: its mappings' extent. @bias: address minus ELF p_vaddr.
  * @build_id: from the core (or, failing that, from the file found), lower-case hex, or NULL.
  * @link_map: its struct link_map, or PM_ADDR_NONE. @dynamic: its PT_DYNAMIC, or PM_ADDR_NONE.
- * @data: its writable PT_LOADs, each rounded out to whole pages (relro included; anonymous tail of .bss included).
- * @tls_modid: its TLS module id (1…), or 0. @tls_bytes: p_memsz of its PT_TLS, 0 where it has none or it is unknown.
+ * @data: its writable PT_LOADs, each rounded out to whole pages (relro included; anonymous tail of
+ * .bss included).
+ * @tls_modid: its TLS module id (1…), or 0. @tls_bytes: p_memsz of its PT_TLS, 0 where it has none
+ * or it is unknown.
  */
 typedef struct {
     char *path;
@@ -63,12 +67,16 @@ typedef struct {
 /*
  * One thread.
  *
- * @recovered: not from NT_PRSTATUS (the notes were lost) but found by the shape of its thread control block; then
+ * @recovered: not from NT_PRSTATUS (the notes were lost) but found by the shape of its thread
+ * control block; then
  *   @pc, @sp, @stack and @signal are unknown (PM_ADDR_NONE, an empty range, 0).
  * @tp: the thread pointer (x86-64: fs_base), or PM_ADDR_NONE.
- * @registers: the pr_reg block of NT_PRSTATUS as raw bytes, borrowed from the image, or NULL; @registers_bytes long.
- * @first_note, @note_count: its notes in pm_image_get_notes() (NT_PRSTATUS, NT_FPREGSET, NT_X86_XSTATE …).
- * @stack: the mapping part that can hold its live stack: start ≤ sp < end; empty where sp is in no mapping.
+ * @registers: the pr_reg block of NT_PRSTATUS as raw bytes, borrowed from the image, or NULL;
+ * @registers_bytes long.
+ * @first_note, @note_count: its notes in pm_image_get_notes() (NT_PRSTATUS, NT_FPREGSET,
+ * NT_X86_XSTATE …).
+ * @stack: the mapping part that can hold its live stack: start ≤ sp < end; empty where sp is in no
+ * mapping.
  * @static_tls: its static TLS blocks and thread control block, or an empty range.
  * @dtv: dtv[0]'s address (as the TCB stores it), or PM_ADDR_NONE.
  */
@@ -89,7 +97,8 @@ typedef struct {
 } PmThread;
 
 /*
- * @executable: path, from AT_EXECFN, NT_FILE or NT_PRPSINFO, or NULL. @arguments: pr_psargs, or NULL.
+ * @executable: path, from AT_EXECFN, NT_FILE or NT_PRPSINFO, or NULL. @arguments: pr_psargs, or
+ * NULL.
  * @pid: 0 where unknown. @signal: 0 where none. @signal_name: "SIGSEGV", static, or NULL.
  * @crashed_tid: 0 where unknown. @fault_address: of SIGSEGV, SIGBUS …, or PM_ADDR_NONE.
  */
@@ -106,8 +115,8 @@ typedef struct {
 /*
  * Where to look for files; each may be NULL.
  *
- * @exe: the program. @sysroot: modules are looked up under it first. @debug_dir: separate debug files, in place of
- *   the usual tree. DEBUGINFOD_URLS is honoured (through libdwfl) where it is set.
+ * @exe: the program. @sysroot: modules are looked up under it first. @debug_dir: separate debug
+ * files, in place of the usual tree. DEBUGINFOD_URLS is honoured (through libdwfl) where it is set.
  */
 typedef struct {
     const char *exe;
@@ -121,8 +130,8 @@ typedef struct PmProcess PmProcess;
  * Reads everything about the process; opens and maps the modules' files read-only.
  *
  * @image, @diagnostics: borrowed for the life of the process. @options: copied; may be NULL.
- * Returns: (transfer full): never fails on what is in the core: missing pieces are empty, with diagnostics.
- *   NULL with PM_ERROR_NOT_FOUND where options->exe names a file that cannot be read.
+ * Returns: (transfer full): never fails on what is in the core: missing pieces are empty, with
+ * diagnostics. NULL with PM_ERROR_NOT_FOUND where options->exe names a file that cannot be read.
  */
 PmProcess *pm_process_open(const PmImage *image, const PmProcessOptions *options,
                            PmDiagnostics *diagnostics, GError **error);
@@ -132,23 +141,31 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmProcess, pm_process_free)
 const PmSpace *pm_process_get_space(const PmProcess *process);
 const PmProcessInfo *pm_process_get_info(const PmProcess *process);
 
-/* Modules in link-map order (the executable first), then those known from NT_FILE alone, then the vdso. Borrowed. */
+/* Modules in link-map order (the executable first), then those known from NT_FILE alone, then the
+ * vdso. Borrowed. */
 const PmModule *pm_process_get_modules(const PmProcess *process, gsize *ret_count);
 
 /* The module whose [start, end) holds @address, or NULL. Borrowed. */
 const PmModule *pm_process_find_module(const PmProcess *process, PmAddr address);
 
-/* The module that holds glibc's malloc: libc.so.6, or the executable where it is static; NULL where neither is known. */
+/* The module that holds glibc's malloc: libc.so.6, or the executable where it is static; NULL where
+ * neither is known. */
 const PmModule *pm_process_get_libc(const PmProcess *process);
 
-/* The threads in note order (the crashed one first in kernel cores), or those recovered. Borrowed. */
+/* The threads in note order (the crashed one first in kernel cores), or those recovered. Borrowed.
+ */
 const PmThread *pm_process_get_threads(const PmProcess *process, gsize *ret_count);
 
-/* The entry of NT_AUXV with @type (AT_… of <elf.h>). FALSE where there is none; @ret_value then untouched. */
+/* The entry of NT_AUXV with @type (AT_… of <elf.h>). FALSE where there is none; @ret_value then
+ * untouched. */
 gboolean pm_process_get_auxv(const PmProcess *process, guint64 type, guint64 *ret_value);
 
 /*
- * One symbol. @name: borrowed from the process. @address: its value in the process. @size_bytes: 0 where unknown.
+ * One symbol.
+ *
+ * @name: borrowed from the process. @size_bytes: 0 where unknown.
+ * @address: its value in the process; of a thread-local variable (@is_tls) its offset in its
+ *   module's TLS block.
  */
 typedef struct {
     const char *name;
@@ -156,24 +173,29 @@ typedef struct {
     guint64 size_bytes;
     const PmModule *module;
     PmSymbolSource source;
+    gboolean is_tls;
 } PmSymbol;
 
 /*
- * Finds a defined symbol by @name, in @module's .symtab, its separate debug file and its .dynsym (in this order of
- * preference; local symbols count).
+ * Finds a defined symbol by @name, in @module's .symtab, its .dynsym and the .symtab of its
+ * separate debug file, in this order; a local symbol counts where there is no global one in the
+ * same table. Where @module has none of a .symtab and a debug file, libdwfl is asked:
+ * .gnu_debugdata, and debuginfod where DEBUGINFOD_URLS is set.
  *
- * @module: NULL means every module, in their order.
- * Returns: FALSE where there is none; @ret_symbol then untouched. Slow (it may read a debug file): for dozens of
- *   look-ups. May be called from one thread at a time.
+ * @module: NULL means every module, in their order; nothing is downloaded then.
+ * Returns: FALSE where there is none; @ret_symbol then untouched. Slow (it scans the tables): for
+ *   dozens of look-ups. May be called from one thread at a time.
  */
-gboolean pm_process_lookup_symbol(const PmProcess *process, const PmModule *module, const char *name,
-                                  PmSymbol *ret_symbol);
+gboolean pm_process_lookup_symbol(const PmProcess *process, const PmModule *module,
+                                  const char *name, PmSymbol *ret_symbol);
 
 /*
- * The symbol that covers @address, or the nearest one before it in the same module's section.
+ * The symbol that covers @address, or else the nearest one before it in the same section.
  *
- * @ret_offset_bytes: (out): @address − symbol address.
- * Returns: FALSE where no symbol is known there. One thread at a time.
+ * @ret_offset_bytes: (out): @address − symbol address; at least the symbol's size where it does not
+ *   cover @address.
+ * Returns: FALSE where no symbol is known there. The first call for a module sorts its symbols; the
+ *   others are O(log n). One thread at a time.
  */
 gboolean pm_process_symbolize(const PmProcess *process, PmAddr address, PmSymbol *ret_symbol,
                               guint64 *ret_offset_bytes);
@@ -181,10 +203,12 @@ gboolean pm_process_symbolize(const PmProcess *process, PmAddr address, PmSymbol
 /*
  * The TLS block of @modid for @thread, by its DTV.
  *
- * Returns: FALSE where the DTV is not readable, has no such slot, or the block was not allocated yet.
+ * Returns: FALSE where the DTV is not readable, has no such slot, or the block was not allocated
+ * yet.
  */
 gboolean pm_process_get_tls_block(const PmProcess *process, const PmThread *thread, guint64 modid,
                                   PmAddr *ret_block);
 
-/* How many slots dtv[1…n] @thread's DTV has (bounded by what is readable), 0 where there is none. */
+/* How many slots dtv[1…n] @thread's DTV has (bounded by what is readable), 0 where there is none.
+ */
 guint64 pm_process_get_dtv_slots(const PmProcess *process, const PmThread *thread);
