@@ -1,0 +1,50 @@
+/*
+ * Which chunks a command speaks of (--size, --chunk-size, --state, --arena), and the walk over
+ * them.
+ */
+#pragma once
+
+#include "analysis/subject.h"
+
+/* Every state, for PmChunkFilter.states. */
+#define PM_CHUNK_STATES_ALL ((1U << PM_CHUNK_STATES) - 1)
+
+/*
+ * @states: bit s for PmChunkState s. @by_request: chunks that serve malloc(@request_bytes).
+ * @by_chunk_bytes: chunks of exactly @chunk_bytes. @by_arena: chunks of the arena at index @arena.
+ */
+typedef struct {
+    guint states;
+    gboolean by_request;
+    guint64 request_bytes;
+    gboolean by_chunk_bytes;
+    guint64 chunk_bytes;
+    gboolean by_arena;
+    guint32 arena;
+} PmChunkFilter;
+
+/* Walks the chunks that pass a filter, in ascending address order. To be read through
+ * pm_chunk_walk_next() only. */
+typedef struct {
+    PmHeapIter iter;
+    PmChunkFilter filter;
+    const PmPtmalloc *ptmalloc;
+    guint word_bytes;
+    guint64 class_bytes;
+} PmChunkWalk;
+
+void pm_chunk_walk_init(PmChunkWalk *walk, const PmSubject *subject, const PmChunkFilter *filter);
+
+/* The next chunk that passes; FALSE at the end. Makes no allocation. */
+gboolean pm_chunk_walk_next(PmChunkWalk *walk, PmChunk *ret_chunk);
+
+/*
+ * The index of the arena whose malloc_state is at @address.
+ *
+ * Returns: FALSE with PM_ERROR_NOT_FOUND where no arena is there.
+ */
+gboolean pm_chunks_find_arena(const PmPtmalloc *ptmalloc, PmAddr address, guint32 *ret_arena,
+                              GError **error);
+
+/* What the runtime chunk at @address is, or NULL. Borrowed from @ptmalloc. O(log n). */
+const char *pm_chunks_find_runtime(const PmPtmalloc *ptmalloc, PmAddr address);

@@ -1,0 +1,23 @@
+/*
+ * What every analysis and every sink looks at: one core, opened as far as the command needed. All
+ * of it is borrowed from the session that opened it and frozen.
+ */
+#pragma once
+
+#include "ptmalloc/ptmalloc.h"
+
+/*
+ * @ptmalloc: NULL where the command did not ask for the heap, or where there is none.
+ * @allocator: "glibc", the name of another that was recognised, or NULL where nothing is known.
+ * @heap_message: why there is no heap, or NULL.
+ * @uptime_seconds: as --uptime said, or 0.
+ */
+typedef struct {
+    const PmImage *image;
+    const PmProcess *process;
+    const PmPtmalloc *ptmalloc;
+    PmDiagnostics *diagnostics;
+    const char *allocator;
+    const char *heap_message;
+    guint64 uptime_seconds;
+} PmSubject;

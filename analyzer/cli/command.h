@@ -1,0 +1,36 @@
+/*
+ * A command: what main needs to know of it, and what it does. One file a command.
+ */
+#pragma once
+
+#include "cli/session.h"
+#include "report/sink.h"
+
+/* Exit statuses of INTERFACE.md. */
+#define PM_EXIT_ANSWERED 0
+#define PM_EXIT_FAILED   1
+#define PM_EXIT_USAGE    2
+#define PM_EXIT_LIMIT    3
+
+/*
+ * @answers: one line for --help. @takes: PmTakes bits. @heap: what it needs of it.
+ * @shows_violations: it shows the heap's violations itself, so that they are no warnings besides.
+ * @run: analyses and shows. Returns: PM_EXIT_ANSWERED or PM_EXIT_LIMIT; PM_EXIT_FAILED with @error
+ * set, before anything was written to the sink.
+ */
+typedef struct {
+    const char *name;
+    const char *answers;
+    guint takes;
+    PmHeapNeed heap;
+    gboolean shows_violations;
+    int (*run)(const PmSession *session, const PmSink *sink, GError **error);
+} PmCommand;
+
+extern const PmCommand pm_command_report;
+extern const PmCommand pm_command_info;
+extern const PmCommand pm_command_arenas;
+extern const PmCommand pm_command_sizes;
+extern const PmCommand pm_command_chunks;
+extern const PmCommand pm_command_show;
+extern const PmCommand pm_command_check;

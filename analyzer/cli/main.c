@@ -1,0 +1,226 @@
+/*
+ * postmalloc: the table of commands, from the command line to the exit status.
+ */
+#include "cli/command.h"
+
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const PmCommand *const commands[] = {
+    &pm_command_report, &pm_command_info, &pm_command_arenas, &pm_command_sizes,
+    &pm_command_chunks, &pm_command_show, &pm_command_check,
+};
+
+/* Names that INTERFACE.md gives to commands of later versions. */
+static const char *const reserved_commands[] = {
+    "maps",     "threads", "types",   "sample",  "schema", "leaks", "refs",     "path",
+    "retained", "sites",   "structs", "strings", "diff",   "sql",   "snapshot", "plugins"};
+
+static int
+fail_usage(const char *message)
+{
+    (void)fprintf(stderr, "postmalloc: %s; see postmalloc --help\n", message);
+    return PM_EXIT_USAGE;
+}
+
+static void
+print_help(const PmCommand *command)
+{
+    if (command != NULL) {
+        g_autofree char *options = pm_options_describe(command->takes);
+        printf("usage: postmalloc %s [OPTIONS] CORE%s\n\n%s\n\noptions:\n%s", command->name,
+               command->takes & PM_TAKES_ADDRESS ? " ADDR" : "", command->answers, options);
+        return;
+    }
+    printf("usage: postmalloc CORE                     the same as postmalloc report CORE\n"
+           "       postmalloc COMMAND [OPTIONS] CORE [ARGS]\n"
+           "       postmalloc COMMAND --help\n\n"
+           "Reads the core file of a Linux program (a kernel core or a gcore snapshot) and walks "
+           "its glibc\n"
+           "heap.\n\ncommands:\n");
+    for (gsize i = 0; i < G_N_ELEMENTS(commands); i++)
+        printf("  %-8s %s\n", commands[i]->name, commands[i]->answers);
+    g_autofree char *options = pm_options_describe(PM_TAKES_COMMON);
+    printf("\noptions of every command:\n%s"
+           "\nexit status: 0 answered, 1 could not be answered, 2 wrong usage\n",
+           options);
+}
+
+static const PmCommand *
+find_command(const char *name)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(commands); i++) {
+        if (strcmp(commands[i]->name, name) == 0)
+            return commands[i];
+    }
+    return NULL;
+}
+
+static gboolean
+is_reserved(const char *name)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(reserved_commands); i++) {
+        if (strcmp(reserved_commands[i], name) == 0)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static int
+fail_reserved(const char *command)
+{
+    g_autofree char *message =
+        g_strdup_printf("the command '%s' is not available in this version", command);
+    return fail_usage(message);
+}
+
+/*
+ * The command that @words ask for; *words is moved past its name.
+ *
+ * Returns: NULL with PM_ERROR_USAGE.
+ */
+static const PmCommand *
+choose_command(char ***words, GError **error)
+{
+    const char *first = (*words)[0];
+    const PmCommand *command = first == NULL ? NULL : find_command(first);
+    if (command != NULL) {
+        (*words)++;
+        return command;
+    }
+    if (first == NULL)
+        g_set_error_literal(error, PM_ERROR, PM_ERROR_USAGE, "which core?");
+    else if (is_reserved(first))
+        g_set_error(error, PM_ERROR, PM_ERROR_USAGE,
+                    "the command '%s' is not available in this version", first);
+    else if ((*words)[1] != NULL)
+        g_set_error(error, PM_ERROR, PM_ERROR_USAGE, "'%s' is no command", first);
+    else
+        return &pm_command_report;
+    return NULL;
+}
+
+static gboolean
+wants_color(const PmOptions *options)
+{
+    if (options->color != PM_WHEN_AUTO)
+        return options->color == PM_WHEN_ALWAYS;
+    const char *no_color = g_getenv("NO_COLOR");
+    const char *term = g_getenv("TERM");
+    return isatty(STDOUT_FILENO) == 1 && (no_color == NULL || *no_color == '\0') &&
+           g_strcmp0(term, "dumb") != 0;
+}
+
+/* The core and the files that go with it, as a further command needs them. */
+static char *
+quote_core(const PmOptions *options)
+{
+    gboolean plain = options->core[0] != '-' && options->core[0] != '\0';
+    for (const char *at = options->core; *at != '\0'; at++)
+        plain = plain && (g_ascii_isalnum(*at) || strchr("/._-+,:@%=", *at) != NULL);
+    g_autofree char *core = plain ? g_strdup(options->core) : g_shell_quote(options->core);
+    g_autofree char *files = pm_options_quote_files(options);
+    return g_strconcat(core, files, NULL);
+}
+
+/* Opens, runs and shows. Returns: the exit status, with @error set for PM_EXIT_FAILED. */
+static int
+run_command(const PmCommand *command, PmSession *session, const PmSink *sink, GError **error)
+{
+    if (!pm_session_open(session, command->heap, error)) {
+        /* What was read before it failed may say why. */
+        pm_session_print_diagnostics(session, TRUE);
+        return PM_EXIT_FAILED;
+    }
+    if (sink->json == NULL)
+        pm_session_print_diagnostics(session, !command->shows_violations);
+    return command->run(session, sink, error);
+}
+
+static int
+execute(const PmCommand *command, const PmOptions *options)
+{
+    g_autoptr(PmOutput) output = pm_output_new(STDOUT_FILENO);
+    g_autoptr(PmSession) session = pm_session_new(options);
+    g_autofree char *again = quote_core(options);
+    PmJson json;
+    pm_json_init(&json, output);
+    PmSink sink = {.output = output,
+                   .json = options->json ? &json : NULL,
+                   .command = command->name,
+                   .core_path = options->core,
+                   .again = again,
+                   .top = options->top,
+                   .limit = options->limit,
+                   .color = wants_color(options),
+                   .utf8 = g_get_charset(NULL),
+                   .verbose = options->verbose};
+    g_autoptr(GError) error = NULL;
+    int status = run_command(command, session, &sink, &error);
+    if (error != NULL) {
+        pm_sink_fail(&sink, &session->subject, error);
+        pm_progress_start(session->progress, NULL);
+        g_autofree char *message = pm_sanitise(error->message, sink.utf8);
+        (void)fprintf(stderr, "postmalloc: %s\n", message);
+    }
+    if (!pm_output_flush(output)) {
+        (void)fprintf(stderr, "postmalloc: cannot write the result: %s\n",
+                      g_strerror(output->error));
+        status = PM_EXIT_FAILED;
+    }
+    if (options->stats)
+        pm_session_print_stats(session);
+    return status;
+}
+
+/*
+ * The terminal's own encoding; where nothing is said of one, as in containers and services, UTF-8.
+ */
+static void
+choose_locale(void)
+{
+    (void)setlocale(LC_CTYPE, "");
+    if (g_getenv("LC_ALL") == NULL && g_getenv("LC_CTYPE") == NULL && g_getenv("LANG") == NULL)
+        (void)setlocale(LC_CTYPE, "C.UTF-8");
+}
+
+int
+main(int argc, char **argv)
+{
+    choose_locale();
+    /* A closed pipe ends the program quietly, even where the parent ignored the signal. */
+    (void)signal(SIGPIPE, SIG_DFL);
+    g_autoptr(GError) error = NULL;
+    /* Before the options are read: they may be those of the later version. */
+    if (argc > 1 && is_reserved(argv[1]))
+        return fail_reserved(argv[1]);
+    g_autoptr(PmCommandLine) line = pm_command_line_parse(argc, argv, &error);
+    if (line == NULL)
+        return fail_usage(error->message);
+    char **words = pm_command_line_get_words(line);
+    PmAsked asked = pm_command_line_get_asked(line);
+    if (asked == PM_ASKED_VERSION) {
+        printf("postmalloc %s\n", PM_VERSION);
+        return PM_EXIT_ANSWERED;
+    }
+    if (asked == PM_ASKED_HELP && words[0] == NULL) {
+        print_help(NULL);
+        return PM_EXIT_ANSWERED;
+    }
+    const PmCommand *command = choose_command(&words, &error);
+    if (command == NULL)
+        return fail_usage(error->message);
+    if (asked == PM_ASKED_HELP) {
+        print_help(command);
+        return PM_EXIT_ANSWERED;
+    }
+    g_autoptr(PmOptions) options =
+        pm_options_new(line, command->name, command->takes, words, &error);
+    if (options == NULL)
+        return fail_usage(error->message);
+    return execute(command, options);
+}

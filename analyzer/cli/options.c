@@ -1,0 +1,366 @@
+/*
+ * The command line; see options.h. One table describes every option; GOption does the splitting.
+ */
+#include "cli/options.h"
+
+#include "cli/units.h"
+
+#include <string.h>
+
+/* As GOption leaves them: text and flags, unset where not given. */
+typedef struct {
+    gboolean help;
+    gboolean version;
+    gboolean stats;
+    gboolean no_progress;
+    gboolean quiet;
+    gboolean verbose;
+    gboolean strict;
+    char *exe;
+    char *sysroot;
+    char *debug_dir;
+    char *format;
+    char *uptime;
+    char *top;
+    char *jobs;
+    char *color;
+    char *size;
+    char *chunk_size;
+    char *state;
+    char *arena;
+    char *limit;
+    char *reserved;
+} RawOptions;
+
+struct PmCommandLine {
+    RawOptions raw;
+    char **words;
+};
+
+/* Not in --help: names that later versions will fill. */
+#define RESERVED 0U
+
+/* @takes: the group it belongs to. @offset: of its place in RawOptions. @value: what --help calls
+ * its value; NULL for a flag. */
+typedef struct {
+    const char *name;
+    char letter;
+    guint takes;
+    gsize offset;
+    const char *value;
+    const char *help;
+} OptionRow;
+
+#define AT(field) G_STRUCT_OFFSET(RawOptions, field)
+
+static const OptionRow option_rows[] = {
+    {"exe", 0, PM_TAKES_COMMON, AT(exe), "FILE",
+     "the program, where its path is not on this machine"},
+    {"sysroot", 0, PM_TAKES_COMMON, AT(sysroot), "DIR", "look modules up under DIR first"},
+    {"debug-dir", 0, PM_TAKES_COMMON, AT(debug_dir), "DIR",
+     "separate debug files; DEBUGINFOD_URLS is honoured"},
+    {"format", 0, PM_TAKES_COMMON, AT(format), "text|json",
+     "json goes to standard output as one object"},
+    {"uptime", 0, PM_TAKES_COMMON, AT(uptime), "DURATION",
+     "how long the process ran (90d, 36h, 1h30m): adds rates"},
+    {"top", 0, PM_TAKES_COMMON, AT(top), "N", "rows in ranked tables (default 10; 0 = all)"},
+    {"jobs", 'j', PM_TAKES_COMMON, AT(jobs), "N",
+     "worker threads (default: the processors there are)"},
+    {"stats", 0, PM_TAKES_COMMON, AT(stats), NULL, "phase times and memory on standard error"},
+    {"no-progress", 0, PM_TAKES_COMMON, AT(no_progress), NULL, "no progress on a terminal"},
+    {"color", 0, PM_TAKES_COMMON, AT(color), "WHEN", "auto, always or never"},
+    {"quiet", 'q', PM_TAKES_COMMON, AT(quiet), NULL, "no warnings"},
+    {"verbose", 'v', PM_TAKES_COMMON, AT(verbose), NULL,
+     "notes as well as warnings, and more detail"},
+    {"size", 0, PM_TAKES_CHUNKS, AT(size), "N", "chunks that serve malloc(N): 20, 0x14, 4K, 64M"},
+    {"chunk-size", 0, PM_TAKES_CHUNKS, AT(chunk_size), "N",
+     "chunks of exactly N bytes, header included"},
+    {"state", 0, PM_TAKES_CHUNKS, AT(state), "LIST", "used, tcache, fastbin, bin, top, runtime"},
+    {"arena", 0, PM_TAKES_ARENA, AT(arena), "ADDR", "of this arena alone"},
+    {"limit", 0, PM_TAKES_LIMIT, AT(limit), "N", "rows in lists (default 20; 0 = all, streamed)"},
+    {"strict", 0, PM_TAKES_STRICT, AT(strict), NULL,
+     "exit status 3 where an invariant is violated"},
+    {"help", 'h', PM_TAKES_COMMON, AT(help), NULL, "this help"},
+    {"version", 0, RESERVED, AT(version), NULL, ""},
+    {"pid", 'p', RESERVED, AT(reserved), "PID", ""},
+    {"coredump", 0, RESERVED, AT(reserved), "MATCH", ""},
+    {"html", 0, RESERVED, AT(reserved), "FILE", ""},
+    {"rules", 0, RESERVED, AT(reserved), "FILE", ""},
+    {"yara", 0, RESERVED, AT(reserved), "FILE", ""},
+    {"reach", 0, RESERVED, AT(reserved), "LIST", ""},
+    {"type", 0, RESERVED, AT(reserved), "NAME", ""},
+};
+
+/* GOption's callback for an option that a later version will have; its value may stand after it or
+ * not. */
+static gboolean
+refuse_reserved(const char *name, G_GNUC_UNUSED const char *value, G_GNUC_UNUSED gpointer data,
+                GError **error)
+{
+    g_set_error(error, PM_ERROR, PM_ERROR_USAGE, "%s is not available in this version", name);
+    return FALSE;
+}
+
+static GOptionEntry
+make_entry(const OptionRow *row, RawOptions *raw)
+{
+    GOptionEntry entry = {.long_name = row->name, .short_name = row->letter};
+    if (row->offset == AT(reserved)) {
+        entry.arg = G_OPTION_ARG_CALLBACK;
+        entry.flags = G_OPTION_FLAG_OPTIONAL_ARG;
+        /* ISO C has no cast between the two; POSIX and GLib live by it. */
+        *(gboolean(**)(const char *, const char *, gpointer, GError **)) & entry.arg_data =
+            refuse_reserved;
+    } else {
+        entry.arg = row->value == NULL ? G_OPTION_ARG_NONE : G_OPTION_ARG_FILENAME;
+        entry.arg_data = G_STRUCT_MEMBER_P(raw, row->offset);
+    }
+    return entry;
+}
+
+PmCommandLine *
+pm_command_line_parse(int argc, char **argv, GError **error)
+{
+    g_autoptr(PmCommandLine) line = g_new0(PmCommandLine, 1);
+    /* One more for the words, one that ends the list. */
+    GOptionEntry entries[G_N_ELEMENTS(option_rows) + 2] = {0};
+    for (gsize i = 0; i < G_N_ELEMENTS(option_rows); i++)
+        entries[i] = make_entry(&option_rows[i], &line->raw);
+    entries[G_N_ELEMENTS(option_rows)] = (GOptionEntry){.long_name = G_OPTION_REMAINING,
+                                                        .arg = G_OPTION_ARG_FILENAME_ARRAY,
+                                                        .arg_data = (gpointer)&line->words};
+    g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+    g_option_context_set_help_enabled(context, FALSE);
+    g_option_context_add_main_entries(context, entries, NULL);
+    g_auto(GStrv) arguments = g_new0(char *, (gsize)argc + 1);
+    for (int i = 0; i < argc; i++)
+        arguments[i] = g_strdup(argv[i]);
+    g_autoptr(GError) parse_error = NULL;
+    if (!g_option_context_parse_strv(context, &arguments, &parse_error)) {
+        if (parse_error->domain == PM_ERROR)
+            g_propagate_error(error, g_steal_pointer(&parse_error));
+        else
+            g_set_error_literal(error, PM_ERROR, PM_ERROR_USAGE, parse_error->message);
+        return NULL;
+    }
+    if (line->words == NULL)
+        line->words = g_new0(char *, 1);
+    return g_steal_pointer(&line);
+}
+
+void
+pm_command_line_free(PmCommandLine *line)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(option_rows); i++) {
+        if (option_rows[i].value != NULL)
+            g_free(G_STRUCT_MEMBER(char *, &line->raw, option_rows[i].offset));
+    }
+    g_strfreev(line->words);
+    g_free(line);
+}
+
+PmAsked
+pm_command_line_get_asked(const PmCommandLine *line)
+{
+    if (line->raw.help)
+        return PM_ASKED_HELP;
+    return line->raw.version ? PM_ASKED_VERSION : PM_ASKED_COMMAND;
+}
+
+char **
+pm_command_line_get_words(const PmCommandLine *line)
+{
+    return line->words;
+}
+
+/* The first option that was given although @takes does not hold its group, or NULL. */
+static const OptionRow *
+find_stray_option(const RawOptions *raw, guint takes)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(option_rows); i++) {
+        const OptionRow *row = &option_rows[i];
+        gboolean given = row->value == NULL ? G_STRUCT_MEMBER(gboolean, raw, row->offset)
+                                            : G_STRUCT_MEMBER(char *, raw, row->offset) != NULL;
+        if (given && row->takes != RESERVED && (row->takes & takes) == 0)
+            return row;
+    }
+    return NULL;
+}
+
+static gboolean
+parse_states(const char *list, guint *ret_states, GError **error)
+{
+    g_auto(GStrv) words = g_strsplit(list, ",", -1);
+    guint states = 0;
+    for (guint i = 0; words[i] != NULL; i++) {
+        guint state = 0;
+        while (state < PM_CHUNK_STATES &&
+               strcmp(words[i], pm_chunk_state_name((PmChunkState)state)) != 0)
+            state++;
+        if (state == PM_CHUNK_STATES) {
+            g_set_error(error, PM_ERROR, PM_ERROR_USAGE,
+                        "--state: '%s' is none of used, tcache, fastbin, bin, top, runtime",
+                        words[i]);
+            return FALSE;
+        }
+        states |= 1U << state;
+    }
+    /* INTERFACE.md: used lists runtime too. */
+    if (states & 1U << PM_CHUNK_USED)
+        states |= 1U << PM_CHUNK_RUNTIME;
+    *ret_states = states;
+    return TRUE;
+}
+
+/* The index of @text among @words, of which there are @count. */
+static gboolean
+parse_word(const char *option, const char *text, const char *const *words, guint *ret_index,
+           GError **error)
+{
+    for (guint i = 0; words[i] != NULL; i++) {
+        if (strcmp(text, words[i]) == 0) {
+            *ret_index = i;
+            return TRUE;
+        }
+    }
+    g_autofree char *list = g_strjoinv(", ", (char **)words);
+    g_set_error(error, PM_ERROR, PM_ERROR_USAGE, "%s: '%s' is none of %s", option, text, list);
+    return FALSE;
+}
+
+static gboolean
+parse_chunk_options(PmOptions *options, const RawOptions *raw, GError **error)
+{
+    PmChunkFilter *filter = &options->filter;
+    filter->states = PM_CHUNK_STATES_ALL;
+    options->arena = PM_ADDR_NONE;
+    filter->by_request = raw->size != NULL;
+    filter->by_chunk_bytes = raw->chunk_size != NULL;
+    filter->by_arena = raw->arena != NULL;
+    if (filter->by_request && filter->by_chunk_bytes) {
+        g_set_error_literal(error, PM_ERROR, PM_ERROR_USAGE,
+                            "--size and --chunk-size exclude each other");
+        return FALSE;
+    }
+    return (!filter->by_request || pm_parse_size(raw->size, &filter->request_bytes, error)) &&
+           (!filter->by_chunk_bytes ||
+            pm_parse_size(raw->chunk_size, &filter->chunk_bytes, error)) &&
+           (!filter->by_arena || pm_parse_address(raw->arena, &options->arena, error)) &&
+           (raw->state == NULL || parse_states(raw->state, &filter->states, error));
+}
+
+static gboolean
+parse_common_options(PmOptions *options, const RawOptions *raw, GError **error)
+{
+    static const char *const formats[] = {"text", "json", NULL};
+    static const char *const whens[] = {"auto", "always", "never", NULL};
+    guint format = 0;
+    guint when = PM_WHEN_AUTO;
+    guint64 jobs = 0;
+    if (raw->format != NULL && !parse_word("--format", raw->format, formats, &format, error))
+        return FALSE;
+    if (raw->color != NULL && !parse_word("--color", raw->color, whens, &when, error))
+        return FALSE;
+    /* A script wants everything; a person wants a page. */
+    options->json = format == 1;
+    options->color = (PmWhen)when;
+    options->top = options->json ? 0 : 10;
+    options->limit = options->json ? 0 : 20;
+    if ((raw->top != NULL && !pm_parse_count(raw->top, 0, G_MAXUINT64, &options->top, error)) ||
+        (raw->limit != NULL &&
+         !pm_parse_count(raw->limit, 0, G_MAXUINT64, &options->limit, error)) ||
+        (raw->jobs != NULL && !pm_parse_count(raw->jobs, 1, 4096, &jobs, error)) ||
+        (raw->uptime != NULL && !pm_parse_duration(raw->uptime, &options->uptime_seconds, error)))
+        return FALSE;
+    options->jobs = (guint)jobs;
+    options->stats = raw->stats;
+    options->no_progress = raw->no_progress;
+    options->quiet = raw->quiet;
+    options->verbose = raw->verbose;
+    options->strict = raw->strict;
+    options->exe = g_strdup(raw->exe);
+    options->sysroot = g_strdup(raw->sysroot);
+    options->debug_dir = g_strdup(raw->debug_dir);
+    return TRUE;
+}
+
+static gboolean
+parse_words(PmOptions *options, const char *command, guint takes, char *const *words,
+            GError **error)
+{
+    guint wanted = takes & PM_TAKES_ADDRESS ? 2 : 1;
+    guint count = g_strv_length((char **)words);
+    if (count == 0)
+        g_set_error(error, PM_ERROR, PM_ERROR_USAGE, "%s: which core?", command);
+    else if (count < wanted)
+        g_set_error(error, PM_ERROR, PM_ERROR_USAGE, "%s: which address? It stands after the core",
+                    command);
+    else if (count > wanted)
+        g_set_error(error, PM_ERROR, PM_ERROR_USAGE, "%s: '%s' is one word too many", command,
+                    words[wanted]);
+    else
+        options->core = g_strdup(words[0]);
+    if (options->core == NULL)
+        return FALSE;
+    return wanted == 1 || pm_parse_address(words[1], &options->address, error);
+}
+
+PmOptions *
+pm_options_new(const PmCommandLine *line, const char *command, guint takes, char *const *words,
+               GError **error)
+{
+    g_autoptr(PmOptions) options = g_new0(PmOptions, 1);
+    const OptionRow *stray = find_stray_option(&line->raw, takes);
+    if (stray != NULL) {
+        g_set_error(error, PM_ERROR, PM_ERROR_USAGE, "%s does not take --%s", command, stray->name);
+        return NULL;
+    }
+    if (!parse_common_options(options, &line->raw, error) ||
+        !parse_chunk_options(options, &line->raw, error) ||
+        !parse_words(options, command, takes, words, error))
+        return NULL;
+    return g_steal_pointer(&options);
+}
+
+void
+pm_options_free(PmOptions *options)
+{
+    g_free(options->core);
+    g_free(options->exe);
+    g_free(options->sysroot);
+    g_free(options->debug_dir);
+    g_free(options);
+}
+
+char *
+pm_options_describe(guint takes)
+{
+    GString *text = g_string_new(NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(option_rows); i++) {
+        const OptionRow *row = &option_rows[i];
+        if ((row->takes & takes) == 0)
+            continue;
+        g_autofree char *name = row->letter == 0
+                                    ? g_strdup_printf("    --%s", row->name)
+                                    : g_strdup_printf("-%c, --%s", row->letter, row->name);
+        g_autofree char *left = g_strjoin(" ", name, row->value, NULL);
+        g_string_append_printf(text, "  %-24s %s\n", left, row->help);
+    }
+    return g_string_free(text, FALSE);
+}
+
+char *
+pm_options_quote_files(const PmOptions *options)
+{
+    const char *const pairs[][2] = {{"--exe", options->exe},
+                                    {"--sysroot", options->sysroot},
+                                    {"--debug-dir", options->debug_dir}};
+    GString *text = g_string_new(NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(pairs); i++) {
+        if (pairs[i][1] == NULL)
+            continue;
+        g_autofree char *quoted = g_shell_quote(pairs[i][1]);
+        g_string_append_printf(text, " %s %s", pairs[i][0], quoted);
+    }
+    return g_string_free(text, FALSE);
+}

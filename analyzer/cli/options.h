@@ -1,0 +1,96 @@
+/*
+ * The command line: which command, which core, which options, each checked against what the command
+ * takes.
+ */
+#pragma once
+
+#include "analysis/chunks.h"
+#include "base/error.h"
+
+/* Groups of options; a command names those that it takes. */
+typedef enum {
+    PM_TAKES_COMMON = 1 << 0,
+    PM_TAKES_CHUNKS = 1 << 1, /* --size, --chunk-size, --state */
+    PM_TAKES_ARENA = 1 << 2,
+    PM_TAKES_LIMIT = 1 << 3,
+    PM_TAKES_STRICT = 1 << 4,
+    PM_TAKES_ADDRESS = 1 << 5, /* ADDR after CORE */
+} PmTakes;
+
+typedef enum {
+    PM_WHEN_AUTO,
+    PM_WHEN_ALWAYS,
+    PM_WHEN_NEVER,
+} PmWhen;
+
+/*
+ * @core: as given. @address: of commands that take one. @exe, @sysroot, @debug_dir: NULL where not
+ * given.
+ * @json: --format json. @uptime_seconds: 0 where not given. @top, @limit: 0 means all; the defaults
+ * are in.
+ * @jobs: 0 means as many as there are processors. @filter: without the arena, whose address is
+ * @arena or PM_ADDR_NONE.
+ */
+typedef struct {
+    char *core;
+    PmAddr address;
+    char *exe;
+    char *sysroot;
+    char *debug_dir;
+    gboolean json;
+    guint64 uptime_seconds;
+    guint64 top;
+    guint64 limit;
+    guint jobs;
+    gboolean stats;
+    gboolean no_progress;
+    PmWhen color;
+    gboolean quiet;
+    gboolean verbose;
+    gboolean strict;
+    PmChunkFilter filter;
+    PmAddr arena;
+} PmOptions;
+
+/* What the user wants. */
+typedef enum {
+    PM_ASKED_COMMAND,
+    PM_ASKED_HELP,
+    PM_ASKED_VERSION,
+} PmAsked;
+
+/* The words and options of a command line, not yet matched with a command. */
+typedef struct PmCommandLine PmCommandLine;
+
+/*
+ * Splits a command line into words and options.
+ *
+ * Returns: (transfer full): NULL with PM_ERROR_USAGE for an option that does not exist or lacks its
+ * value.
+ */
+PmCommandLine *pm_command_line_parse(int argc, char **argv, GError **error);
+void pm_command_line_free(PmCommandLine *line);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmCommandLine, pm_command_line_free)
+
+PmAsked pm_command_line_get_asked(const PmCommandLine *line);
+
+/* The words that are no options, NULL-terminated. Borrowed. */
+char **pm_command_line_get_words(const PmCommandLine *line);
+
+/*
+ * The options of @line for a command.
+ *
+ * @command: its name, for messages. @takes: PmTakes bits. @words: CORE and what follows it.
+ * Returns: (transfer full): NULL with PM_ERROR_USAGE.
+ */
+PmOptions *pm_options_new(const PmCommandLine *line, const char *command, guint takes,
+                          char *const *words, GError **error);
+void pm_options_free(PmOptions *options);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmOptions, pm_options_free)
+
+/* The options that @takes allows, two columns, for --help. (transfer full) */
+char *pm_options_describe(guint takes);
+
+/* " --exe FILE …" as the user gave them, quoted for a shell: what a further command on this core
+ * needs. (transfer full) */
+char *pm_options_quote_files(const PmOptions *options);

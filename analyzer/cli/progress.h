@@ -1,0 +1,30 @@
+/*
+ * Phases of the work: a line on the terminal while one lasts longer than half a second, and their
+ * times for --stats.
+ */
+#pragma once
+
+#include <glib.h>
+
+/* The phase whose time gives the rate of chunks. */
+#define PM_PHASE_WALK "walking the heap"
+
+typedef struct PmProgress PmProgress;
+
+/* @visible: whether lines may be shown; standard error must be a terminal then. */
+PmProgress *pm_progress_new(gboolean visible);
+
+/* Ends the phase that runs, wipes its line and frees. */
+void pm_progress_free(PmProgress *progress);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmProgress, pm_progress_free)
+
+/*
+ * Ends the phase that runs and starts @phase; NULL starts none.
+ *
+ * @phase: a static string, such as "walking the heap".
+ */
+void pm_progress_start(PmProgress *progress, const char *phase);
+
+/* The phases so far and the memory that was needed, on standard error. @index_bytes, @chunks: of
+ * the heap, or 0. */
+void pm_progress_print_stats(PmProgress *progress, guint64 index_bytes, guint64 chunks);

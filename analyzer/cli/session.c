@@ -1,0 +1,140 @@
+/*
+ * Opening a core; see session.h.
+ */
+#include "cli/session.h"
+
+#include "ptmalloc/allocators.h"
+#include "ptmalloc/violations.h"
+#include "report/format.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+/* Of one code, as lines on standard error. */
+#define LINES_PER_CODE 3
+
+PmSession *
+pm_session_new(const PmOptions *options)
+{
+    PmSession *session = g_new0(PmSession, 1);
+    session->options = options;
+    session->diagnostics = pm_diagnostics_new();
+    gboolean visible = !options->no_progress && !options->quiet && isatty(STDERR_FILENO) == 1;
+    session->progress = pm_progress_new(visible);
+    session->subject.diagnostics = session->diagnostics;
+    session->subject.uptime_seconds = options->uptime_seconds;
+    return session;
+}
+
+void
+pm_session_free(PmSession *session)
+{
+    g_clear_pointer(&session->progress, pm_progress_free);
+    g_clear_pointer(&session->ptmalloc, pm_ptmalloc_free);
+    g_clear_pointer(&session->process, pm_process_free);
+    g_clear_pointer(&session->image, pm_image_free);
+    g_clear_pointer(&session->diagnostics, pm_diagnostics_free);
+    g_clear_error(&session->heap_error);
+    g_free(session->allocator);
+    g_free(session);
+}
+
+static gboolean
+open_heap(PmSession *session, PmHeapNeed need, GError **error)
+{
+    pm_progress_start(session->progress, PM_PHASE_WALK);
+    PmPtmallocOptions options = {.jobs = session->options->jobs};
+    session->ptmalloc =
+        pm_ptmalloc_walk(session->process, &options, session->diagnostics, &session->heap_error);
+    session->subject.ptmalloc = session->ptmalloc;
+    if (session->ptmalloc != NULL) {
+        session->subject.allocator = "glibc";
+        return TRUE;
+    }
+    /* Only the absence of a glibc heap leaves an answer; want of memory does not. */
+    if (need == PM_HEAP_OPTIONAL &&
+        g_error_matches(session->heap_error, PM_ERROR, PM_ERROR_NO_HEAP)) {
+        session->subject.heap_message = session->heap_error->message;
+        session->allocator = pm_allocator_recognise(session->process, NULL);
+        session->subject.allocator = session->allocator;
+        return TRUE;
+    }
+    g_propagate_error(error, g_steal_pointer(&session->heap_error));
+    return FALSE;
+}
+
+gboolean
+pm_session_open(PmSession *session, PmHeapNeed heap, GError **error)
+{
+    const PmOptions *options = session->options;
+    pm_progress_start(session->progress, "opening the core");
+    session->image = pm_image_open(options->core, session->diagnostics, error);
+    session->subject.image = session->image;
+    if (session->image == NULL)
+        return FALSE;
+    pm_progress_start(session->progress, "reading modules and threads");
+    PmProcessOptions files = {
+        .exe = options->exe, .sysroot = options->sysroot, .debug_dir = options->debug_dir};
+    session->process = pm_process_open(session->image, &files, session->diagnostics, error);
+    session->subject.process = session->process;
+    if (session->process == NULL)
+        return FALSE;
+    if (heap != PM_HEAP_UNUSED && !open_heap(session, heap, error))
+        return FALSE;
+    pm_progress_start(session->progress, "answering");
+    return TRUE;
+}
+
+static void
+print_diagnostic(const PmDiagnostic *diagnostic)
+{
+    g_autofree char *text = pm_sanitise(diagnostic->text, g_get_charset(NULL));
+    (void)fprintf(stderr, "postmalloc: %s: %s", pm_severity_name(diagnostic->severity), text);
+    if (diagnostic->address != PM_ADDR_NONE)
+        (void)fprintf(stderr, " (at %s)", pm_format_address(diagnostic->address).text);
+    (void)fputc('\n', stderr);
+}
+
+void
+pm_session_print_diagnostics(const PmSession *session, gboolean violations)
+{
+    if (session->options->quiet)
+        return;
+    pm_progress_start(session->progress, "answering");
+    g_autoptr(GHashTable) lines = g_hash_table_new(g_str_hash, g_str_equal);
+    guint count = pm_diagnostics_get_count(session->diagnostics);
+    for (guint i = 0; i < count; i++) {
+        const PmDiagnostic *diagnostic = pm_diagnostics_get(session->diagnostics, i);
+        if ((diagnostic->severity == PM_SEVERITY_NOTE && !session->options->verbose) ||
+            (!violations && pm_violation_find(diagnostic->code) != NULL))
+            continue;
+        gpointer key = (gpointer)diagnostic->code;
+        guint printed = GPOINTER_TO_UINT(g_hash_table_lookup(lines, key));
+        g_hash_table_insert(lines, key, GUINT_TO_POINTER(printed + 1));
+        guint64 total = pm_diagnostics_count_code(session->diagnostics, diagnostic->code);
+        if (printed < LINES_PER_CODE || session->options->verbose)
+            print_diagnostic(diagnostic);
+        else if (printed == LINES_PER_CODE)
+            (void)fprintf(stderr, "postmalloc: %s more like that (%s)%s\n",
+                          pm_format_count(total - LINES_PER_CODE).text, diagnostic->code,
+                          pm_violation_find(diagnostic->code) == NULL ? "; -v shows them"
+                                                                      : "; see postmalloc check");
+    }
+}
+
+void
+pm_session_print_stats(const PmSession *session)
+{
+    guint64 index_bytes = 0;
+    guint64 chunks = 0;
+    if (session->ptmalloc != NULL) {
+        gsize count = 0;
+        const PmSizeCount *sizes = pm_ptmalloc_get_sizes(session->ptmalloc, &count);
+        for (gsize i = 0; i < count; i++) {
+            for (guint state = 0; state < PM_CHUNK_STATES; state++)
+                chunks += sizes[i].chunks[state];
+        }
+        index_bytes = pm_heap_get_index_bytes(pm_ptmalloc_get_heap(session->ptmalloc));
+    }
+    pm_progress_print_stats(session->progress, index_bytes, chunks);
+}

@@ -1,0 +1,51 @@
+/*
+ * One core, opened as far as a command needs it: image, process, heap; and the diagnostics that
+ * came up on the way.
+ */
+#pragma once
+
+#include "cli/options.h"
+#include "cli/progress.h"
+
+typedef enum {
+    PM_HEAP_UNUSED,   /* the command does not look at it */
+    PM_HEAP_OPTIONAL, /* without one the command still answers, and says why there is none */
+    PM_HEAP_REQUIRED,
+} PmHeapNeed;
+
+/* @subject: what the analyses see; its pointers are those of the session. */
+typedef struct {
+    const PmOptions *options;
+    PmDiagnostics *diagnostics;
+    PmImage *image;
+    PmProcess *process;
+    PmPtmalloc *ptmalloc;
+    GError *heap_error;
+    char *allocator;
+    PmProgress *progress;
+    PmSubject subject;
+} PmSession;
+
+/* An empty session; @options: borrowed. Nothing is opened yet. */
+PmSession *pm_session_new(const PmOptions *options);
+void pm_session_free(PmSession *session);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmSession, pm_session_free)
+
+/*
+ * Opens the core.
+ *
+ * Returns: FALSE with what pm_image_open(), pm_process_open() and, for PM_HEAP_REQUIRED,
+ * pm_ptmalloc_walk() set. What was opened until then stays in the session.
+ */
+gboolean pm_session_open(PmSession *session, PmHeapNeed heap, GError **error);
+
+/*
+ * The diagnostics on standard error, a line each, few of each code; nothing under --quiet, notes
+ * only under --verbose.
+ *
+ * @violations: FALSE leaves out those that `check` lists, because the command shows them itself.
+ */
+void pm_session_print_diagnostics(const PmSession *session, gboolean violations);
+
+/* --stats. */
+void pm_session_print_stats(const PmSession *session);

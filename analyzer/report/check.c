@@ -1,0 +1,127 @@
+/*
+ * check: the violated invariants as text and JSON.
+ */
+#include "report/check.h"
+
+static void
+write_json(const PmSink *sink, const PmSubject *subject, const PmCheck *check)
+{
+    PmJson *json = sink->json;
+    guint64 shown = pm_sink_rows(sink->limit, check->row_count);
+    pm_sink_begin(sink, subject);
+    pm_json_begin_array(json, "violations");
+    for (gsize i = 0; i < shown; i++) {
+        const PmCheckRow *row = &check->rows[i];
+        pm_json_begin_object(json, NULL);
+        pm_json_string(json, "code", row->diagnostic->code);
+        pm_json_string(json, "severity", pm_severity_name(row->diagnostic->severity));
+        pm_json_address(json, "address", row->diagnostic->address);
+        pm_json_address(json, "arena", row->diagnostic->arena);
+        pm_json_string(json, "text", row->diagnostic->text);
+        pm_json_string(json, "glibc", row->violation->glibc);
+        pm_json_string(json, "meaning", row->violation->meaning);
+        pm_json_end_object(json);
+    }
+    pm_json_end_array(json);
+    pm_sink_json_omitted(sink, "violations", check->row_count - shown + check->omitted);
+    pm_sink_end(sink);
+}
+
+/* What `check` looked at, so that "clean" says how much it covers. */
+static void
+print_scope(const PmSink *sink, const PmSubject *subject)
+{
+    gsize arena_count = 0;
+    (void)pm_ptmalloc_get_arenas(subject->ptmalloc, &arena_count);
+    gsize size_count = 0;
+    const PmSizeCount *sizes = pm_ptmalloc_get_sizes(subject->ptmalloc, &size_count);
+    guint64 chunks = 0;
+    for (gsize i = 0; i < size_count; i++) {
+        for (guint state = 0; state < PM_CHUNK_STATES; state++)
+            chunks += sizes[i].chunks[state];
+    }
+    const PmMmapped *mmapped = pm_ptmalloc_get_mmapped(subject->ptmalloc);
+    pm_sink_line(sink, "%s in %s and %s examined", pm_format_things(chunks, "chunk").text,
+                 pm_format_things(arena_count, "arena").text,
+                 pm_format_things(mmapped->chunks, "mmapped chunk").text);
+    if (pm_image_is_truncated(subject->image))
+        pm_sink_line(sink, "the core is cut off: what lies in the lost part could not be checked");
+}
+
+static void
+print_where(const PmSink *sink, const PmDiagnostic *diagnostic)
+{
+    g_autofree char *text = pm_sanitise(diagnostic->text, sink->utf8);
+    GString *line = g_string_new("  ");
+    if (diagnostic->address != PM_ADDR_NONE)
+        g_string_append_printf(line, "%-20s", pm_format_address(diagnostic->address).text);
+    g_string_append(line, text);
+    if (diagnostic->arena != PM_ADDR_NONE)
+        g_string_append_printf(line, " (arena %s)", pm_format_address(diagnostic->arena).text);
+    pm_sink_line(sink, "%s", line->str);
+    g_string_free(line, TRUE);
+}
+
+static void
+print_group_heading(const PmSink *sink, const PmCheckRow *row)
+{
+    g_autofree char *heading = g_strdup_printf(
+        "%s: %s", pm_severity_name(row->diagnostic->severity), row->diagnostic->code);
+    pm_sink_heading(sink, heading);
+    if (row->violation->glibc != NULL)
+        pm_sink_line(sink, "  glibc says     \"%s\"", row->violation->glibc);
+    pm_sink_line(sink, "  usually means  %s", row->violation->meaning);
+}
+
+/*
+ * At most @max violations of the kind of row @first, which is the first of its kind.
+ *
+ * Returns: how many were printed.
+ */
+static guint64
+print_group(const PmSink *sink, const PmCheck *check, gsize first, guint64 max)
+{
+    guint64 printed = 0;
+    print_group_heading(sink, &check->rows[first]);
+    for (gsize i = first; i < check->row_count && printed < max; i++) {
+        if (check->rows[i].violation != check->rows[first].violation)
+            continue;
+        print_where(sink, check->rows[i].diagnostic);
+        printed++;
+    }
+    return printed;
+}
+
+static void
+print_text(const PmSink *sink, const PmSubject *subject, const PmCheck *check)
+{
+    print_scope(sink, subject);
+    if (check->row_count == 0) {
+        pm_sink_line(sink, "no invariant is violated");
+        return;
+    }
+    pm_sink_line(sink, "%s, worst first:",
+                 pm_format_things(check->row_count + check->omitted, "violation").text);
+    guint64 shown = pm_sink_rows(sink->limit, check->row_count);
+    guint64 left = shown;
+    g_autoptr(GHashTable) done = g_hash_table_new(NULL, NULL);
+    for (gsize i = 0; i < check->row_count && left > 0; i++) {
+        if (g_hash_table_add(done, (gpointer)check->rows[i].violation))
+            left -= print_group(sink, check, i, left);
+    }
+    if (shown < check->row_count)
+        pm_sink_line(sink, "\n%s more: --limit 0",
+                     pm_format_things(check->row_count - shown, "violation").text);
+    if (check->omitted > 0)
+        pm_sink_line(sink, "\n%s more were counted, but not kept",
+                     pm_format_things(check->omitted, "violation").text);
+}
+
+void
+pm_report_check(const PmSink *sink, const PmSubject *subject, const PmCheck *check)
+{
+    if (sink->json == NULL)
+        print_text(sink, subject, check);
+    else
+        write_json(sink, subject, check);
+}

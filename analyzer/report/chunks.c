@@ -1,0 +1,120 @@
+/*
+ * chunks: rows as they come, without memory for any of them.
+ */
+#include "report/chunks.h"
+
+#include <string.h>
+
+static void
+write_row(PmJson *json, const PmChunk *chunk, const PmArena *arena)
+{
+    pm_json_begin_object(json, NULL);
+    pm_json_address(json, "address", chunk->address);
+    pm_json_uint(json, "chunk_bytes", chunk->chunk_bytes);
+    pm_json_string(json, "state", pm_chunk_state_name(chunk->state));
+    pm_json_address(json, "arena", arena == NULL ? PM_ADDR_NONE : arena->address);
+    pm_json_bool(json, "mmapped", chunk->mmapped);
+    pm_json_null(json, "reach");
+    pm_json_null(json, "type");
+    pm_json_end_object(json);
+}
+
+/* @text in a column of @columns, at its left or right end. Only for ASCII. */
+static void
+put_cell(PmOutput *output, const char *text, gsize columns, gboolean right)
+{
+    static const char spaces[] = "                                ";
+    gsize length = strlen(text);
+    gsize padding = columns > length ? MIN(columns - length, sizeof spaces - 1) : 0;
+    if (right)
+        pm_output_append(output, spaces, padding);
+    pm_output_append(output, text, length);
+    if (!right)
+        pm_output_append(output, spaces, padding);
+}
+
+static void
+print_row(const PmSink *sink, const PmSubject *subject, const PmChunk *chunk, const PmArena *arena)
+{
+    PmOutput *output = sink->output;
+    put_cell(output, pm_format_address(chunk->address).text, 20, FALSE);
+    put_cell(output, pm_format_count(chunk->chunk_bytes).text, 14, TRUE);
+    pm_output_append(output, "  ", 2);
+    put_cell(output, pm_chunk_state_name(chunk->state), 9, FALSE);
+    if (arena == NULL)
+        pm_output_string(output, chunk->mmapped ? "mmapped" : "-");
+    else if (arena->kind == PM_ARENA_MAIN)
+        pm_output_string(output, "main");
+    else
+        pm_output_hex(output, arena->address);
+    const char *runtime = chunk->state == PM_CHUNK_RUNTIME
+                              ? pm_chunks_find_runtime(subject->ptmalloc, chunk->address)
+                              : NULL;
+    if (runtime != NULL) {
+        g_autofree char *safe = pm_sanitise(runtime, sink->utf8);
+        pm_output_append(output, "  ", 2);
+        pm_output_string(output, safe);
+    }
+    pm_output_char(output, '\n');
+}
+
+/*
+ * Streams the rows.
+ *
+ * Returns: how many chunks passed the filter; all are counted even where only some are shown.
+ */
+static guint64
+stream_rows(const PmSink *sink, const PmSubject *subject, const PmChunkFilter *filter)
+{
+    gsize arena_count = 0;
+    const PmArena *arenas = pm_ptmalloc_get_arenas(subject->ptmalloc, &arena_count);
+    guint64 count = 0;
+    PmChunkWalk walk;
+    PmChunk chunk;
+    pm_chunk_walk_init(&walk, subject, filter);
+    while (pm_chunk_walk_next(&walk, &chunk)) {
+        count++;
+        if (sink->limit != 0 && count > sink->limit)
+            continue;
+        /* Nobody reads on a full disk: stop instead of walking on. */
+        if (G_UNLIKELY(sink->output->error != 0))
+            break;
+        const PmArena *arena = chunk.arena < arena_count ? &arenas[chunk.arena] : NULL;
+        if (sink->json == NULL)
+            print_row(sink, subject, &chunk, arena);
+        else
+            write_row(sink->json, &chunk, arena);
+    }
+    return count;
+}
+
+static void
+print_text(const PmSink *sink, const PmSubject *subject, const PmChunkFilter *filter)
+{
+    pm_sink_emphasise(sink, "ADDRESS                CHUNK BYTES  STATE    ARENA");
+    pm_output_char(sink->output, '\n');
+    guint64 count = stream_rows(sink, subject, filter);
+    guint64 shown = pm_sink_rows(sink->limit, count);
+    if (count == 0)
+        pm_sink_line(sink, "no chunk passes the filter");
+    else if (shown < count)
+        pm_sink_line(sink, "\n%s of %s shown; --limit 0 shows all", pm_format_count(shown).text,
+                     pm_format_things(count, "chunk").text);
+    else
+        pm_sink_line(sink, "\n%s", pm_format_things(count, "chunk").text);
+}
+
+void
+pm_report_chunks(const PmSink *sink, const PmSubject *subject, const PmChunkFilter *filter)
+{
+    if (sink->json == NULL) {
+        print_text(sink, subject, filter);
+        return;
+    }
+    pm_sink_begin(sink, subject);
+    pm_json_begin_array(sink->json, "chunks");
+    guint64 count = stream_rows(sink, subject, filter);
+    pm_json_end_array(sink->json);
+    pm_sink_json_omitted(sink, "chunks", count - pm_sink_rows(sink->limit, count));
+    pm_sink_end(sink);
+}

@@ -1,0 +1,164 @@
+/*
+ * What all documents share; see sink.h.
+ */
+#include "report/sink.h"
+
+#include <stdarg.h>
+
+static void
+write_core(PmJson *json, const PmSink *sink, const PmSubject *subject)
+{
+    if (subject->image == NULL) {
+        pm_json_null(json, "core");
+        return;
+    }
+    guint32 pid = subject->process == NULL ? 0 : pm_process_get_info(subject->process)->pid;
+    pm_json_begin_object(json, "core");
+    pm_json_string(json, "path", sink->core_path);
+    pm_json_string(json, "arch", pm_image_get_target(subject->image)->name);
+    if (pid == 0)
+        pm_json_null(json, "pid");
+    else
+        pm_json_uint(json, "pid", pid);
+    pm_json_bool(json, "truncated", pm_image_is_truncated(subject->image));
+    pm_json_end_object(json);
+}
+
+static void
+write_diagnostics(PmJson *json, PmDiagnostics *diagnostics)
+{
+    guint count = pm_diagnostics_get_count(diagnostics);
+    pm_json_begin_array(json, "diagnostics");
+    for (guint i = 0; i < count; i++) {
+        const PmDiagnostic *diagnostic = pm_diagnostics_get(diagnostics, i);
+        pm_json_begin_object(json, NULL);
+        pm_json_string(json, "code", diagnostic->code);
+        pm_json_string(json, "severity", pm_severity_name(diagnostic->severity));
+        pm_json_address(json, "address", diagnostic->address);
+        pm_json_string(json, "text", diagnostic->text);
+        pm_json_end_object(json);
+    }
+    pm_json_end_array(json);
+    guint64 omitted = pm_diagnostics_get_omitted(diagnostics);
+    if (omitted > 0)
+        pm_json_uint(json, "diagnostics_omitted", omitted);
+}
+
+static void
+write_envelope(const PmSink *sink, const PmSubject *subject)
+{
+    PmJson *json = sink->json;
+    pm_json_begin_object(json, NULL);
+    pm_json_string(json, "schema", "postmalloc/1");
+    pm_json_string(json, "command", sink->command);
+    write_core(json, sink, subject);
+    write_diagnostics(json, subject->diagnostics);
+}
+
+void
+pm_sink_begin(const PmSink *sink, const PmSubject *subject)
+{
+    if (sink->json == NULL)
+        return;
+    write_envelope(sink, subject);
+    pm_json_begin_object(sink->json, "data");
+}
+
+void
+pm_sink_end(const PmSink *sink)
+{
+    if (sink->json == NULL)
+        return;
+    pm_json_end_object(sink->json);
+    pm_json_end_object(sink->json);
+}
+
+void
+pm_sink_fail(const PmSink *sink, const PmSubject *subject, const GError *error)
+{
+    PmJson *json = sink->json;
+    if (json == NULL)
+        return;
+    write_envelope(sink, subject);
+    pm_json_begin_object(json, "error");
+    pm_json_string(json, "code", pm_error_code(error));
+    pm_json_string(json, "text", error->message);
+    pm_json_end_object(json);
+    pm_json_end_object(json);
+}
+
+guint64
+pm_sink_rows(guint64 limit, guint64 count)
+{
+    return limit == 0 ? count : MIN(limit, count);
+}
+
+void
+pm_sink_json_omitted(const PmSink *sink, const char *list, guint64 omitted)
+{
+    if (omitted == 0)
+        return;
+    g_autofree char *key = g_strconcat(list, "_omitted", NULL);
+    pm_json_uint(sink->json, key, omitted);
+}
+
+void
+pm_sink_emphasise(const PmSink *sink, const char *text)
+{
+    if (sink->color)
+        pm_output_printf(sink->output, "\033[1m%s\033[0m", text);
+    else
+        pm_output_string(sink->output, text);
+}
+
+void
+pm_sink_heading(const PmSink *sink, const char *text)
+{
+    pm_output_char(sink->output, '\n');
+    pm_sink_emphasise(sink, text);
+    pm_output_char(sink->output, '\n');
+}
+
+void
+pm_sink_line(const PmSink *sink, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    g_autofree char *text = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    pm_output_string(sink->output, g_strchomp(text));
+    pm_output_char(sink->output, '\n');
+}
+
+void
+pm_sink_field(const PmSink *sink, const char *name, const char *value)
+{
+    g_autofree char *safe = pm_sanitise(value == NULL ? "unknown" : value, sink->utf8);
+    pm_output_printf(sink->output, "  %-12s %s\n", name, safe);
+}
+
+char *
+pm_sink_bar(const PmSink *sink, double share, guint columns)
+{
+    guint halves = (guint)(CLAMP(share, 0.0, 1.0) * 2 * columns + 0.5);
+    guint full = halves / 2;
+    gboolean half = halves % 2 == 1;
+    GString *bar = g_string_new(NULL);
+    for (guint i = 0; i < full; i++)
+        g_string_append(bar, sink->utf8 ? "█" : "#");
+    if (half && sink->utf8)
+        g_string_append(bar, "▌");
+    return g_string_free(bar, FALSE);
+}
+
+const char *
+pm_sink_dot(const PmSink *sink)
+{
+    return sink->utf8 ? "·" : "-";
+}
+
+const char *
+pm_sink_dash(const PmSink *sink)
+{
+    return sink->utf8 ? "–" : "-";
+}

@@ -1,0 +1,210 @@
+/*
+ * report: one page, the answer first. 100 columns and about 40 lines at most under the default
+ * --top.
+ */
+#include "report/summary.h"
+
+#include "report/arenas.h"
+#include "report/facts.h"
+#include "report/sizes.h"
+
+#define BAR_COLUMNS     19
+#define PROGRAM_COLUMNS 40
+
+/* The order and the words of the text; a kind without bytes is left out. */
+static const struct {
+    PmMemoryKind kind;
+    const char *label;
+    const char *noun; /* what row->things counts, or NULL */
+} memory_labels[] = {
+    {PM_MEMORY_USED, "malloc, in use", "chunk"},
+    {PM_MEMORY_FREE, "malloc, free", "chunk"},
+    {PM_MEMORY_OVERHEAD, "malloc, overhead", NULL},
+    {PM_MEMORY_RESERVE, "malloc, not used yet", "reserve"},
+    {PM_MEMORY_MODULE_DATA, "module data", "module"},
+    {PM_MEMORY_STACKS, "thread stacks", "thread"},
+    {PM_MEMORY_ANONYMOUS, "other anonymous", "region"},
+    {PM_MEMORY_FILES, "files and module text", "region"},
+    {PM_MEMORY_NO_ACCESS, "without access", "region"},
+    {PM_MEMORY_VDSO, "vdso", NULL},
+};
+
+static void
+write_memory(PmJson *json, const PmMemory *memory)
+{
+    pm_json_begin_array(json, "memory");
+    for (guint kind = 0; kind < PM_MEMORY_KINDS; kind++) {
+        const PmMemoryRow *row = &memory->rows[kind];
+        pm_json_begin_object(json, NULL);
+        pm_json_string(json, "kind", pm_memory_kind_name((PmMemoryKind)kind));
+        pm_json_uint(json, "mapped_bytes", row->mapped_bytes);
+        pm_json_uint(json, "dumped_bytes", row->dumped_bytes);
+        if (memory->touched_known)
+            pm_json_uint(json, "touched_bytes", row->touched_bytes);
+        else
+            pm_json_null(json, "touched_bytes");
+        pm_json_null(json, "nonzero_bytes");
+        pm_json_double(json, "share", row->share);
+        pm_json_end_object(json);
+    }
+    pm_json_end_array(json);
+}
+
+static void
+write_json(const PmSink *sink, const PmSummary *summary)
+{
+    const PmSubject *subject = summary->subject;
+    PmJson *json = sink->json;
+    pm_sink_begin(sink, subject);
+    pm_facts_write_json(json, subject);
+    write_memory(json, &summary->memory);
+    if (subject->ptmalloc == NULL) {
+        pm_json_null(json, "arenas");
+        pm_json_null(json, "mmapped");
+        pm_json_null(json, "sizes");
+    } else {
+        pm_arenas_write_json(sink, subject->ptmalloc, PM_ARENA_NONE, FALSE);
+        pm_sizes_write_json(sink, subject, summary->sizes);
+    }
+    pm_json_uint(json, "violations", summary->check->row_count + summary->check->omitted);
+    pm_json_begin_array(json, "suspects");
+    pm_json_end_array(json);
+    pm_sink_end(sink);
+}
+
+static void
+print_headline(const PmSink *sink, const PmSubject *subject)
+{
+    const PmProcessInfo *info = pm_process_get_info(subject->process);
+    const char *dot = pm_sink_dot(sink);
+    const char *name = pm_facts_program(info);
+    g_autofree char *program =
+        pm_sanitise_short(name == NULL ? "unknown program" : name, sink->utf8, PROGRAM_COLUMNS);
+    g_autofree char *signal_text = pm_facts_describe_signal(info);
+    g_autofree char *core = pm_facts_describe_core(subject->image);
+    g_autofree char *malloc_text = pm_facts_describe_malloc(subject);
+    g_autofree char *modules = pm_facts_describe_modules(sink, subject->process);
+    pm_sink_emphasise(sink, program);
+    if (info->pid != 0)
+        pm_output_printf(sink->output, " %s pid %u", dot, info->pid);
+    pm_sink_line(sink, " %s %s %s %s %s %s", dot, signal_text, dot,
+                 pm_image_get_target(subject->image)->name, dot, core);
+    g_autofree char *safe = pm_sanitise(malloc_text, sink->utf8);
+    pm_sink_line(sink, "%s %s %s", safe, dot, modules);
+    if (subject->heap_message != NULL) {
+        g_autofree char *message = pm_sanitise(subject->heap_message, sink->utf8);
+        pm_sink_line(sink, "%s", message);
+    }
+}
+
+static void
+print_memory_row(const PmSink *sink, const PmMemory *memory, guint index)
+{
+    const PmMemoryRow *row = &memory->rows[memory_labels[index].kind];
+    const char *noun = memory_labels[index].noun;
+    if (row->mapped_bytes == 0)
+        return;
+    PmShort things = {""};
+    if (noun != NULL)
+        things = pm_format_things(row->things, noun);
+    guint64 real = memory->touched_known ? row->touched_bytes : row->dumped_bytes;
+    g_autofree char *bar = pm_sink_bar(sink, row->share, BAR_COLUMNS);
+    pm_sink_line(sink, "  %-22s %20s %11s %11s %8s  %s", memory_labels[index].label, things.text,
+                 pm_format_bytes(row->mapped_bytes).text, pm_format_bytes(real).text,
+                 pm_format_share(row->share).text, bar);
+}
+
+static void
+print_memory(const PmSink *sink, const PmMemory *memory)
+{
+    g_autofree char *heading = g_strdup_printf("%-45s %11s %11s", "WHERE THE MEMORY IS", "mapped",
+                                               memory->touched_known ? "touched" : "dumped");
+    pm_sink_heading(sink, heading);
+    for (guint i = 0; i < G_N_ELEMENTS(memory_labels); i++)
+        print_memory_row(sink, memory, i);
+}
+
+static void
+print_arenas(const PmSink *sink, const PmPtmalloc *ptmalloc)
+{
+    gsize count = 0;
+    (void)pm_ptmalloc_get_arenas(ptmalloc, &count);
+    guint64 shown = pm_sink_rows(sink->top, count);
+    const PmMmapped *mmapped = pm_ptmalloc_get_mmapped(ptmalloc);
+    pm_sink_heading(sink, "ARENAS");
+    pm_arenas_print_table(sink, ptmalloc, PM_ARENA_NONE, shown);
+    if (shown < count)
+        pm_sink_line(sink, "  %s more: postmalloc arenas %s --top 0",
+                     pm_format_things(count - shown, "arena").text, sink->again);
+    if (mmapped->chunks > 0)
+        pm_sink_line(sink, "  mmapped on their own: %s, %s",
+                     pm_format_things(mmapped->chunks, "chunk").text,
+                     pm_format_bytes(mmapped->bytes).text);
+}
+
+static void
+print_sizes(const PmSink *sink, const PmSubject *subject, const PmSizes *sizes)
+{
+    guint64 shown = pm_sink_rows(sink->top, sizes->row_count);
+    guint64 rest = 0;
+    for (gsize i = shown; i < sizes->row_count; i++)
+        rest += pm_size_row_used_bytes(&sizes->rows[i]);
+    pm_sink_heading(sink, "TOP SIZES");
+    pm_sizes_print_table(sink, subject, sizes, shown);
+    if (shown < sizes->row_count)
+        pm_sink_line(sink, "  %s more hold the other %s: postmalloc sizes %s --top 0",
+                     pm_format_things(sizes->row_count - shown, "size").text,
+                     pm_format_share(pm_share(rest, sizes->states[PM_CHUNK_USED].chunk_bytes)).text,
+                     sink->again);
+}
+
+static void
+print_damage(const PmSink *sink, const PmCheck *check)
+{
+    if (check->row_count == 0)
+        return;
+    const PmCheckRow *first = &check->rows[0];
+    g_autofree char *text = pm_sanitise(first->diagnostic->text, sink->utf8);
+    pm_sink_heading(sink, "THE HEAP IS DAMAGED");
+    pm_sink_line(sink, "  %s; the worst: %s%s%s",
+                 pm_format_things(check->row_count + check->omitted, "violation").text, text,
+                 first->diagnostic->address == PM_ADDR_NONE ? "" : " at ",
+                 first->diagnostic->address == PM_ADDR_NONE
+                     ? ""
+                     : pm_format_address(first->diagnostic->address).text);
+}
+
+static void
+print_next(const PmSink *sink, const PmSummary *summary)
+{
+    pm_sink_heading(sink, "NEXT");
+    if (summary->sizes != NULL) {
+        if (summary->check->row_count > 0)
+            pm_sink_line(sink, "  postmalloc check %s", sink->again);
+        if (summary->sizes->row_count > 0)
+            pm_sink_line(sink, "  postmalloc chunks %s --chunk-size %s --state used", sink->again,
+                         pm_format_address(summary->sizes->rows[0].chunk_bytes).text);
+        pm_sink_line(sink, "  postmalloc arenas %s", sink->again);
+        if (summary->check->row_count == 0)
+            pm_sink_line(sink, "  postmalloc check %s", sink->again);
+    }
+    pm_sink_line(sink, "  postmalloc info %s", sink->again);
+}
+
+void
+pm_report_summary(const PmSink *sink, const PmSummary *summary)
+{
+    const PmSubject *subject = summary->subject;
+    if (sink->json != NULL) {
+        write_json(sink, summary);
+        return;
+    }
+    print_headline(sink, subject);
+    print_damage(sink, summary->check);
+    print_memory(sink, &summary->memory);
+    if (subject->ptmalloc != NULL) {
+        print_arenas(sink, subject->ptmalloc);
+        print_sizes(sink, subject, summary->sizes);
+    }
+    print_next(sink, summary);
+}

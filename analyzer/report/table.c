@@ -1,0 +1,83 @@
+/*
+ * Tables on libsmartcols; see table.h.
+ */
+#include "report/table.h"
+
+#include <libsmartcols.h>
+#include <stdlib.h>
+
+struct PmTable {
+    const PmSink *sink;
+    struct libscols_table *scols;
+    struct libscols_line *line;
+    gsize next_cell;
+    gboolean headings;
+};
+
+PmTable *
+pm_table_new(const PmSink *sink, const PmColumn *columns, guint column_count)
+{
+    PmTable *table = g_new0(PmTable, 1);
+    table->sink = sink;
+    table->scols = scols_new_table();
+    /* libsmartcols fails only where memory does; GLib's answer to that is to abort. */
+    g_assert(table->scols != NULL);
+    scols_table_set_column_separator(table->scols, "  ");
+    scols_table_enable_maxout(table->scols, 0);
+    /* Never cut a cell to the terminal's width: half an address is no address. */
+    scols_table_set_termforce(table->scols, SCOLS_TERMFORCE_NEVER);
+    for (guint i = 0; i < column_count; i++) {
+        const char *heading = columns[i].heading;
+        table->headings = table->headings || heading != NULL;
+        struct libscols_column *column = scols_table_new_column(
+            table->scols, heading == NULL ? "" : heading, 0, columns[i].right ? SCOLS_FL_RIGHT : 0);
+        g_assert(column != NULL);
+    }
+    scols_table_enable_noheadings(table->scols, !table->headings);
+    return table;
+}
+
+void
+pm_table_free(PmTable *table)
+{
+    scols_unref_table(table->scols);
+    g_free(table);
+}
+
+void
+pm_table_add_row(PmTable *table)
+{
+    table->line = scols_table_new_line(table->scols, NULL);
+    g_assert(table->line != NULL);
+    table->next_cell = 0;
+}
+
+void
+pm_table_add_cell(PmTable *table, const char *text)
+{
+    g_return_if_fail(table->line != NULL);
+    g_autofree char *safe = pm_sanitise(text == NULL ? "-" : text, table->sink->utf8);
+    scols_line_set_data(table->line, table->next_cell++, safe);
+}
+
+void
+pm_table_print(PmTable *table, guint indent)
+{
+    char *text = NULL;
+    if (scols_table_get_nlines(table->scols) == 0 ||
+        scols_print_table_to_string(table->scols, &text) != 0)
+        return;
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    free(text);
+    for (guint i = 0; lines[i] != NULL; i++) {
+        g_strchomp(lines[i]);
+        if (lines[i][0] == '\0')
+            continue;
+        pm_output_printf(table->sink->output, "%*s", (int)indent, "");
+        if (i == 0 && table->headings)
+            pm_sink_emphasise(table->sink, lines[i]);
+        else
+            pm_output_string(table->sink->output, lines[i]);
+        pm_output_char(table->sink->output, '\n');
+    }
+}
