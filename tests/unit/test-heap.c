@@ -349,7 +349,7 @@ test_smallest_chunks(void)
 static void
 test_huge_chunk(void)
 {
-    const guint64 huge = (G_GUINT64_CONSTANT(1) << 24) + 77;
+    const guint64 huge = (G_GUINT64_CONSTANT(1) << 24) + 777;
     const Entry tiles[] = {
         {.bytes = 64},
         {.bytes = huge * 16},

@@ -132,12 +132,16 @@ assert_consistent(const PmImage *image)
     g_assert_cmpuint(coverage->dumped_bytes, ==, dumped);
     g_assert_cmpuint(coverage->lost_bytes, ==, dumped - present);
 
+    const guint8 *file = NULL;
+    guint64 run_bytes = 0;
+    pm_image_get_run(image, 0, &file, &run_bytes);
     const PmNote *notes = pm_image_get_notes(image, &count);
-    guint8 sum = 0;
-    for (gsize i = 0; i < count; i++)
-        for (guint32 j = 0; j < notes[i].desc_bytes; j++)
-            sum = (guint8)(sum + notes[i].desc[j]); /* readable, or the sanitizer says so */
-    g_assert_cmpuint(sum, <=, 255);
+    for (gsize i = 0; i < count; i++) {
+        g_assert_true((const guint8 *)notes[i].name >= file);
+        g_assert_true((const guint8 *)notes[i].name + notes[i].name_bytes <= notes[i].desc);
+        g_assert_cmpuint((gsize)(notes[i].desc - file) + notes[i].desc_bytes, <=,
+                         coverage->file_bytes);
+    }
 }
 
 /* A core cut at @cut either opens and says so, or has not even an ELF header. */

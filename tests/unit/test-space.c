@@ -169,6 +169,7 @@ test_file_bytes(void)
     PmSpace *space = fixture.space;
     /* Two offers that overlap, the second one around the first: the first one wins. */
     pm_space_add_file_bytes(space, TEXT + PAGE, file_bytes, PAGE, FALSE);
+    assert_span(space, TEXT, PM_BYTES_NOT_DUMPED, TEXT + PAGE, NULL);
     pm_space_add_file_bytes(space, TEXT, file_bytes + 2 * PAGE, 3 * PAGE, FALSE);
     pm_space_add_file_bytes(space, WHOLE, file_bytes, 8 * PAGE, FALSE);
     pm_space_add_file_bytes(space, UNMAPPED, file_bytes + 7 * PAGE, PAGE / 2, FALSE);
