@@ -43,7 +43,7 @@ find_stack(const PmProcess *process, PmAddr address)
 }
 
 static void
-find_neighbours(const PmHeap *heap, guint word_bytes, PmLookup *lookup)
+find_neighbours(const PmHeap *heap, guint64 word_bytes, PmLookup *lookup)
 {
     const PmChunk *chunk = &lookup->chunk;
     if (chunk->mmapped)
@@ -88,7 +88,7 @@ find_chunk(const PmSubject *subject, guint word_bytes, PmLookup *lookup)
 /* Up to PM_PREVIEW_BYTES readable bytes from the 16-byte line of the address, but from no other
  * chunk. */
 static void
-fill_preview(const PmSubject *subject, guint word_bytes, PmLookup *lookup)
+fill_preview(const PmSubject *subject, guint64 word_bytes, PmLookup *lookup)
 {
     const PmSpace *space = pm_process_get_space(subject->process);
     guint64 count = PM_PREVIEW_BYTES;

@@ -155,6 +155,7 @@ execute(const PmCommand *command, const PmOptions *options)
                    .core_path = options->core,
                    .again = again,
                    .top = options->top,
+                   .top_given = options->top_given,
                    .limit = options->limit,
                    .color = wants_color(options),
                    .utf8 = g_get_charset(NULL),

@@ -118,6 +118,16 @@ make_entry(const OptionRow *row, RawOptions *raw)
     return entry;
 }
 
+/* GOption changes what it reads: a copy, NULL-terminated. (transfer full) */
+static char **
+copy_arguments(int argc, char **argv)
+{
+    char **arguments = g_new0(char *, (gsize)argc + 1);
+    for (int i = 0; i < argc; i++)
+        arguments[i] = g_strdup(argv[i]);
+    return arguments;
+}
+
 PmCommandLine *
 pm_command_line_parse(int argc, char **argv, GError **error)
 {
@@ -132,9 +142,7 @@ pm_command_line_parse(int argc, char **argv, GError **error)
     g_autoptr(GOptionContext) context = g_option_context_new(NULL);
     g_option_context_set_help_enabled(context, FALSE);
     g_option_context_add_main_entries(context, entries, NULL);
-    g_auto(GStrv) arguments = g_new0(char *, (gsize)argc + 1);
-    for (int i = 0; i < argc; i++)
-        arguments[i] = g_strdup(argv[i]);
+    g_auto(GStrv) arguments = copy_arguments(argc, argv);
     g_autoptr(GError) parse_error = NULL;
     if (!g_option_context_parse_strv(context, &arguments, &parse_error)) {
         if (parse_error->domain == PM_ERROR)
@@ -265,6 +273,7 @@ parse_common_options(PmOptions *options, const RawOptions *raw, GError **error)
     options->json = format == 1;
     options->color = (PmWhen)when;
     options->top = options->json ? 0 : 10;
+    options->top_given = raw->top != NULL;
     options->limit = options->json ? 0 : 20;
     if ((raw->top != NULL && !pm_parse_count(raw->top, 0, G_MAXUINT64, &options->top, error)) ||
         (raw->limit != NULL &&

@@ -40,6 +40,7 @@ typedef struct {
     gboolean json;
     guint64 uptime_seconds;
     guint64 top;
+    gboolean top_given;
     guint64 limit;
     guint jobs;
     gboolean stats;

@@ -15,7 +15,7 @@
 #define VISIBLE_AFTER_MS 500
 
 /* Small: thread stacks count as data under prlimit --data. */
-#define STACK_BYTES (64 * 1024)
+#define STACK_BYTES ((gsize)64 * 1024)
 
 typedef struct {
     const char *name;

@@ -29,11 +29,14 @@ pm_session_new(const PmOptions *options)
 void
 pm_session_free(PmSession *session)
 {
-    g_clear_pointer(&session->progress, pm_progress_free);
-    g_clear_pointer(&session->ptmalloc, pm_ptmalloc_free);
-    g_clear_pointer(&session->process, pm_process_free);
-    g_clear_pointer(&session->image, pm_image_free);
-    g_clear_pointer(&session->diagnostics, pm_diagnostics_free);
+    pm_progress_free(session->progress);
+    if (session->ptmalloc != NULL)
+        pm_ptmalloc_free(session->ptmalloc);
+    if (session->process != NULL)
+        pm_process_free(session->process);
+    if (session->image != NULL)
+        pm_image_free(session->image);
+    pm_diagnostics_free(session->diagnostics);
     g_clear_error(&session->heap_error);
     g_free(session->allocator);
     g_free(session);

@@ -150,26 +150,30 @@ pm_facts_describe_malloc(const PmSubject *subject)
 }
 
 char *
-pm_facts_describe_modules(const PmSink *sink, const PmProcess *process)
+pm_facts_describe_modules(const PmProcess *process)
 {
     PmModuleCounts counts = pm_facts_count_modules(process);
-    const char *dot = pm_sink_dot(sink);
     if (counts.modules == 0)
         return g_strdup("no modules known");
     GString *text = g_string_new(pm_format_things(counts.modules, "module").text);
     if (counts.found == counts.modules) {
         g_string_append(text, counts.modules == 1 ? ", file found" : ", all files found");
-    } else {
-        g_string_append_printf(text, ", %s found", pm_format_things(counts.found, "file").text);
-        if (counts.missing > 0)
-            g_string_append_printf(text, ", %" G_GSIZE_FORMAT " missing", counts.missing);
-        if (counts.mismatched > 0)
-            g_string_append_printf(text, ", %" G_GSIZE_FORMAT " of another build",
-                                   counts.mismatched);
+        return g_string_free(text, FALSE);
     }
-    g_string_append_printf(text, " %s symbols for %" G_GSIZE_FORMAT ", DWARF for %" G_GSIZE_FORMAT,
-                           dot, counts.with_symbols, counts.with_dwarf);
+    g_string_append_printf(text, ", %s found", pm_format_things(counts.found, "file").text);
+    if (counts.missing > 0)
+        g_string_append_printf(text, ", %" G_GSIZE_FORMAT " missing", counts.missing);
+    if (counts.mismatched > 0)
+        g_string_append_printf(text, ", %" G_GSIZE_FORMAT " of another build", counts.mismatched);
     return g_string_free(text, FALSE);
+}
+
+char *
+pm_facts_describe_symbols(const PmProcess *process)
+{
+    PmModuleCounts counts = pm_facts_count_modules(process);
+    return g_strdup_printf("symbols for %" G_GSIZE_FORMAT ", DWARF for %" G_GSIZE_FORMAT,
+                           counts.with_symbols, counts.with_dwarf);
 }
 
 const char *

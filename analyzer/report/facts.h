@@ -31,8 +31,11 @@ char *pm_facts_describe_core(const PmImage *image);
 /* "glibc 2.36, arenas found by signature"; what is known where there is none. (transfer full) */
 char *pm_facts_describe_malloc(const PmSubject *subject);
 
-/* "23 modules · 22 files found, 1 missing · symbols for 19, DWARF for 6". (transfer full) */
-char *pm_facts_describe_modules(const PmSink *sink, const PmProcess *process);
+/* "23 modules, 22 files found, 1 missing". (transfer full) */
+char *pm_facts_describe_modules(const PmProcess *process);
+
+/* "symbols for 19, DWARF for 6". (transfer full) */
+char *pm_facts_describe_symbols(const PmProcess *process);
 
 /* The name of the program without its folders, or NULL. Borrowed. */
 const char *pm_facts_program(const PmProcessInfo *info);

@@ -98,7 +98,7 @@ print_malloc(const PmSink *sink, const PmSubject *subject)
     if (subject->ptmalloc == NULL) {
         pm_sink_field(sink, "malloc", subject->allocator);
         if (subject->heap_message != NULL)
-            pm_sink_field(sink, "", subject->heap_message);
+            pm_sink_paragraph(sink, subject->heap_message, 15);
         return;
     }
     const PmGlibc *glibc = pm_ptmalloc_get_glibc(subject->ptmalloc);
@@ -165,9 +165,10 @@ print_modules(const PmSink *sink, const PmProcess *process)
         pm_table_add_cell(table, id);
         pm_table_add_cell(table, module->path);
     }
-    g_autofree char *summary = pm_facts_describe_modules(sink, process);
+    g_autofree char *files = pm_facts_describe_modules(process);
+    g_autofree char *symbols = pm_facts_describe_symbols(process);
     pm_sink_heading(sink, "MODULES");
-    pm_sink_line(sink, "  %s", summary);
+    pm_sink_line(sink, "  %s %s %s", files, pm_sink_dot(sink), symbols);
     pm_table_print(table, 2);
 }
 

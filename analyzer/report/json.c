@@ -120,7 +120,6 @@ static void
 append_escaped(PmOutput *output, guchar byte)
 {
     static const char digits[] = "0123456789abcdef";
-    char *place = pm_output_reserve(output);
     const char *shorthand = NULL;
     switch (byte) {
     case '"':
@@ -139,18 +138,14 @@ append_escaped(PmOutput *output, guchar byte)
         break;
     }
     if (shorthand != NULL) {
-        memcpy(place, shorthand, 2);
-        output->used += 2;
+        pm_output_append(output, shorthand, 2);
         return;
     }
     /* A control character is a character, \u00NN; a byte that is no part of UTF-8 is spelt out as
      * \xNN. */
-    const char *prefix = byte < 0x80 ? "\\u00" : "\\\\x";
-    gsize length = strlen(prefix);
-    memcpy(place, prefix, length);
-    place[length] = digits[byte >> 4];
-    place[length + 1] = digits[byte & 15];
-    output->used += length + 2;
+    pm_output_string(output, byte < 0x80 ? "\\u00" : "\\\\x");
+    pm_output_char(output, digits[byte >> 4]);
+    pm_output_char(output, digits[byte & 15]);
 }
 
 static inline gboolean

@@ -9,7 +9,7 @@
 #include <glib.h>
 #include <string.h>
 
-#define PM_OUTPUT_BUFFER_BYTES (256 * 1024)
+#define PM_OUTPUT_BUFFER_BYTES ((gsize)256 * 1024)
 
 /* The longest run that pm_output_reserve() can promise. */
 #define PM_OUTPUT_RESERVE_MAX 64

@@ -151,6 +151,46 @@ pm_sink_bar(const PmSink *sink, double share, guint columns)
     return g_string_free(bar, FALSE);
 }
 
+void
+pm_sink_items(const PmSink *sink, const char *const *items)
+{
+    g_autofree char *separator = g_strdup_printf(" %s ", pm_sink_dot(sink));
+    glong columns = 0;
+    for (guint i = 0; items[i] != NULL; i++) {
+        g_autofree char *safe = pm_sanitise(items[i], sink->utf8);
+        glong length = g_utf8_strlen(safe, -1);
+        if (columns > 0 && columns + 3 + length > PM_SINK_COLUMNS) {
+            pm_output_char(sink->output, '\n');
+            columns = 0;
+        } else if (columns > 0) {
+            pm_output_string(sink->output, separator);
+            columns += 3;
+        }
+        pm_output_string(sink->output, safe);
+        columns += length;
+    }
+    pm_output_char(sink->output, '\n');
+}
+
+void
+pm_sink_paragraph(const PmSink *sink, const char *text, guint indent)
+{
+    g_autofree char *safe = pm_sanitise(text, sink->utf8);
+    g_auto(GStrv) words = g_strsplit(safe, " ", -1);
+    glong columns = 0;
+    for (guint i = 0; words[i] != NULL; i++) {
+        glong length = g_utf8_strlen(words[i], -1);
+        if (columns > 0 && columns + 1 + length > PM_SINK_COLUMNS) {
+            pm_output_char(sink->output, '\n');
+            columns = 0;
+        }
+        guint spaces = columns == 0 ? indent : 1;
+        pm_output_printf(sink->output, "%*s%s", (int)spaces, "", words[i]);
+        columns += (glong)spaces + length;
+    }
+    pm_output_char(sink->output, '\n');
+}
+
 const char *
 pm_sink_dot(const PmSink *sink)
 {

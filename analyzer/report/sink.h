@@ -9,12 +9,15 @@
 #include "report/format.h"
 #include "report/json.h"
 
+/* What prose is wrapped at. */
+#define PM_SINK_COLUMNS 100
+
 /*
  * @json: NULL in text.
  * @command: its name. @core_path: as the user gave it.
  * @again: how to name this core and its files in a further command, quoted for the shell; with it
  * "next" lines can be pasted.
- * @top: rows in ranked tables, @limit: rows in lists; 0 means all.
+ * @top: rows in ranked tables, @limit: rows in lists; 0 means all. @top_given: the user said so.
  * @color: escape sequences may be used. @utf8: characters beyond ASCII may be.
  * @verbose: -v.
  */
@@ -26,6 +29,7 @@ typedef struct {
     const char *again;
     guint64 top;
     guint64 limit;
+    gboolean top_given;
     gboolean color;
     gboolean utf8;
     gboolean verbose;
@@ -57,6 +61,16 @@ void pm_sink_heading(const PmSink *sink, const char *text);
 
 /* Text: @text in bold where colour is allowed; no line end. */
 void pm_sink_emphasise(const PmSink *sink, const char *text);
+
+/*
+ * Text: @items joined by pm_sink_dot(), on as many lines of PM_SINK_COLUMNS as it takes; made safe
+ * for the terminal. NULL ends the list.
+ */
+void pm_sink_items(const PmSink *sink, const char *const *items);
+
+/* Text: a sentence in lines of PM_SINK_COLUMNS, each after @indent spaces; made safe for the
+ * terminal. */
+void pm_sink_paragraph(const PmSink *sink, const char *text, guint indent);
 
 /* Text: printf of a whole line that holds no string from the core. */
 void pm_sink_line(const PmSink *sink, const char *format, ...) G_GNUC_PRINTF(2, 3);

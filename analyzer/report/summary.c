@@ -11,7 +11,12 @@
 #define BAR_COLUMNS     19
 #define PROGRAM_COLUMNS 40
 
-/* The order and the words of the text; a kind without bytes is left out. */
+/* Rows of a ranked table where the user did not say: the page has to fit. */
+#define ARENAS_SHOWN 5
+#define SIZES_SHOWN  8
+
+/* The order and the words of the text; a kind without bytes is left out, and the vdso's few pages
+ * always. */
 static const struct {
     PmMemoryKind kind;
     const char *label;
@@ -26,7 +31,6 @@ static const struct {
     {PM_MEMORY_ANONYMOUS, "other anonymous", "region"},
     {PM_MEMORY_FILES, "files and module text", "region"},
     {PM_MEMORY_NO_ACCESS, "without access", "region"},
-    {PM_MEMORY_VDSO, "vdso", NULL},
 };
 
 static void
@@ -76,25 +80,22 @@ static void
 print_headline(const PmSink *sink, const PmSubject *subject)
 {
     const PmProcessInfo *info = pm_process_get_info(subject->process);
-    const char *dot = pm_sink_dot(sink);
     const char *name = pm_facts_program(info);
     g_autofree char *program =
         pm_sanitise_short(name == NULL ? "unknown program" : name, sink->utf8, PROGRAM_COLUMNS);
+    g_autofree char *pid =
+        info->pid == 0 ? g_strdup("pid unknown") : g_strdup_printf("pid %u", info->pid);
     g_autofree char *signal_text = pm_facts_describe_signal(info);
     g_autofree char *core = pm_facts_describe_core(subject->image);
     g_autofree char *malloc_text = pm_facts_describe_malloc(subject);
-    g_autofree char *modules = pm_facts_describe_modules(sink, subject->process);
-    pm_sink_emphasise(sink, program);
-    if (info->pid != 0)
-        pm_output_printf(sink->output, " %s pid %u", dot, info->pid);
-    pm_sink_line(sink, " %s %s %s %s %s %s", dot, signal_text, dot,
-                 pm_image_get_target(subject->image)->name, dot, core);
-    g_autofree char *safe = pm_sanitise(malloc_text, sink->utf8);
-    pm_sink_line(sink, "%s %s %s", safe, dot, modules);
-    if (subject->heap_message != NULL) {
-        g_autofree char *message = pm_sanitise(subject->heap_message, sink->utf8);
-        pm_sink_line(sink, "%s", message);
-    }
+    g_autofree char *modules = pm_facts_describe_modules(subject->process);
+    g_autofree char *symbols = pm_facts_describe_symbols(subject->process);
+    pm_sink_items(sink,
+                  (const char *const[]){program, pid, signal_text,
+                                        pm_image_get_target(subject->image)->name, core, NULL});
+    pm_sink_items(sink, (const char *const[]){malloc_text, modules, symbols, NULL});
+    if (subject->heap_message != NULL)
+        pm_sink_paragraph(sink, subject->heap_message, 0);
 }
 
 static void
@@ -124,12 +125,18 @@ print_memory(const PmSink *sink, const PmMemory *memory)
         print_memory_row(sink, memory, i);
 }
 
+static guint64
+rows_on_page(const PmSink *sink, guint64 count, guint64 usual)
+{
+    return pm_sink_rows(sink->top_given ? sink->top : usual, count);
+}
+
 static void
 print_arenas(const PmSink *sink, const PmPtmalloc *ptmalloc)
 {
     gsize count = 0;
     (void)pm_ptmalloc_get_arenas(ptmalloc, &count);
-    guint64 shown = pm_sink_rows(sink->top, count);
+    guint64 shown = rows_on_page(sink, count, ARENAS_SHOWN);
     const PmMmapped *mmapped = pm_ptmalloc_get_mmapped(ptmalloc);
     pm_sink_heading(sink, "ARENAS");
     pm_arenas_print_table(sink, ptmalloc, PM_ARENA_NONE, shown);
@@ -145,7 +152,7 @@ print_arenas(const PmSink *sink, const PmPtmalloc *ptmalloc)
 static void
 print_sizes(const PmSink *sink, const PmSubject *subject, const PmSizes *sizes)
 {
-    guint64 shown = pm_sink_rows(sink->top, sizes->row_count);
+    guint64 shown = rows_on_page(sink, sizes->row_count, SIZES_SHOWN);
     guint64 rest = 0;
     for (gsize i = shown; i < sizes->row_count; i++)
         rest += pm_size_row_used_bytes(&sizes->rows[i]);

@@ -14,14 +14,21 @@ struct PmTable {
     gboolean headings;
 };
 
+/* libsmartcols fails only where memory does, and then as GLib does. */
+static void
+abort_unless(const void *object)
+{
+    if (object == NULL)
+        g_error("no memory for a table");
+}
+
 PmTable *
 pm_table_new(const PmSink *sink, const PmColumn *columns, guint column_count)
 {
     PmTable *table = g_new0(PmTable, 1);
     table->sink = sink;
     table->scols = scols_new_table();
-    /* libsmartcols fails only where memory does; GLib's answer to that is to abort. */
-    g_assert(table->scols != NULL);
+    abort_unless(table->scols);
     scols_table_set_column_separator(table->scols, "  ");
     scols_table_enable_maxout(table->scols, 0);
     /* Never cut a cell to the terminal's width: half an address is no address. */
@@ -31,7 +38,7 @@ pm_table_new(const PmSink *sink, const PmColumn *columns, guint column_count)
         table->headings = table->headings || heading != NULL;
         struct libscols_column *column = scols_table_new_column(
             table->scols, heading == NULL ? "" : heading, 0, columns[i].right ? SCOLS_FL_RIGHT : 0);
-        g_assert(column != NULL);
+        abort_unless(column);
     }
     scols_table_enable_noheadings(table->scols, !table->headings);
     return table;
@@ -48,7 +55,7 @@ void
 pm_table_add_row(PmTable *table)
 {
     table->line = scols_table_new_line(table->scols, NULL);
-    g_assert(table->line != NULL);
+    abort_unless(table->line);
     table->next_cell = 0;
 }
 
