@@ -1,6 +1,7 @@
 /*
- * Where glibc's malloc keeps its fields, by version and word size. Offsets were measured from the DWARF of Debian's
- * libcs (2.31, 2.36, 2.41, 2.43, 2.44) and from malloc/malloc.c and malloc/arena.c of the versions between.
+ * Where glibc's malloc keeps its fields, by version and word size. Offsets were measured from the
+ * DWARF of Debian's libcs (2.31, 2.36, 2.41, 2.43, 2.44) and from malloc/malloc.c and
+ * malloc/arena.c of the versions between.
  */
 #pragma once
 
@@ -16,7 +17,8 @@
  *
  * @family: the versions that share it. @first_version, @last_version: minor numbers, inclusive.
  * @fastbins: offset of fastbinsY, or −1 (2.43 and later have none); @fastbin_count of them.
- * @attached_threads: offset, or −1. @state_bytes: sizeof. @heap_info_bytes: sizeof(struct heap_info).
+ * @attached_threads: offset, or −1. @state_bytes: sizeof. @heap_info_bytes: sizeof(struct
+ * heap_info).
  */
 typedef struct {
     const char *family;
@@ -49,7 +51,8 @@ typedef struct {
 /*
  * struct tcache_perthread_struct, told apart by the size of its chunk.
  *
- * @count_bytes: 1 or 2. @inverted: num_slots: the array holds what is left to fill, not the count (2.42 and later).
+ * @count_bytes: 1 or 2. @inverted: num_slots: the array holds what is left to fill, not the count
+ * (2.42 and later).
  */
 typedef struct {
     guint word_bytes;
@@ -68,7 +71,8 @@ const PmStateLayout *pm_state_layouts(gsize *ret_count);
 const PmParLayout *pm_par_layouts(gsize *ret_count);
 const PmTcacheLayout *pm_tcache_layouts(gsize *ret_count);
 
-/* The smallest chunk: four words. (malloc.c, MIN_CHUNK_SIZE; 32 bit with 16-byte alignment rounds to the same 16) */
+/* The smallest chunk: four words. (malloc.c, MIN_CHUNK_SIZE; 32 bit with 16-byte alignment rounds
+ * to the same 16) */
 static inline guint64
 pm_min_chunk_bytes(guint word_bytes)
 {

@@ -123,9 +123,13 @@ typedef struct {
     char *what;
 } PmRuntimeChunk;
 
-/* @jobs: worker threads, 0 for as many as there are processors. */
+/*
+ * @jobs: worker threads, 0 for as many as there are processors. @verify_bins: follow every bin's
+ * list too, which no state depends on, for what `check` reports.
+ */
 typedef struct {
     guint jobs;
+    gboolean verify_bins;
 } PmPtmallocOptions;
 
 typedef struct PmPtmalloc PmPtmalloc;

@@ -1,0 +1,136 @@
+#include "process/stacks.h"
+
+#define TCBS_MAX (1u << 20)
+/* How far the heads of the other lists lie from the one that a thread leads to: they are neighbours
+ * in _rtld_global (2.34 and later) or in libpthread's static data. */
+#define HEADS_DISTANCE 0x100
+
+/*
+ * struct pthread: `list` and `tid`. nptl/descr.h: behind a header that the ABI fixes, the same
+ * from 2.17 to 2.44.
+ */
+typedef struct {
+    guint list;
+    guint tid;
+} PthreadLayout;
+
+static const PthreadLayout layout_x86_64 = {0x2c0, 0x2d0};
+static const PthreadLayout layout_i386 = {0x60, 0x68};
+
+typedef struct {
+    const PmProcess *process;
+    const PmSpace *space;
+    const PthreadLayout *layout;
+    guint word_bytes;
+    GArray *tcbs; /* PmTcb */
+    GHashTable *seen;
+    GHashTable *listed; /* control blocks met on a list */
+} Finder;
+
+/* x86: the control block begins with its own address, and repeats it in its third word. (nptl,
+ * tcbhead_t) */
+static gboolean
+is_tcb(const Finder *finder, PmAddr tp)
+{
+    guint64 tcb = 0, self = 0;
+    return pm_space_read_word(finder->space, tp, &tcb) && tcb == tp &&
+           pm_space_read_word(finder->space, tp + 2 * finder->word_bytes, &self) && self == tp;
+}
+
+static void
+add_tcb(Finder *finder, PmAddr tp)
+{
+    PmTcb tcb = {.tp = tp, .dtv = PM_ADDR_NONE};
+    g_hash_table_add(finder->listed, GSIZE_TO_POINTER((gsize)tp));
+    if (finder->tcbs->len >= TCBS_MAX ||
+        !g_hash_table_add(finder->seen, GSIZE_TO_POINTER((gsize)tp)))
+        return;
+    pm_space_read_word(finder->space, tp + finder->word_bytes, &tcb.dtv);
+    pm_space_read_u32(finder->space, tp + finder->layout->tid, &tcb.tid);
+    g_array_append_val(finder->tcbs, tcb);
+}
+
+/*
+ * Follows the list that @tp is on until it leaves the control blocks: there is its head.
+ *
+ * Returns: FALSE where the list is damaged or not in the core.
+ */
+static gboolean
+find_head(const Finder *finder, PmAddr tp, PmAddr *ret_head)
+{
+    PmAddr node = tp + finder->layout->list;
+    for (guint i = 0; i < TCBS_MAX; i++) {
+        if (!pm_space_read_word(finder->space, node, &node) || node < finder->layout->list)
+            return FALSE;
+        if (!is_tcb(finder, node - finder->layout->list)) {
+            *ret_head = node;
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+/* Adds the control blocks of the list whose head may be at @head. */
+static void
+add_list(Finder *finder, PmAddr head)
+{
+    PmAddr node = 0, back = 0;
+    if (!pm_space_read_word(finder->space, head, &node) || node < finder->layout->list ||
+        !pm_space_read_word(finder->space, node + finder->word_bytes, &back) || back != head)
+        return;
+    for (guint i = 0; i < TCBS_MAX && node != head && node >= finder->layout->list; i++) {
+        const PmAddr tp = node - finder->layout->list;
+        if (!is_tcb(finder, tp))
+            return;
+        add_tcb(finder, tp);
+        if (!pm_space_read_word(finder->space, node, &node))
+            return;
+    }
+}
+
+static void
+search_lists(Finder *finder, const PmThread *threads, gsize count, GHashTable *heads)
+{
+    for (gsize i = 0; i < count; i++) {
+        PmAddr head = 0;
+        if (threads[i].tp == PM_ADDR_NONE ||
+            g_hash_table_contains(finder->listed, GSIZE_TO_POINTER((gsize)threads[i].tp)) ||
+            !is_tcb(finder, threads[i].tp) || !find_head(finder, threads[i].tp, &head) ||
+            !g_hash_table_add(heads, GSIZE_TO_POINTER((gsize)head)))
+            continue;
+        const PmAddr start = head > HEADS_DISTANCE ? head - HEADS_DISTANCE : 0;
+        for (PmAddr at = start; at < head + HEADS_DISTANCE; at += finder->word_bytes)
+            add_list(finder, at);
+    }
+}
+
+PmTcb *
+pm_process_find_tcbs(const PmProcess *process, gsize *ret_count)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_direct_hash, g_direct_equal);
+    g_autoptr(GHashTable) listed = g_hash_table_new(g_direct_hash, g_direct_equal);
+    g_autoptr(GHashTable) heads = g_hash_table_new(g_direct_hash, g_direct_equal);
+    g_autoptr(GArray) tcbs = g_array_new(FALSE, FALSE, sizeof(PmTcb));
+    const PmSpace *space = pm_process_get_space(process);
+    const PmTarget *target = pm_space_get_target(space);
+    gsize count = 0;
+    const PmThread *threads = pm_process_get_threads(process, &count);
+    Finder finder = {
+        .process = process,
+        .space = space,
+        .layout = target->arch == PM_ARCH_I386 ? &layout_i386 : &layout_x86_64,
+        .word_bytes = target->word_bytes,
+        .tcbs = tcbs,
+        .seen = seen,
+        .listed = listed,
+    };
+
+    for (gsize i = 0; i < count; i++) {
+        const PmTcb tcb = {.tp = threads[i].tp, .dtv = threads[i].dtv, .tid = threads[i].tid};
+        if (tcb.tp != PM_ADDR_NONE && g_hash_table_add(seen, GSIZE_TO_POINTER((gsize)tcb.tp)))
+            g_array_append_val(tcbs, tcb);
+    }
+    if (target->arch == PM_ARCH_X86_64 || target->arch == PM_ARCH_I386)
+        search_lists(&finder, threads, count, heads);
+    return (PmTcb *)(gpointer)g_array_steal(tcbs, ret_count);
+}

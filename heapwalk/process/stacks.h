@@ -1,0 +1,22 @@
+/*
+ * The thread control blocks that glibc keeps: of live threads, and of those that ended but whose
+ * stack is cached for reuse or not joined yet. Found through the lists that every struct pthread is
+ * linked into, without symbols.
+ */
+#pragma once
+
+#include "process/process.h"
+
+/* @tid: 0 for a thread that ended. @dtv: address of dtv[0], or PM_ADDR_NONE. */
+typedef struct {
+    PmAddr tp;
+    PmAddr dtv;
+    guint32 tid;
+} PmTcb;
+
+/*
+ * All thread control blocks, each once; those of pm_process_get_threads() first.
+ *
+ * Returns: (transfer full): NULL where there are none.
+ */
+PmTcb *pm_process_find_tcbs(const PmProcess *process, gsize *ret_count);

@@ -1,0 +1,354 @@
+/*
+ * Finds every malloc_state and decides which version's layout they have. The signature scan always
+ * runs, over the modules' writable data and the places where thread heaps must begin; symbols name
+ * what it found and rescue what it did not. The whole core is scanned only where that gave nothing.
+ */
+#include "ptmalloc/allocators.h"
+#include "ptmalloc/binscan.h"
+#include "ptmalloc/ptmalloc-private.h"
+#include "ptmalloc/version.h"
+
+/* A ring of more arenas than this is a loop through garbage; glibc's own limit is 8 per processor.
+ */
+#define ARENAS_MAX 65536
+
+/* malloc_state.flags: NONCONTIGUOUS_BIT (malloc.c). */
+#define FLAG_NONCONTIGUOUS 2
+
+typedef struct {
+    PmPtmalloc *ptmalloc;
+    GArray *hits; /* PmBinHit */
+} Finder;
+
+static gboolean
+is_writable_load(const PmSegment *segment)
+{
+    return (segment->flags & 2) != 0 && segment->present_bytes > 0; /* PF_W */
+}
+
+static void
+scan_modules(Finder *finder)
+{
+    gsize count = 0;
+    const PmModule *modules = pm_process_get_modules(finder->ptmalloc->process, &count);
+    for (gsize i = 0; i < count; i++)
+        for (gsize j = 0; j < modules[i].data_count; j++)
+            pm_binscan_range(finder->ptmalloc->space, modules[i].data[j], finder->hits);
+}
+
+static void
+scan_everything(Finder *finder)
+{
+    gsize count = 0;
+    const PmSegment *segments =
+        pm_image_get_segments(pm_space_get_image(finder->ptmalloc->space), &count);
+    for (gsize i = 0; i < count; i++)
+        if (is_writable_load(&segments[i]))
+            pm_binscan_range(
+                finder->ptmalloc->space,
+                (PmRange){segments[i].start, segments[i].start + segments[i].present_bytes},
+                finder->hits);
+}
+
+/* Adds the arena that a heap_info at @heap_info would have behind it. */
+static void
+probe_heap(Finder *finder, PmAddr heap_info)
+{
+    gsize count = 0;
+    const PmStateLayout *layouts = pm_state_layouts(&count);
+    guint64 arena = 0;
+    if (!pm_read(finder->ptmalloc, heap_info, &arena))
+        return;
+    for (gsize i = 0; i < count; i++) {
+        PmBinHit hit;
+        if (layouts[i].word_bytes == finder->ptmalloc->word_bytes &&
+            arena == heap_info + layouts[i].heap_info_bytes &&
+            pm_binscan_check(finder->ptmalloc->space, arena + layouts[i].bins, &hit) &&
+            pm_binscan_is_plausible(&hit))
+            g_array_append_val(finder->hits, hit);
+    }
+}
+
+/* Thread heaps begin at multiples of HEAP_MAX: look at each of those. */
+static void
+probe_heaps(Finder *finder)
+{
+    gsize count = 0;
+    const guint64 step = finder->ptmalloc->heap_max_bytes;
+    const PmSegment *segments =
+        pm_image_get_segments(pm_space_get_image(finder->ptmalloc->space), &count);
+    for (gsize i = 0; i < count; i++) {
+        if (!is_writable_load(&segments[i]))
+            continue;
+        const PmAddr end = segments[i].start + segments[i].present_bytes;
+        for (PmAddr address = pm_align_up(segments[i].start, step);
+             address < end && address >= segments[i].start; address += step)
+            probe_heap(finder, address);
+    }
+}
+
+static gboolean
+is_hit(const Finder *finder, PmAddr bins)
+{
+    guint low = 0, high = finder->hits->len;
+    while (low < high) {
+        const guint middle = low + (high - low) / 2;
+        const PmAddr at = g_array_index(finder->hits, PmBinHit, middle).bins;
+        if (at == bins)
+            return TRUE;
+        if (at < bins)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return FALSE;
+}
+
+/* What speaks for @layout: rings that close, heap_infos that point to their arena, a plausible
+ * system_mem, the version. */
+static guint
+score_layout(const Finder *finder, const PmStateLayout *layout)
+{
+    const PmPtmalloc *ptmalloc = finder->ptmalloc;
+    guint score = 0;
+
+    for (guint i = 0; i < finder->hits->len; i++) {
+        const PmAddr bins = g_array_index(finder->hits, PmBinHit, i).bins;
+        const PmAddr state = bins - layout->bins;
+        guint64 next = 0, owner = 0, system_mem = 0;
+        if (pm_read(ptmalloc, state + layout->next, &next) && is_hit(finder, next + layout->bins))
+            score += 8;
+        const PmAddr heap = pm_align_down(state, ptmalloc->heap_max_bytes);
+        if (state - heap == layout->heap_info_bytes && pm_read(ptmalloc, heap, &owner) &&
+            owner == state)
+            score += 4;
+        if (pm_read(ptmalloc, state + layout->system_mem, &system_mem) && system_mem > 0 &&
+            system_mem % 4096 == 0)
+            score += 2;
+    }
+    if (ptmalloc->minor >= layout->first_version && ptmalloc->minor <= layout->last_version)
+        score += 1;
+    return score;
+}
+
+static gboolean
+choose_layout(Finder *finder)
+{
+    gsize count = 0;
+    guint best_score = 1; /* the version alone is no evidence */
+    const PmStateLayout *layouts = pm_state_layouts(&count);
+    for (gsize i = 0; i < count; i++) {
+        if (layouts[i].word_bytes != finder->ptmalloc->word_bytes)
+            continue;
+        const guint score = score_layout(finder, &layouts[i]);
+        if (score > best_score) {
+            best_score = score;
+            finder->ptmalloc->layout = &layouts[i];
+        }
+    }
+    return finder->ptmalloc->layout != NULL;
+}
+
+/* Whether the malloc_state at @state lies at the beginning of a thread heap that says it is its
+ * arena. */
+static gboolean
+is_thread_arena(const PmPtmalloc *ptmalloc, PmAddr state)
+{
+    guint64 owner = 0;
+    const PmAddr heap = state - ptmalloc->layout->heap_info_bytes;
+    return heap % 4096 == 0 && pm_read(ptmalloc, heap, &owner) && owner == state;
+}
+
+/* Whether anything was ever allocated from the malloc_state at @state: a preloaded
+ * libc_malloc_debug has an unused one. */
+static gboolean
+is_used(const PmPtmalloc *ptmalloc, PmAddr state)
+{
+    guint64 system_mem = 0;
+    return pm_read(ptmalloc, state + ptmalloc->layout->system_mem, &system_mem) && system_mem != 0;
+}
+
+static PmArenaBuild *
+find_build(const PmPtmalloc *ptmalloc, PmAddr state)
+{
+    for (guint i = 0; i < ptmalloc->arenas->len; i++)
+        if (pm_ptmalloc_get_build(ptmalloc, i)->arena.address == state)
+            return pm_ptmalloc_get_build(ptmalloc, i);
+    return NULL;
+}
+
+/* Adds the arenas of the ring that @state belongs to, itself first. */
+static void
+follow_ring(const Finder *finder, PmAddr state, GHashTable *known)
+{
+    PmPtmalloc *ptmalloc = finder->ptmalloc;
+    for (guint i = 0; i < ARENAS_MAX; i++) {
+        guint64 next = 0;
+        const PmAddr bins = state + ptmalloc->layout->bins;
+        PmBinHit hit;
+        if (!is_hit(finder, bins) &&
+            (!pm_binscan_check(ptmalloc->space, bins, &hit) || !pm_binscan_is_plausible(&hit))) {
+            pm_diagnostics_add(ptmalloc->diagnostics, "arena-ring", PM_SEVERITY_WARNING, state,
+                               "the list of arenas leads to an address that holds no malloc_state "
+                               "(or is not in the core)");
+            return;
+        }
+        if (!g_hash_table_add(known, GSIZE_TO_POINTER((gsize)state)))
+            return;
+        pm_ptmalloc_add_arena(ptmalloc, state,
+                              is_thread_arena(ptmalloc, state) ? PM_ARENA_THREAD : PM_ARENA_MAIN);
+        if (!pm_read(ptmalloc, state + ptmalloc->layout->next, &next))
+            return;
+        state = next;
+    }
+}
+
+/*
+ * Main arenas first (each with its ring), then thread arenas that no ring reached; unused main
+ * arenas (where every chunk was mmapped) only where there is nothing else.
+ */
+static void
+collect_arenas(Finder *finder)
+{
+    enum { USED_MAIN, THREAD, UNUSED_MAIN, PASSES };
+    PmPtmalloc *ptmalloc = finder->ptmalloc;
+    g_autoptr(GHashTable) known = g_hash_table_new(g_direct_hash, g_direct_equal);
+
+    for (guint pass = 0; pass < PASSES; pass++) {
+        if (pass == UNUSED_MAIN && ptmalloc->arenas->len > 0)
+            return;
+        for (guint i = 0; i < finder->hits->len; i++) {
+            const PmAddr state =
+                g_array_index(finder->hits, PmBinHit, i).bins - ptmalloc->layout->bins;
+            guint kind = UNUSED_MAIN;
+            if (is_thread_arena(ptmalloc, state))
+                kind = THREAD;
+            else if (is_used(ptmalloc, state))
+                kind = USED_MAIN;
+            if (kind == pass)
+                follow_ring(finder, state, known);
+        }
+    }
+}
+
+/* Names the main arena that the report speaks of: the one with the most memory. */
+static void
+choose_main(PmPtmalloc *ptmalloc)
+{
+    guint64 best = 0;
+    for (guint i = 0; i < ptmalloc->arenas->len; i++) {
+        const PmArena *arena = &pm_ptmalloc_get_build(ptmalloc, i)->arena;
+        if (arena->kind == PM_ARENA_MAIN && arena->system_bytes >= best) {
+            best = arena->system_bytes;
+            ptmalloc->glibc.main_arena = arena->address;
+            ptmalloc->glibc.module = pm_process_find_module(ptmalloc->process, arena->address);
+        }
+    }
+}
+
+/*
+ * Looks main_arena up by name, in the libc. Where the signature missed it (a badly damaged arena),
+ * it is added as a hit.
+ *
+ * Returns: the symbol's address, or PM_ADDR_NONE.
+ */
+static PmAddr
+look_up_main(Finder *finder, PmSymbolSource *ret_source)
+{
+    PmSymbol symbol;
+    PmPtmalloc *ptmalloc = finder->ptmalloc;
+    const PmModule *libc = pm_process_get_libc(ptmalloc->process);
+    if (libc == NULL || !pm_process_lookup_symbol(ptmalloc->process, libc, "main_arena", &symbol))
+        return PM_ADDR_NONE;
+    *ret_source = symbol.source;
+
+    gsize count = 0;
+    const PmStateLayout *layouts = pm_state_layouts(&count);
+    for (gsize i = 0; i < count; i++) {
+        PmBinHit hit;
+        if (layouts[i].word_bytes != ptmalloc->word_bytes ||
+            !pm_binscan_check(ptmalloc->space, symbol.address + layouts[i].bins, &hit))
+            continue;
+        if (is_hit(finder, hit.bins))
+            break;
+        /* The bins at a wrong offset would nearly all be bad. */
+        if (hit.empty + hit.linked + hit.unknown > PM_BINS / 2) {
+            g_array_append_val(finder->hits, hit);
+            pm_binscan_reduce(ptmalloc->space, finder->hits);
+        }
+    }
+    return symbol.address;
+}
+
+static void
+set_found_by(PmPtmalloc *ptmalloc, PmAddr symbol, PmSymbolSource source)
+{
+    ptmalloc->glibc.found_by = PM_FOUND_BY_SIGNATURE;
+    if (symbol == PM_ADDR_NONE)
+        return;
+    if (find_build(ptmalloc, symbol) == NULL)
+        pm_diagnostics_add(ptmalloc->diagnostics, "main-arena-unused", PM_SEVERITY_NOTE, symbol,
+                           "libc's main_arena is not in use; another one was found by its shape");
+    else if (ptmalloc->glibc.main_arena == symbol)
+        ptmalloc->glibc.found_by =
+            source == PM_SYMBOL_FROM_DEBUG_FILE ? PM_FOUND_BY_DEBUG_FILE : PM_FOUND_BY_SYMBOL;
+}
+
+gboolean
+pm_ptmalloc_find_arenas(PmPtmalloc *ptmalloc, GError **error)
+{
+    g_autoptr(GArray) hits = g_array_new(FALSE, FALSE, sizeof(PmBinHit));
+    Finder finder = {.ptmalloc = ptmalloc, .hits = hits};
+    PmSymbolSource source = PM_SYMBOL_FROM_SYMTAB;
+
+    ptmalloc->glibc.version = pm_glibc_find_version(ptmalloc->process, &ptmalloc->minor);
+    ptmalloc->glibc.main_arena = PM_ADDR_NONE;
+    ptmalloc->glibc.mp = PM_ADDR_NONE;
+    scan_modules(&finder);
+    probe_heaps(&finder);
+    pm_binscan_reduce(ptmalloc->space, hits);
+    const PmAddr symbol = look_up_main(&finder, &source);
+    if (hits->len == 0) {
+        scan_everything(&finder);
+        pm_binscan_reduce(ptmalloc->space, hits);
+    }
+    if (hits->len > 0 && choose_layout(&finder)) {
+        ptmalloc->glibc.family = ptmalloc->layout->family;
+        collect_arenas(&finder);
+        choose_main(ptmalloc);
+        set_found_by(ptmalloc, symbol, source);
+    }
+    if (ptmalloc->arenas->len > 0)
+        return TRUE;
+    pm_allocator_set_no_heap(ptmalloc->process, error);
+    return FALSE;
+}
+
+PmArenaBuild *
+pm_ptmalloc_add_arena(PmPtmalloc *ptmalloc, PmAddr address, PmArenaKind kind)
+{
+    const PmStateLayout *layout = ptmalloc->layout;
+    PmArenaBuild *build = g_new0(PmArenaBuild, 1);
+    guint64 top = 0, system_mem = 0;
+    guint32 mutex = 0, flags = 0;
+
+    pm_read(ptmalloc, address + layout->top, &top);
+    pm_read(ptmalloc, address + layout->system_mem, &system_mem);
+    pm_space_read_u32(ptmalloc->space, address, &mutex);
+    pm_space_read_u32(ptmalloc->space, address + 4, &flags);
+    build->arena = (PmArena){
+        .address = address,
+        .kind = kind,
+        .contiguous = kind == PM_ARENA_MAIN && (flags & FLAG_NONCONTIGUOUS) == 0,
+        .system_bytes = system_mem,
+        .top = top,
+        .locked = mutex != 0,
+    };
+    build->index = ptmalloc->arenas->len;
+    build->heaps = g_array_new(FALSE, FALSE, sizeof(PmArenaHeap));
+    build->threads = g_array_new(FALSE, FALSE, sizeof(guint32));
+    build->sizes = pm_size_table_new();
+    g_mutex_init(&build->lock);
+    g_ptr_array_add(ptmalloc->arenas, build);
+    return build;
+}

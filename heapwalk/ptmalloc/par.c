@@ -1,0 +1,108 @@
+/*
+ * mp_, the one struct malloc_par: from a symbol, or by its default values near main_arena. It gives
+ * the start of the brk heap and the counters of mmapped chunks; everything works without it, with
+ * less to check against.
+ */
+#include "ptmalloc/ptmalloc-private.h"
+
+/* malloc.c: DEFAULT_MMAP_MAX, DEFAULT_TOP_PAD; mallopt and tunables change them. */
+#define MMAP_MAX_DEFAULT 65536
+#define TOP_PAD_DEFAULT  0x20000
+/* How far from main_arena mp_ was ever seen: 0x960 before it; both are static data of one file. */
+#define PAR_DISTANCE_MAX 0x2000
+
+static gboolean
+read_at(const PmPtmalloc *ptmalloc, PmAddr address, guint count, guint64 *ret_value)
+{
+    guint32 value = 0;
+    if (count != 4)
+        return pm_read(ptmalloc, address, ret_value);
+    if (!pm_space_read_u32(ptmalloc->space, address, &value))
+        return FALSE;
+    *ret_value = value;
+    return TRUE;
+}
+
+gboolean
+pm_ptmalloc_read_par(const PmPtmalloc *ptmalloc, guint offset, guint count, guint64 *ret_value)
+{
+    return ptmalloc->par != NULL &&
+           read_at(ptmalloc, ptmalloc->glibc.mp + offset, count, ret_value);
+}
+
+/*
+ * Whether the fields of @layout at @address could be mp_'s: sbrk_base lies in mapped memory at or
+ * below a main arena's top (or is 0 where brk was never used), and the counters agree with each
+ * other.
+ *
+ * @strict: without a symbol: the defaults must be there too.
+ */
+static gboolean
+is_par(const PmPtmalloc *ptmalloc, const PmParLayout *layout, PmAddr address, gboolean strict)
+{
+    const guint word = ptmalloc->word_bytes;
+    guint64 n_mmaps = 0, n_mmaps_max = 0, mmapped_mem = 0, sbrk_base = 0, top_pad = 0;
+    if (!read_at(ptmalloc, address + layout->n_mmaps, 4, &n_mmaps) ||
+        !read_at(ptmalloc, address + layout->n_mmaps + 4, 4, &n_mmaps_max) ||
+        !read_at(ptmalloc, address + layout->mmapped_mem, word, &mmapped_mem) ||
+        !read_at(ptmalloc, address + layout->sbrk_base, word, &sbrk_base) ||
+        !read_at(ptmalloc, address + word, word, &top_pad))
+        return FALSE;
+    if (strict && (n_mmaps_max != MMAP_MAX_DEFAULT || (top_pad != 0 && top_pad != TOP_PAD_DEFAULT)))
+        return FALSE;
+    if (n_mmaps > n_mmaps_max || mmapped_mem % 4096 != 0 || (n_mmaps == 0) != (mmapped_mem == 0) ||
+        (n_mmaps > 0 && mmapped_mem / n_mmaps < 4096))
+        return FALSE;
+
+    const PmArena *main_arena = &pm_ptmalloc_get_build(ptmalloc, 0)->arena;
+    if (sbrk_base == 0)
+        return !strict && !main_arena->contiguous;
+    if (pm_image_find_segment(pm_space_get_image(ptmalloc->space), sbrk_base) == NULL)
+        return FALSE;
+    return !main_arena->contiguous || sbrk_base <= main_arena->top;
+}
+
+/* Tries the layouts of @ptmalloc's versions at @address. */
+static gboolean
+try_layouts(PmPtmalloc *ptmalloc, PmAddr address, gboolean strict)
+{
+    gsize count = 0;
+    const PmParLayout *layouts = pm_par_layouts(&count);
+    for (gsize i = 0; i < count; i++) {
+        const PmParLayout *layout = &layouts[i];
+        if (layout->word_bytes != ptmalloc->word_bytes ||
+            layout->last_version < ptmalloc->layout->first_version ||
+            layout->first_version > ptmalloc->layout->last_version)
+            continue;
+        if (ptmalloc->minor != 0 &&
+            (ptmalloc->minor < layout->first_version || ptmalloc->minor > layout->last_version))
+            continue;
+        if (!is_par(ptmalloc, layout, address, strict))
+            continue;
+        ptmalloc->par = layout;
+        ptmalloc->glibc.mp = address;
+        return TRUE;
+    }
+    return FALSE;
+}
+
+void
+pm_ptmalloc_find_par(PmPtmalloc *ptmalloc)
+{
+    PmSymbol symbol;
+    const PmAddr main_arena = ptmalloc->glibc.main_arena;
+    if (main_arena == PM_ADDR_NONE)
+        return;
+    if (ptmalloc->glibc.found_by != PM_FOUND_BY_SIGNATURE && ptmalloc->glibc.module != NULL &&
+        pm_process_lookup_symbol(ptmalloc->process, ptmalloc->glibc.module, "mp_", &symbol) &&
+        try_layouts(ptmalloc, symbol.address, FALSE))
+        return;
+    const PmAddr start = main_arena > PAR_DISTANCE_MAX ? main_arena - PAR_DISTANCE_MAX : 0;
+    for (PmAddr at = pm_align_up(start, ptmalloc->word_bytes); at < main_arena + PAR_DISTANCE_MAX;
+         at += ptmalloc->word_bytes)
+        if (try_layouts(ptmalloc, at, TRUE))
+            return;
+    pm_diagnostics_add(ptmalloc->diagnostics, "mp-missing", PM_SEVERITY_NOTE, PM_ADDR_NONE,
+                       "malloc's parameters (mp_) were not found: the number of mmapped chunks "
+                       "cannot be checked against glibc's own count");
+}

@@ -1,0 +1,128 @@
+/*
+ * What the files of this room share: the result while it is built. Each stage is one file;
+ * ptmalloc.c runs them in order.
+ */
+#pragma once
+
+#include "heap/builder.h"
+#include "ptmalloc/layout.h"
+#include "ptmalloc/ptmalloc.h"
+
+/* Counts by size of one arena, while it is walked and corrected: chunk_bytes → PmSizeCount. */
+typedef GHashTable PmSizeTable;
+
+/* One arena while it is built. */
+typedef struct {
+    PmArena arena; /* what is handed out; its arrays are filled at the end */
+    guint32 index;
+    GArray *heaps; /* PmArenaHeap */
+    PmSizeTable *sizes;
+    GArray *threads; /* guint32 tids */
+    GMutex lock;     /* for sizes, heaps and the sums, while heaps are walked side by side */
+} PmArenaBuild;
+
+struct PmPtmalloc {
+    const PmProcess *process;
+    const PmSpace *space;
+    PmDiagnostics *diagnostics;
+    guint word_bytes;
+    guint jobs;
+    gboolean verify_bins;
+    PmGlibc glibc;
+    guint minor; /* of the version, 0 where unknown */
+    const PmStateLayout *layout;
+    const PmParLayout *par;       /* NULL where mp_ was not found */
+    const PmTcacheLayout *tcache; /* NULL where no tcache was met */
+    guint64 heap_max_bytes;       /* what thread heaps are aligned to */
+    GPtrArray *arenas;            /* PmArenaBuild */
+    PmHeapBuilder *builder;
+    PmHeap *heap;
+    PmMmapped mmapped;
+    GArray *runs;    /* PmRange: stretches of writable memory that no file backs, ascending */
+    GArray *claimed; /* PmRange: address ranges that are main segments or thread heaps */
+    PmSizeTable *mmapped_sizes;
+    guint64 mmapped_usable_bytes;
+    GArray *runtime; /* PmRuntimeChunk */
+    guint64 usable_bytes[PM_CHUNK_STATES];
+    PmArena *public_arenas;
+    PmSizeCount *sizes;
+    gsize size_count;
+};
+
+static inline PmArenaBuild *
+pm_ptmalloc_get_build(const PmPtmalloc *ptmalloc, gsize index)
+{
+    return g_ptr_array_index(ptmalloc->arenas, index);
+}
+
+/* Reads the target word at @address; FALSE where it cannot be read. */
+static inline gboolean
+pm_read(const PmPtmalloc *ptmalloc, PmAddr address, guint64 *ret_word)
+{
+    return pm_space_read_word(ptmalloc->space, address, ret_word);
+}
+
+/* Adds an arena whose malloc_state is at @address. */
+PmArenaBuild *pm_ptmalloc_add_arena(PmPtmalloc *ptmalloc, PmAddr address, PmArenaKind kind);
+
+/* Diagnostics about the heap go through these, so that an arena that was locked is judged more
+ * mildly. */
+void pm_ptmalloc_violation(PmPtmalloc *ptmalloc, const PmArenaBuild *build, const char *code,
+                           PmAddr address, const char *format, ...) G_GNUC_PRINTF(5, 6);
+
+/* The entry of @table for @chunk_bytes, made where it is missing. */
+PmSizeCount *pm_size_table_get(PmSizeTable *table, guint64 chunk_bytes);
+PmSizeTable *pm_size_table_new(void);
+
+/* The entries by chunk_bytes ascending; transfer full. */
+PmSizeCount *pm_size_table_freeze(PmSizeTable *table, gsize *ret_count);
+
+/*
+ * The stages, in their order.
+ *
+ * find.c: version, layout, arenas. FALSE with PM_ERROR_NO_HEAP.
+ */
+gboolean pm_ptmalloc_find_arenas(PmPtmalloc *ptmalloc, GError **error);
+
+/* par.c: mp_. */
+void pm_ptmalloc_find_par(PmPtmalloc *ptmalloc);
+
+/* Reads mp_'s field at @offset of @count bytes; FALSE where mp_ is not known or not readable. */
+gboolean pm_ptmalloc_read_par(const PmPtmalloc *ptmalloc, guint offset, guint count,
+                              guint64 *ret_value);
+
+/* heaps.c: walks every heap of every arena into the builder. FALSE with PM_ERROR_MEMORY. */
+gboolean pm_ptmalloc_walk_heaps(PmPtmalloc *ptmalloc, GError **error);
+
+/* mmapped.c: finds the mmapped chunks. Needs the claimed ranges. */
+void pm_ptmalloc_find_mmapped(PmPtmalloc *ptmalloc);
+
+/* Work on the frozen heap. tcache.c, fastbins.c, bins.c, runtime.c. */
+void pm_ptmalloc_mark_tcaches(PmPtmalloc *ptmalloc);
+void pm_ptmalloc_mark_fastbins(PmPtmalloc *ptmalloc);
+void pm_ptmalloc_verify_bins(PmPtmalloc *ptmalloc);
+void pm_ptmalloc_mark_runtime(PmPtmalloc *ptmalloc);
+
+/* Notes a chunk of glibc's own; @what is taken. */
+void pm_ptmalloc_add_runtime(PmPtmalloc *ptmalloc, PmAddr user, char *what);
+
+/* Marks a chunk as free in a list and corrects the counts of its arena. */
+PmMarkResult pm_ptmalloc_mark_free(PmPtmalloc *ptmalloc, PmAddr header, PmChunkState state,
+                                   PmChunk *ret_chunk);
+
+/*
+ * What a free chunk's link really points to.
+ *
+ * @position: the address of the link itself. 2.32 and later store it as (position >> 12) ^ pointer
+ * (safe-linking).
+ */
+PmAddr pm_ptmalloc_decode_link(const PmPtmalloc *ptmalloc, PmAddr position, guint64 stored);
+
+/* accounts.c: the sums of every arena, and the histogram. */
+void pm_ptmalloc_account(PmPtmalloc *ptmalloc);
+
+/* The stretch of writable memory without a file that holds @address, or NULL. */
+const PmRange *pm_ptmalloc_find_run(const PmPtmalloc *ptmalloc, PmAddr address);
+
+/* The claimed range that holds @address, or NULL. */
+const PmRange *pm_ptmalloc_find_claimed(const PmPtmalloc *ptmalloc, PmAddr address);

@@ -1,0 +1,297 @@
+/*
+ * Every thread's tcache: finds the struct through the thread's TLS without a symbol, and takes the
+ * chunks in its bins for what they are: free, though their in-use bit is set.
+ */
+#include "ptmalloc/ptmalloc-private.h"
+
+typedef struct {
+    PmPtmalloc *ptmalloc;
+    const PmTcacheLayout *layout;
+    PmAddr address; /* user pointer of the struct */
+    guint64 entries[80];
+    guint counts[80];
+} Tcache;
+
+/* The chunk size that bin @bin serves; 0 for the large bins of 2.42 and later, which serve ranges.
+ */
+static guint64
+bin_chunk_bytes(const PmPtmalloc *ptmalloc, guint bin)
+{
+    if (bin >= 64)
+        return 0;
+    return pm_min_chunk_bytes(ptmalloc->word_bytes) + (guint64)bin * ptmalloc->layout->alignment;
+}
+
+static gboolean
+bin_serves(const PmPtmalloc *ptmalloc, guint bin, guint64 chunk_bytes)
+{
+    if (bin < 64)
+        return chunk_bytes == bin_chunk_bytes(ptmalloc, bin);
+    /* 2.42, large_csize2tidx: one bin for each power of two above 0x410. */
+    return chunk_bytes <= G_MAXUINT32 && chunk_bytes > 0x410 &&
+           bin == 64 + (guint)__builtin_clz(0x410) - (guint)__builtin_clz((guint32)chunk_bytes);
+}
+
+/* Reads the struct at @address as @layout has it. */
+static gboolean
+read_struct(PmPtmalloc *ptmalloc, const PmTcacheLayout *layout, PmAddr address, Tcache *ret_tcache)
+{
+    guint8 bytes[0x300];
+    Tcache tcache = {.ptmalloc = ptmalloc, .layout = layout, .address = address};
+    if (!pm_space_read(ptmalloc->space, address, bytes, layout->struct_bytes))
+        return FALSE;
+    for (guint i = 0; i < layout->bins; i++) {
+        const guint8 *count = bytes + (gsize)i * layout->count_bytes;
+        tcache.counts[i] = count[0] | (layout->count_bytes == 2 ? (guint)count[1] << 8 : 0);
+        tcache.entries[i] = pm_load_word(bytes + layout->entries + (gsize)i * ptmalloc->word_bytes,
+                                         ptmalloc->word_bytes);
+    }
+    *ret_tcache = tcache;
+    return TRUE;
+}
+
+/*
+ * How well the struct fits what a tcache must be.
+ *
+ * @ret_entries: (out): bins that hold a chunk of the right size.
+ * Returns: FALSE where it cannot be one. One damaged bin in four is let pass.
+ */
+static gboolean
+looks_right(const Tcache *tcache, guint *ret_entries)
+{
+    guint good = 0;
+    guint bad = 0;
+    guint full = 0; /* num_slots of an empty bin, the same for all */
+
+    for (guint i = 0; i < tcache->layout->bins; i++) {
+        PmChunk chunk;
+        const guint64 entry = tcache->entries[i];
+        if (entry == 0) {
+            if (!tcache->layout->inverted)
+                bad += tcache->counts[i] != 0;
+            else if (full == 0)
+                full = tcache->counts[i];
+            else if (tcache->counts[i] != 0)
+                bad += tcache->counts[i] != full;
+            continue;
+        }
+        const gboolean chunk_fits =
+            pm_heap_find_chunk(tcache->ptmalloc->heap, entry, &chunk, NULL) &&
+            chunk.address == entry && bin_serves(tcache->ptmalloc, i, chunk.chunk_bytes);
+        const gboolean count_fits = tcache->layout->inverted || tcache->counts[i] != 0;
+        if (chunk_fits && count_fits)
+            good++;
+        else
+            bad++;
+    }
+    *ret_entries = good;
+    if (tcache->layout->inverted && good == 0 && full == 0)
+        return FALSE;
+    return bad * 3 <= good;
+}
+
+/* Reads the chunk at @address as the tcache struct of one of the layouts that the versions allow.
+ */
+static gboolean
+read_candidate(PmPtmalloc *ptmalloc, const PmChunk *chunk, Tcache *ret_tcache, guint *ret_entries)
+{
+    gsize count = 0;
+    const PmTcacheLayout *layouts = pm_tcache_layouts(&count);
+    for (gsize i = 0; i < count; i++) {
+        const PmTcacheLayout *layout = &layouts[i];
+        if (layout->word_bytes != ptmalloc->word_bytes ||
+            layout->first_version > ptmalloc->layout->last_version ||
+            layout->last_version < ptmalloc->layout->first_version ||
+            (ptmalloc->minor != 0 &&
+             (ptmalloc->minor < layout->first_version || ptmalloc->minor > layout->last_version)))
+            continue;
+        /* A remainder too small to stand alone stays with the chunk. */
+        if (chunk->chunk_bytes != layout->chunk_bytes &&
+            chunk->chunk_bytes != layout->chunk_bytes + ptmalloc->layout->alignment)
+            continue;
+        if (read_struct(ptmalloc, layout, chunk->address, ret_tcache) &&
+            looks_right(ret_tcache, ret_entries))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Follows one bin, marking what it holds. */
+static void
+mark_bin(const Tcache *tcache, guint bin)
+{
+    PmPtmalloc *ptmalloc = tcache->ptmalloc;
+    const PmAddr header_bytes = 2 * (PmAddr)ptmalloc->word_bytes;
+    PmAddr entry = tcache->entries[bin];
+    guint length = 0;
+
+    for (; entry != 0; length++) {
+        PmChunk chunk;
+        guint64 stored = 0;
+        if (entry % ptmalloc->layout->alignment != 0) {
+            pm_ptmalloc_violation(ptmalloc, NULL, "tcache-unaligned", entry,
+                                  "a link in a tcache bin (chunks of 0x%" G_GINT64_MODIFIER
+                                  "x bytes) leads to an unaligned address",
+                                  bin_chunk_bytes(ptmalloc, bin));
+            return;
+        }
+        const PmMarkResult result =
+            pm_ptmalloc_mark_free(ptmalloc, entry - header_bytes, PM_CHUNK_TCACHE, &chunk);
+        if (result == PM_MARK_NO_CHUNK || result == PM_MARK_NOT_USED) {
+            pm_ptmalloc_violation(ptmalloc, NULL, "tcache-link", entry,
+                                  "a link in a tcache bin (chunks of 0x%" G_GINT64_MODIFIER
+                                  "x bytes) leads to %s",
+                                  bin_chunk_bytes(ptmalloc, bin),
+                                  result == PM_MARK_NO_CHUNK ? "where no chunk begins"
+                                                             : "a chunk that is free in a bin");
+            return;
+        }
+        if (result == PM_MARK_AGAIN) {
+            pm_ptmalloc_violation(ptmalloc, NULL, "tcache-repeated", entry,
+                                  "a chunk stands twice in tcache bins: freed twice");
+            return;
+        }
+        if (!bin_serves(ptmalloc, bin, chunk.chunk_bytes))
+            pm_ptmalloc_violation(ptmalloc, NULL, "tcache-size", entry,
+                                  "a chunk of 0x%" G_GINT64_MODIFIER
+                                  "x bytes in the tcache bin for 0x%" G_GINT64_MODIFIER "x",
+                                  chunk.chunk_bytes, bin_chunk_bytes(ptmalloc, bin));
+        if (!pm_read(ptmalloc, entry, &stored)) {
+            pm_diagnostics_add(ptmalloc->diagnostics, "tcache-unread", PM_SEVERITY_WARNING, entry,
+                               "the rest of a tcache bin is not in the core; freed chunks in it "
+                               "may be shown as used");
+            return;
+        }
+        entry = pm_ptmalloc_decode_link(ptmalloc, entry, stored);
+    }
+    if (!tcache->layout->inverted && length != tcache->counts[bin])
+        pm_ptmalloc_violation(ptmalloc, NULL, "tcache-count", tcache->address,
+                              "the tcache bin for 0x%" G_GINT64_MODIFIER
+                              "x bytes holds %u chunks but counts %u",
+                              bin_chunk_bytes(ptmalloc, bin), length, tcache->counts[bin]);
+}
+
+/* Marks a thread's tcache: its bins' chunks as free, itself as glibc's own. */
+static void
+mark_tcache(const Tcache *tcache, const PmThread *thread)
+{
+    tcache->ptmalloc->tcache = tcache->layout;
+    for (guint i = 0; i < tcache->layout->bins; i++)
+        mark_bin(tcache, i);
+    pm_ptmalloc_add_runtime(tcache->ptmalloc, tcache->address,
+                            thread != NULL && thread->tid != 0
+                                ? g_strdup_printf("tcache struct of thread %u", thread->tid)
+                                : g_strdup("tcache struct of a thread"));
+}
+
+static void
+attach_thread(PmPtmalloc *ptmalloc, guint64 word, const PmThread *thread)
+{
+    for (guint i = 0; i < ptmalloc->arenas->len; i++) {
+        PmArenaBuild *build = pm_ptmalloc_get_build(ptmalloc, i);
+        if (build->arena.address == word && thread->tid != 0)
+            g_array_append_val(build->threads, thread->tid);
+    }
+}
+
+static gboolean
+is_arena(const PmPtmalloc *ptmalloc, guint64 word)
+{
+    for (guint i = 0; i < ptmalloc->arenas->len; i++)
+        if (pm_ptmalloc_get_build(ptmalloc, i)->arena.address == word)
+            return TRUE;
+    return FALSE;
+}
+
+/* Where libc's own thread-locals of @thread are; its whole static TLS where that cannot be told. */
+static PmRange
+get_tls_range(const PmPtmalloc *ptmalloc, const PmThread *thread)
+{
+    PmAddr block = 0;
+    const PmModule *libc = pm_process_get_libc(ptmalloc->process);
+    if (libc != NULL && libc->tls_modid != 0 && libc->tls_bytes != 0 &&
+        pm_process_get_tls_block(ptmalloc->process, thread, libc->tls_modid, &block))
+        return (PmRange){block, block + MIN(libc->tls_bytes, 65536)};
+    if (pm_range_bytes(thread->static_tls) > 0)
+        return thread->static_tls;
+    if (thread->tp == PM_ADDR_NONE || thread->tp < 4096)
+        return (PmRange){0, 0};
+    return (PmRange){thread->tp - 4096, thread->tp};
+}
+
+/*
+ * Looks at every word of a thread's TLS: one that points to a chunk that looks like a tcache struct
+ * is `tcache`, one that is the address of an arena is `thread_arena`. Among several candidates the
+ * one with the most entries wins.
+ */
+static void
+search_thread(PmPtmalloc *ptmalloc, const PmThread *thread, GHashTable *seen)
+{
+    const PmRange tls = get_tls_range(ptmalloc, thread);
+    gboolean arena_seen = FALSE;
+    gboolean found = FALSE;
+    guint best_entries = 0;
+    Tcache best;
+
+    for (PmAddr at = pm_align_up(tls.start, ptmalloc->word_bytes); at < tls.end;
+         at += ptmalloc->word_bytes) {
+        guint64 word = 0;
+        PmChunk chunk;
+        Tcache tcache;
+        guint entries = 0;
+        if (!pm_read(ptmalloc, at, &word) || word == 0)
+            continue;
+        if (!arena_seen && is_arena(ptmalloc, word)) {
+            attach_thread(ptmalloc, word, thread);
+            arena_seen = TRUE;
+        }
+        if (!pm_heap_find_chunk(ptmalloc->heap, word, &chunk, NULL) || chunk.address != word ||
+            pm_chunk_state_is_free(chunk.state) || chunk.mmapped ||
+            !read_candidate(ptmalloc, &chunk, &tcache, &entries))
+            continue;
+        if (!found || entries > best_entries) {
+            best = tcache;
+            best_entries = entries;
+        }
+        found = TRUE;
+    }
+    if (found && g_hash_table_add(seen, GSIZE_TO_POINTER((gsize)best.address)))
+        mark_tcache(&best, thread);
+}
+
+/*
+ * Without threads (a core that lost its notes) the structs are looked for among the chunks of their
+ * size. An empty one cannot be told from any zeroed chunk, and stays used.
+ */
+static void
+search_heap(PmPtmalloc *ptmalloc)
+{
+    g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(Tcache));
+    PmHeapIter iter;
+    PmChunk chunk;
+
+    pm_heap_iter_init(&iter, ptmalloc->heap, 0);
+    while (pm_heap_iter_next(&iter, &chunk)) {
+        Tcache tcache;
+        guint entries = 0;
+        if (chunk.state == PM_CHUNK_USED && !chunk.mmapped && chunk.chunk_bytes < 0x400 &&
+            chunk.chunk_bytes >= 0x150 && read_candidate(ptmalloc, &chunk, &tcache, &entries) &&
+            entries > 0)
+            g_array_append_val(found, tcache);
+    }
+    for (guint i = 0; i < found->len; i++)
+        mark_tcache(&g_array_index(found, Tcache, i), NULL);
+}
+
+void
+pm_ptmalloc_mark_tcaches(PmPtmalloc *ptmalloc)
+{
+    gsize count = 0;
+    const PmThread *threads = pm_process_get_threads(ptmalloc->process, &count);
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_direct_hash, g_direct_equal);
+
+    for (gsize i = 0; i < count; i++)
+        search_thread(ptmalloc, &threads[i], seen);
+    if (count == 0)
+        search_heap(ptmalloc);
+}
