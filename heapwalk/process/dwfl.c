@@ -42,6 +42,7 @@ find_elf(Dwfl_Module *module G_GNUC_UNUSED, void **userdata, const char *name G_
     return -1;
 }
 
+/* NOLINTBEGIN(readability-function-size): libdwfl wants these parameters. */
 static int
 find_debuginfo(Dwfl_Module *module, void **userdata, const char *name, Dwarf_Addr base,
                const char *file_name, const char *link_name, GElf_Word crc, char **ret_name)
@@ -60,6 +61,7 @@ find_debuginfo(Dwfl_Module *module, void **userdata, const char *name, Dwarf_Add
     return dwfl_standard_find_debuginfo(module, userdata, name, base, file_name, link_name, crc,
                                         ret_name);
 }
+/* NOLINTEND(readability-function-size) */
 
 PmDwfl *
 pm_dwfl_new(const PmProcess *process)

@@ -37,9 +37,7 @@ open_regular(const char *path, gsize *ret_size_bytes, GError **error)
         return -1;
     }
     *ret_size_bytes = (gsize)status.st_size;
-    const Fd result = fd;
-    fd = -1;
-    return result;
+    return g_steal_fd(&fd);
 }
 
 /* Records which sections there are; by name and type, so that nothing is decompressed. */

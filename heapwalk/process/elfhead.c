@@ -10,7 +10,7 @@
 #define BUILD_ID_BYTES_MAX 64
 
 /* A PT_NOTE holds a build-id, properties and an ABI tag: some hundred bytes. */
-#define NOTES_BYTES_MAX (64 * 1024)
+#define NOTES_BYTES_MAX 65536
 
 #define EHDR_BYTES_MAX sizeof(Elf64_Ehdr)
 
@@ -154,8 +154,8 @@ pm_elf_head_read(const PmSpace *space, PmAddr base, guint64 page_bytes, PmElfHea
 void
 pm_elf_head_clear(PmElfHead *head)
 {
-    g_clear_pointer(&head->phdrs, g_free);
-    head->count = 0;
+    g_free(head->phdrs);
+    *head = (PmElfHead){0};
 }
 
 const Elf64_Phdr *

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define VDSO_BYTES_MAX (1024 * 1024)
+#define VDSO_BYTES_MAX 1048576
 
 typedef enum {
     FIT_YES,
@@ -99,7 +99,9 @@ shorten(const char *build_id)
 static const char *
 get_remedy(const Search *search)
 {
-    return search->module->is_executable && search->process->exe == NULL
+    if (search->module->is_executable && search->process->exe != NULL)
+        return "pass --exe with the program of that build";
+    return search->module->is_executable
                ? "pass --exe with the program that crashed, or --sysroot with the files of its "
                  "machine"
                : "pass --sysroot with the files of the machine that crashed";
@@ -136,7 +138,8 @@ try_exe(Search *search)
     if (offer(search, g_steal_pointer(&process->exe_file)))
         return TRUE;
     report_other(search, search->other);
-    g_clear_pointer(&search->other, pm_elf_file_free);
+    pm_elf_file_free(search->other);
+    search->other = NULL;
     search->module->elf = PM_ELF_MISMATCH;
     return FALSE;
 }

@@ -9,6 +9,8 @@
 /* The kernel writes about twenty entries. */
 #define AUXV_MAX 256
 
+#define SIGNAL_MAX 64
+
 /* siginfo_t */
 #define SIGINFO_CODE_OFFSET 8
 
@@ -112,20 +114,32 @@ has_fault_address(gint signal, gint code)
     return FALSE;
 }
 
+/*
+ * The signal that ended the process. NT_PRSTATUS decides: in the siginfo of a gcore snapshot stands
+ * the SIGSTOP with which gdb held the process, while pr_cursig is 0.
+ */
 static void
-read_siginfo(PmProcess *process)
+read_signal(PmProcess *process)
 {
     const PmNote *note = pm_image_find_note(process->image, "CORE", NT_SIGINFO);
     const guint word = pm_image_get_target(process->image)->word_bytes;
     const guint address_offset = word == 8 ? 16 : 12;
-    if (note == NULL || note->desc_bytes < address_offset + word)
-        return;
-    const gint signal = (gint)pm_load_u32(note->desc);
-    const gint code = (gint)pm_load_u32(note->desc + SIGINFO_CODE_OFFSET);
-    if (signal <= 0 || signal > 64)
+    const PmThread *first =
+        process->threads->len > 0 ? &g_array_index(process->threads, PmThread, 0) : NULL;
+    const gboolean noted = first != NULL && !first->recovered;
+    const gboolean has_siginfo = note != NULL && note->desc_bytes >= address_offset + word;
+
+    const guint32 siginfo_signal = has_siginfo ? pm_load_u32(note->desc) : 0;
+    const gint signal = noted ? first->signal : (gint)MIN(siginfo_signal, SIGNAL_MAX + 1);
+    if (signal <= 0 || signal > SIGNAL_MAX)
         return;
     process->info.signal = signal;
-    if (has_fault_address(signal, code))
+    if ((gsize)signal < G_N_ELEMENTS(signal_names))
+        process->info.signal_name = signal_names[signal];
+    if (noted)
+        process->info.crashed_tid = first->tid;
+    if (siginfo_signal == (guint32)signal &&
+        has_fault_address(signal, (gint)pm_load_u32(note->desc + SIGINFO_CODE_OFFSET)))
         process->info.fault_address = pm_load_word(note->desc + address_offset, word);
 }
 
@@ -154,15 +168,5 @@ pm_process_read_info(PmProcess *process)
 {
     process->info.fault_address = PM_ADDR_NONE;
     choose_executable(process, read_prpsinfo(process));
-    read_siginfo(process);
-    if (process->threads->len > 0) {
-        const PmThread *first = &g_array_index(process->threads, PmThread, 0);
-        if (process->info.signal == 0)
-            process->info.signal = first->signal;
-        if (process->info.signal != 0)
-            process->info.crashed_tid = first->tid;
-    }
-    const gint signal = process->info.signal;
-    if (signal > 0 && (gsize)signal < G_N_ELEMENTS(signal_names))
-        process->info.signal_name = signal_names[signal];
+    read_signal(process);
 }

@@ -213,5 +213,6 @@ pm_link_map_read(const PmProcess *process, const GPtrArray *loaded, PmLinkMap *r
 void
 pm_link_map_clear(PmLinkMap *link_map)
 {
-    g_clear_pointer(&link_map->entries, g_array_unref);
+    g_array_unref(link_map->entries);
+    link_map->entries = NULL;
 }

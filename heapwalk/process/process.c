@@ -169,7 +169,8 @@ pm_process_get_libc(const PmProcess *process)
             found = module;
         if (module->is_executable && executable == NULL)
             executable = module;
-        is_dynamic = is_dynamic || module->is_interpreter;
+        is_dynamic = is_dynamic || module->is_interpreter ||
+                     (linked && !module->is_executable && !module->is_vdso);
     }
     if (found != NULL || executable == NULL)
         return found;

@@ -190,11 +190,14 @@ scan_file(const PmModule *module, const PmElfFile *file, PmSymbolSource source, 
 static PmSymbolSource
 get_dwfl_source(const PmProcess *process, const PmModule *module, Dwfl_Module *dwfl, const Elf *elf)
 {
+    const PmElfFile *file = pm_process_parts_of(process, module)->file;
     const char *debug_file = NULL;
-    if (elf == pm_process_parts_of(process, module)->file->elf)
+    if (elf == file->elf)
         return PM_SYMBOL_FROM_DYNSYM;
+    /* A file that debuginfod fetched has no name here. */
     dwfl_module_info(dwfl, NULL, NULL, NULL, NULL, NULL, NULL, &debug_file);
-    return debug_file != NULL ? PM_SYMBOL_FROM_DEBUG_FILE : PM_SYMBOL_FROM_SYMTAB;
+    return debug_file != NULL || !file->has_mini_debug ? PM_SYMBOL_FROM_DEBUG_FILE
+                                                       : PM_SYMBOL_FROM_SYMTAB;
 }
 
 static gboolean

@@ -24,8 +24,8 @@ is_dtv(const PmProcess *process, PmAddr dtv, PmAddr tcb)
 {
     const guint word = pm_image_get_target(process->image)->word_bytes;
     guint64 slots = 0;
-    return dtv != tcb && dtv % word == 0 && dtv > 2 * word &&
-           pm_space_read_word(process->space, dtv - 2 * (guint64)word, &slots) && slots > 0 &&
+    return dtv != tcb && dtv % word == 0 && dtv > (guint64)2 * word &&
+           pm_space_read_word(process->space, dtv - (guint64)2 * word, &slots) && slots > 0 &&
            slots <= SLOTS_MAX;
 }
 

@@ -96,10 +96,10 @@ read_prstatus(const PmProcess *process, const PmNote *note, PmThread *ret_thread
     return TRUE;
 }
 
-void
-pm_process_read_threads(PmProcess *process)
+/* Returns: how many NT_PRSTATUS are too short for the target. */
+static guint64
+read_notes(PmProcess *process)
 {
-    const PmTarget *target = pm_image_get_target(process->image);
     gsize count = 0;
     const PmNote *notes = pm_image_get_notes(process->image, &count);
     PmThread *last = NULL;
@@ -122,6 +122,14 @@ pm_process_read_threads(PmProcess *process)
         g_array_append_val(process->threads, thread);
         last = &g_array_index(process->threads, PmThread, process->threads->len - 1);
     }
+    return bad;
+}
+
+void
+pm_process_read_threads(PmProcess *process)
+{
+    const PmTarget *target = pm_image_get_target(process->image);
+    const guint64 bad = read_notes(process);
     for (guint i = 0; i < process->threads->len; i++) {
         PmThread *thread = &g_array_index(process->threads, PmThread, i);
         thread->tp = read_tp(process, thread, &layouts[target->arch]);

@@ -20,7 +20,7 @@
 
 /* How far from the thread pointer a static block may be; how many threads and slots are looked at
  * to learn it. All threads share one layout. */
-#define STATIC_TLS_BYTES_MAX (1024 * 1024)
+#define STATIC_TLS_BYTES_MAX 1048576
 #define SAMPLE_THREADS       64
 #define SAMPLE_SLOTS         1024
 
@@ -274,6 +274,8 @@ read_modids(PmProcess *process)
         if (module->link_map != PM_ADDR_NONE && pm_addr_add(module->link_map, offset, &address) &&
             pm_space_read_word(process->space, address, &modid) && modid <= SLOTS_MAX)
             module->tls_modid = modid;
+        else if (module->link_map == PM_ADDR_NONE && module->is_executable && module->tls_bytes > 0)
+            module->tls_modid = 1; /* static: the only one */
     }
 }
 
