@@ -7,7 +7,8 @@
 struct PmImage {
     char *path;
     PmDiagnostics *diagnostics; /* borrowed */
-    const guint8 *bytes;        /* the whole file, mapped read-only */
+    int fd;
+    const guint8 *bytes; /* the whole file, mapped read-only */
     guint64 file_bytes;
     PmExtents extents;
     PmTarget target;

@@ -46,6 +46,7 @@ pm_image_open(const char *path, PmDiagnostics *diagnostics, GError **error)
     g_autoptr(PmImage) image = g_new0(PmImage, 1);
     image->path = g_strdup(path);
     image->diagnostics = diagnostics;
+    image->fd = -1;
     image->note_ranges = g_array_new(FALSE, FALSE, sizeof(PmRange));
 
     /* O_NONBLOCK: a FIFO must not hang the tool. */
@@ -54,9 +55,8 @@ pm_image_open(const char *path, PmDiagnostics *diagnostics, GError **error)
         set_open_error(path, "cannot open", error);
         return NULL;
     }
-    const gboolean mapped = map_file(image, fd, error);
-    close(fd);
-    if (!mapped || !pm_image_parse_headers(image, error))
+    image->fd = fd;
+    if (!map_file(image, fd, error) || !pm_image_parse_headers(image, error))
         return NULL;
     pm_image_parse_notes(image);
     return g_steal_pointer(&image);
@@ -69,6 +69,8 @@ pm_image_free(PmImage *image)
         return;
     if (image->bytes != NULL)
         munmap((gpointer)image->bytes, image->file_bytes);
+    if (image->fd >= 0)
+        close(image->fd);
     pm_extents_clear(&image->extents);
     g_free(image->segments);
     g_free(image->notes);
@@ -183,6 +185,22 @@ pm_image_get_run(const PmImage *image, guint64 file_offset, const guint8 **ret_b
     const gboolean data = pm_extents_find(&image->extents, file_offset, &end);
     *ret_bytes = data ? image->bytes + file_offset : NULL;
     *ret_length_bytes = MIN(end, image->file_bytes) - file_offset;
+}
+
+gsize
+pm_image_copy(const PmImage *image, const guint8 *bytes, gpointer buffer, gsize count)
+{
+    gsize copied = 0;
+    while (copied < count) {
+        const off_t offset = (off_t)(bytes - image->bytes) + (off_t)copied;
+        const ssize_t part = pread(image->fd, (guint8 *)buffer + copied, count - copied, offset);
+        if (part < 0 && errno == EINTR)
+            continue;
+        if (part <= 0)
+            break;
+        copied += (gsize)part;
+    }
+    return copied;
 }
 
 gboolean

@@ -8,6 +8,8 @@
 
 /* Sizes below this are counted in arrays, the others in a hash table. */
 #define PM_WALK_SMALL_BYTES 65536
+/* Half of a small second-level cache. */
+#define PM_WALK_BUFFER_BYTES 131072
 
 /* Counts of one heap while it is walked; owned by one worker, folded into the arena at the end of
  * each heap. */
@@ -19,7 +21,8 @@ typedef struct {
     guint64 trimmable_bytes; /* whole pages inside chunks that are free in a bin */
     guint64 used_bytes;
     guint64 free_bytes;
-    PmAddr pin; /* header */
+    PmAddr pin;     /* header */
+    guint8 *buffer; /* PM_WALK_BUFFER_BYTES that the heap is read through */
 } PmWalkCounts;
 
 void pm_walk_counts_init(PmWalkCounts *counts, guint shift);
