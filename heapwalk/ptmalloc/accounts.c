@@ -99,6 +99,28 @@ trimmable_top(const PmPtmalloc *ptmalloc, const PmArena *arena)
     return pm_align_down(arena->top_bytes - keep, 4096);
 }
 
+/*
+ * What others took by sbrk between the arena's segments counts in system_mem while the arena is
+ * contiguous (malloc.c, sysmalloc). One that stopped being so counted the gaps up to then, which
+ * lie lowest: as many as make the sum right, or none.
+ */
+static void
+account_foreign_gaps(PmArenaBuild *build)
+{
+    PmArena *arena = &build->arena;
+    const guint64 sum = arena->used_bytes + arena->free_bytes + arena->overhead_bytes;
+    guint64 gaps = 0;
+    for (guint i = 0; i < build->foreign_gaps->len; i++) {
+        gaps += g_array_index(build->foreign_gaps, guint64, i);
+        if (!arena->contiguous && sum + gaps == arena->system_bytes)
+            break;
+    }
+    if (!arena->contiguous && sum + gaps != arena->system_bytes)
+        return;
+    arena->overhead[PM_OVERHEAD_FOREIGN_SBRK] += gaps;
+    arena->overhead_bytes += gaps;
+}
+
 static void
 check_sum(PmPtmalloc *ptmalloc, const PmArenaBuild *build)
 {
@@ -128,6 +150,7 @@ account_arena(PmPtmalloc *ptmalloc, PmArenaBuild *build)
         add_size(arena, &sizes[i], bins);
     for (guint i = 0; i < PM_OVERHEADS; i++)
         arena->overhead_bytes += arena->overhead[i];
+    account_foreign_gaps(build);
     arena->trimmable_bytes += trimmable_top(ptmalloc, arena);
     check_sum(ptmalloc, build);
     g_array_sort(build->heaps, compare_heaps);

@@ -346,6 +346,7 @@ pm_ptmalloc_add_arena(PmPtmalloc *ptmalloc, PmAddr address, PmArenaKind kind)
     };
     build->index = ptmalloc->arenas->len;
     build->heaps = g_array_new(FALSE, FALSE, sizeof(PmArenaHeap));
+    build->foreign_gaps = g_array_new(FALSE, FALSE, sizeof(guint64));
     build->threads = g_array_new(FALSE, FALSE, sizeof(guint32));
     build->sizes = pm_size_table_new();
     g_mutex_init(&build->lock);

@@ -56,7 +56,7 @@ is_par(const PmPtmalloc *ptmalloc, const PmParLayout *layout, PmAddr address, gb
 
     const PmArena *main_arena = &pm_ptmalloc_get_build(ptmalloc, 0)->arena;
     if (sbrk_base == 0)
-        return !strict && !main_arena->contiguous;
+        return main_arena->system_bytes == 0 || (!strict && !main_arena->contiguous);
     if (pm_image_find_segment(pm_space_get_image(ptmalloc->space), sbrk_base) == NULL)
         return FALSE;
     return !main_arena->contiguous || sbrk_base <= main_arena->top;

@@ -17,8 +17,9 @@ typedef struct {
     guint32 index;
     GArray *heaps; /* PmArenaHeap */
     PmSizeTable *sizes;
-    GArray *threads; /* guint32 tids */
-    GMutex lock;     /* for sizes, heaps and the sums, while heaps are walked side by side */
+    GArray *foreign_gaps; /* guint64: bytes between segments that others took by sbrk */
+    GArray *threads;      /* guint32 tids */
+    GMutex lock;          /* for sizes, heaps and the sums, while heaps are walked side by side */
 } PmArenaBuild;
 
 struct PmPtmalloc {

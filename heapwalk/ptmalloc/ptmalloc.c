@@ -35,6 +35,7 @@ build_free(gpointer data)
 {
     PmArenaBuild *build = data;
     g_array_unref(build->heaps);
+    g_array_unref(build->foreign_gaps);
     g_array_unref(build->threads);
     g_hash_table_unref(build->sizes);
     g_mutex_clear(&build->lock);

@@ -41,6 +41,7 @@ pm_walk_counts_init(PmWalkCounts *counts, guint shift)
     counts->all = g_new0(guint64, PM_WALK_SMALL_BYTES >> shift);
     counts->bins = g_new0(guint64, PM_WALK_SMALL_BYTES >> shift);
     counts->large = pm_size_table_new();
+    counts->foreign_gaps = g_array_new(FALSE, FALSE, sizeof(guint64));
     counts->buffer = g_malloc(PM_WALK_BUFFER_BYTES);
 }
 
@@ -50,6 +51,7 @@ pm_walk_counts_clear(PmWalkCounts *counts)
     g_free(counts->all);
     g_free(counts->bins);
     g_free(counts->buffer);
+    g_array_unref(counts->foreign_gaps);
     g_hash_table_unref(counts->large);
 }
 
@@ -67,9 +69,9 @@ put_gap(Walker *walker, guint64 bytes, PmOverhead overhead)
         return;
     pm_region_put_special(walker->region, granule_of(walker, walker->header), bytes,
                           PM_SPECIAL_GAP);
-    /* system_mem counts what others took by sbrk only while the arena is contiguous. (malloc.c,
-     * sysmalloc) */
-    if (overhead != PM_OVERHEAD_FOREIGN_SBRK || walker->walk->build->arena.contiguous)
+    if (overhead == PM_OVERHEAD_FOREIGN_SBRK)
+        g_array_append_val(walker->counts->foreign_gaps, bytes);
+    else
         walker->counts->overhead[overhead] += bytes;
     walker->header += bytes;
     walker->previous_bytes = 0;
