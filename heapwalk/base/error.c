@@ -1,6 +1,8 @@
 #include "base/error.h"
 
-G_DEFINE_QUARK(pm - error - quark, pm_error)
+/* clang-format off: the first argument is made a string as it stands */
+G_DEFINE_QUARK(pm-error-quark, pm_error)
+/* clang-format on */
 
 const char *
 pm_error_code(const GError *error)

@@ -70,13 +70,16 @@ typedef struct {
  * @recovered: not from NT_PRSTATUS (the notes were lost) but found by the shape of its thread
  * control block; then
  *   @pc, @sp, @stack and @signal are unknown (PM_ADDR_NONE, an empty range, 0).
+ * @signal: pr_cursig; a kernel core notes the fatal signal with every thread.
  * @tp: the thread pointer (x86-64: fs_base), or PM_ADDR_NONE.
  * @registers: the pr_reg block of NT_PRSTATUS as raw bytes, borrowed from the image, or NULL;
  * @registers_bytes long.
  * @first_note, @note_count: its notes in pm_image_get_notes() (NT_PRSTATUS, NT_FPREGSET,
  * NT_X86_XSTATE …).
  * @stack: the mapping part that can hold its live stack: start ≤ sp < end; empty where sp is in no
- * mapping.
+ * mapping. It begins at the mapping's start or where another thread's control block ends, and ends
+ * at its own static TLS or at the mapping's end. Where sp is on a signal or coroutine stack inside
+ * a heap, that is the heap's whole mapping.
  * @static_tls: its static TLS blocks and thread control block, or an empty range.
  * @dtv: dtv[0]'s address (as the TCB stores it), or PM_ADDR_NONE.
  */
@@ -163,7 +166,7 @@ gboolean pm_process_get_auxv(const PmProcess *process, guint64 type, guint64 *re
 /*
  * One symbol.
  *
- * @name: borrowed from the process. @size_bytes: 0 where unknown.
+ * @name: without its version, borrowed from the process. @size_bytes: 0 where unknown.
  * @address: its value in the process; of a thread-local variable (@is_tls) its offset in its
  *   module's TLS block.
  */

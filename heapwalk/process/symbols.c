@@ -43,8 +43,9 @@ typedef struct {
 
 struct PmSymbolTables {
     const PmProcess *process;
-    PmDwfl *dwfl;      /* made when first needed */
-    GPtrArray *tables; /* Table * or NULL, by module index */
+    PmDwfl *dwfl;        /* made when first needed */
+    GPtrArray *tables;   /* Table * or NULL, by module index */
+    GStringChunk *names; /* those that were given out without their version */
 };
 
 static void
@@ -62,6 +63,7 @@ pm_symbol_tables_new(const PmProcess *process)
 {
     PmSymbolTables *symbols = g_new0(PmSymbolTables, 1);
     symbols->process = process;
+    symbols->names = g_string_chunk_new(1024);
     symbols->tables = g_ptr_array_new_with_free_func(table_free);
     g_ptr_array_set_size(symbols->tables, (gint)process->modules->len);
     return symbols;
@@ -74,6 +76,7 @@ pm_symbol_tables_free(PmSymbolTables *symbols)
         return;
     g_ptr_array_unref(symbols->tables);
     pm_dwfl_free(symbols->dwfl);
+    g_string_chunk_free(symbols->names);
     g_free(symbols);
 }
 
@@ -133,6 +136,17 @@ is_name(const char *found, const char *wanted, gsize wanted_bytes)
 {
     return strncmp(found, wanted, wanted_bytes) == 0 &&
            (found[wanted_bytes] == '\0' || strncmp(found + wanted_bytes, "@@", 2) == 0);
+}
+
+/* @name without "@GLIBC_2.14". */
+static const char *
+strip_version(const PmProcess *process, const char *name)
+{
+    const char *at = strchr(name, '@');
+    if (at == NULL || at == name)
+        return name;
+    g_autofree char *plain = g_strndup(name, (gsize)(at - name));
+    return g_string_chunk_insert_const(process->symbols->names, plain);
 }
 
 static PmSymbol
@@ -240,11 +254,10 @@ lookup_in(const PmProcess *process, const PmModule *module, const char *name, Pm
            scan_file(module, parts->debug_file, PM_SYMBOL_FROM_DEBUG_FILE, name, ret_symbol);
 }
 
-gboolean
-pm_process_lookup_symbol(const PmProcess *process, const PmModule *module, const char *name,
-                         PmSymbol *ret_symbol)
+static gboolean
+lookup_anywhere(const PmProcess *process, const PmModule *module, const char *name,
+                PmSymbol *ret_symbol)
 {
-    g_return_val_if_fail(name != NULL && name[0] != '\0', FALSE);
     if (module != NULL)
         return lookup_in(process, module, name, ret_symbol) ||
                scan_dwfl(process, module, name, ret_symbol);
@@ -252,6 +265,17 @@ pm_process_lookup_symbol(const PmProcess *process, const PmModule *module, const
         if (lookup_in(process, pm_process_module_at(process, i), name, ret_symbol))
             return TRUE;
     return FALSE;
+}
+
+gboolean
+pm_process_lookup_symbol(const PmProcess *process, const PmModule *module, const char *name,
+                         PmSymbol *ret_symbol)
+{
+    g_return_val_if_fail(name != NULL && name[0] != '\0', FALSE);
+    if (!lookup_anywhere(process, module, name, ret_symbol))
+        return FALSE;
+    ret_symbol->name = strip_version(process, ret_symbol->name);
+    return TRUE;
 }
 
 /* Lower is better among symbols of the same value. */
@@ -421,6 +445,7 @@ pm_process_symbolize(const PmProcess *process, PmAddr address, PmSymbol *ret_sym
     if (name == NULL || (!covers && !is_in_section(elf, symbol.st_shndx, value)))
         return FALSE;
     *ret_symbol = make_symbol(module, &symbol, name, source);
+    ret_symbol->name = strip_version(process, name);
     ret_symbol->address = module->bias + entry->value;
     *ret_offset_bytes = value - entry->value;
     return TRUE;

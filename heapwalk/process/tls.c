@@ -275,7 +275,7 @@ read_modids(PmProcess *process)
             pm_space_read_word(process->space, address, &modid) && modid <= SLOTS_MAX)
             module->tls_modid = modid;
         else if (module->link_map == PM_ADDR_NONE && module->is_executable && module->tls_bytes > 0)
-            module->tls_modid = 1; /* static: the only one */
+            module->tls_modid = 1; /* the program's own is the first */
     }
 }
 

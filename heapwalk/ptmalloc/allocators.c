@@ -51,34 +51,34 @@ find_by_symbol(const PmProcess *process, const PmModule *module)
 }
 
 char *
-pm_allocator_recognise(const PmProcess *process, const PmModule **ret_module)
+pm_allocator_recognise_file(const PmProcess *process, const PmModule **ret_module)
 {
     gsize count = 0;
     const PmModule *modules = pm_process_get_modules(process, &count);
-    const PmModule *libc = pm_process_get_libc(process);
-
     for (gsize i = 0; i < count; i++) {
-        PmSymbol symbol;
-        const PmModule *module = &modules[i];
-        if (module == libc || module->is_vdso ||
-            (module->is_interpreter && strstr(module->path, "ld-musl-") == NULL))
+        const Allocator *allocator = find_by_file(&modules[i]);
+        if (allocator == NULL)
             continue;
-        const Allocator *allocator = find_by_file(module);
-        if (allocator == NULL && pm_process_lookup_symbol(process, module, "malloc", &symbol)) {
-            allocator = find_by_symbol(process, module);
-            if (allocator == NULL) {
-                if (ret_module != NULL)
-                    *ret_module = module;
-                return get_base_name(module);
-            }
-        }
-        if (allocator != NULL) {
-            if (ret_module != NULL)
-                *ret_module = module;
-            return g_strdup(allocator->name);
-        }
+        if (ret_module != NULL)
+            *ret_module = &modules[i];
+        return g_strdup(allocator->name);
     }
     return NULL;
+}
+
+char *
+pm_allocator_recognise(const PmProcess *process, const PmModule **ret_module)
+{
+    PmSymbol symbol;
+    char *name = pm_allocator_recognise_file(process, ret_module);
+    /* The first module in search order that defines malloc serves every call. */
+    if (name != NULL || !pm_process_lookup_symbol(process, NULL, "malloc", &symbol) ||
+        symbol.module == pm_process_get_libc(process) || symbol.module->is_interpreter)
+        return name;
+    const Allocator *allocator = find_by_symbol(process, symbol.module);
+    if (ret_module != NULL)
+        *ret_module = symbol.module;
+    return allocator != NULL ? g_strdup(allocator->name) : get_base_name(symbol.module);
 }
 
 void

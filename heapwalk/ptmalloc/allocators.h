@@ -13,5 +13,8 @@
  */
 char *pm_allocator_recognise(const PmProcess *process, const PmModule **ret_module);
 
+/* The same by the modules' file names alone, which costs nothing. */
+char *pm_allocator_recognise_file(const PmProcess *process, const PmModule **ret_module);
+
 /* Sets PM_ERROR_NO_HEAP with a message that names what was recognised and what to try. */
 void pm_allocator_set_no_heap(const PmProcess *process, GError **error);

@@ -131,22 +131,32 @@ score_layout(const Finder *finder, const PmStateLayout *layout)
     return score;
 }
 
+/*
+ * Chooses the layout with the highest score. Those that score the same (only sizeof(struct
+ * heap_info) tells 2.27 from 2.35, and a process may have no thread arena) widen the range of
+ * versions that later stages reckon with.
+ */
 static gboolean
 choose_layout(Finder *finder)
 {
     gsize count = 0;
     guint best_score = 1; /* the version alone is no evidence */
+    PmPtmalloc *ptmalloc = finder->ptmalloc;
     const PmStateLayout *layouts = pm_state_layouts(&count);
     for (gsize i = 0; i < count; i++) {
-        if (layouts[i].word_bytes != finder->ptmalloc->word_bytes)
+        if (layouts[i].word_bytes != ptmalloc->word_bytes)
             continue;
         const guint score = score_layout(finder, &layouts[i]);
         if (score > best_score) {
             best_score = score;
-            finder->ptmalloc->layout = &layouts[i];
+            ptmalloc->layout = &layouts[i];
+            ptmalloc->first_minor = layouts[i].first_version;
         }
+        if (score == best_score)
+            ptmalloc->last_minor = layouts[i].last_version;
     }
-    return finder->ptmalloc->layout != NULL;
+    pm_ptmalloc_narrow_versions(ptmalloc, ptmalloc->minor, ptmalloc->minor);
+    return ptmalloc->layout != NULL;
 }
 
 /* Whether the malloc_state at @state lies at the beginning of a thread heap that says it is its
@@ -271,8 +281,8 @@ look_up_main(Finder *finder, PmSymbolSource *ret_source)
             continue;
         if (is_hit(finder, hit.bins))
             break;
-        /* The bins at a wrong offset would nearly all be bad. */
-        if (hit.empty + hit.linked + hit.unknown > PM_BINS / 2) {
+        /* Where malloc was never used all bins are 0, and point nowhere. */
+        if (hit.empty + hit.linked > PM_BINS / 2) {
             g_array_append_val(finder->hits, hit);
             pm_binscan_reduce(ptmalloc->space, finder->hits);
         }
@@ -294,6 +304,18 @@ set_found_by(PmPtmalloc *ptmalloc, PmAddr symbol, PmSymbolSource source)
             source == PM_SYMBOL_FROM_DEBUG_FILE ? PM_FOUND_BY_DEBUG_FILE : PM_FOUND_BY_SYMBOL;
 }
 
+/* glibc's heap is there, and so is another allocator: what that one holds is not in any figure. */
+static void
+note_other_allocator(PmPtmalloc *ptmalloc)
+{
+    const PmModule *module = NULL;
+    g_autofree char *name = pm_allocator_recognise_file(ptmalloc->process, &module);
+    if (name != NULL)
+        pm_diagnostics_add(
+            ptmalloc->diagnostics, "allocator-mixed", PM_SEVERITY_WARNING, module->start,
+            "%s is loaded too (%s): what it holds is not counted here", name, module->path);
+}
+
 gboolean
 pm_ptmalloc_find_arenas(PmPtmalloc *ptmalloc, GError **error)
 {
@@ -313,13 +335,14 @@ pm_ptmalloc_find_arenas(PmPtmalloc *ptmalloc, GError **error)
         pm_binscan_reduce(ptmalloc->space, hits);
     }
     if (hits->len > 0 && choose_layout(&finder)) {
-        ptmalloc->glibc.family = ptmalloc->layout->family;
         collect_arenas(&finder);
         choose_main(ptmalloc);
         set_found_by(ptmalloc, symbol, source);
     }
-    if (ptmalloc->arenas->len > 0)
+    if (ptmalloc->arenas->len > 0) {
+        note_other_allocator(ptmalloc);
         return TRUE;
+    }
     pm_allocator_set_no_heap(ptmalloc->process, error);
     return FALSE;
 }

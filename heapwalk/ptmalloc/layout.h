@@ -7,6 +7,10 @@
 
 #include <glib.h>
 
+/* The last version of a range that is still open: what is not written yet is taken to be like the
+ * newest. */
+#define PM_VERSION_NEWEST 999
+
 /* The bins of malloc_state: bin 1 is unsorted, 127 is never used. (malloc.c, NBINS) */
 #define PM_BINS 127
 /* The last words of a bins array that any version uses, and the binmap behind it. */
@@ -15,13 +19,12 @@
 /*
  * struct malloc_state and what goes with it.
  *
- * @family: the versions that share it. @first_version, @last_version: minor numbers, inclusive.
+ * @first_version, @last_version: minor numbers, inclusive.
  * @fastbins: offset of fastbinsY, or −1 (2.43 and later have none); @fastbin_count of them.
  * @attached_threads: offset, or −1. @state_bytes: sizeof. @heap_info_bytes: sizeof(struct
  * heap_info).
  */
 typedef struct {
-    const char *family;
     guint word_bytes;
     guint first_version;
     guint last_version;

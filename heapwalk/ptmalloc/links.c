@@ -15,13 +15,11 @@ PmAddr
 pm_ptmalloc_decode_link(const PmPtmalloc *ptmalloc, PmAddr position, guint64 stored)
 {
     PmChunk chunk;
-    const guint first = ptmalloc->minor != 0 ? ptmalloc->minor : ptmalloc->layout->first_version;
-    const guint last = ptmalloc->minor != 0 ? ptmalloc->minor : ptmalloc->layout->last_version;
     const PmAddr link = unmask(ptmalloc, position, stored);
 
-    if (first >= 32)
+    if (ptmalloc->first_minor >= 32)
         return link;
-    if (last < 32 || stored == 0)
+    if (ptmalloc->last_minor < 32 || stored == 0)
         return stored;
     /* The layout is shared by versions on both sides of safe-linking, and the version is not known:
      * ask the heap. */

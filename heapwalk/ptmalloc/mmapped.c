@@ -175,11 +175,9 @@ pm_ptmalloc_find_mmapped(PmPtmalloc *ptmalloc)
     Search search = {
         .ptmalloc = ptmalloc,
         .candidates = candidates,
-        .old_form =
-            ptmalloc->layout->first_version < 43 && (ptmalloc->minor == 0 || ptmalloc->minor <= 42),
         /* 2.42 itself was not seen: either form is taken there. */
-        .new_form =
-            ptmalloc->layout->last_version >= 42 && (ptmalloc->minor == 0 || ptmalloc->minor >= 42),
+        .old_form = pm_ptmalloc_allows(ptmalloc, 0, 42),
+        .new_form = pm_ptmalloc_allows(ptmalloc, 42, PM_VERSION_NEWEST),
     };
 
     read_expected(ptmalloc);

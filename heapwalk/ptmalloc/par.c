@@ -71,14 +71,11 @@ try_layouts(PmPtmalloc *ptmalloc, PmAddr address, gboolean strict)
     for (gsize i = 0; i < count; i++) {
         const PmParLayout *layout = &layouts[i];
         if (layout->word_bytes != ptmalloc->word_bytes ||
-            layout->last_version < ptmalloc->layout->first_version ||
-            layout->first_version > ptmalloc->layout->last_version)
-            continue;
-        if (ptmalloc->minor != 0 &&
-            (ptmalloc->minor < layout->first_version || ptmalloc->minor > layout->last_version))
+            !pm_ptmalloc_allows(ptmalloc, layout->first_version, layout->last_version))
             continue;
         if (!is_par(ptmalloc, layout, address, strict))
             continue;
+        pm_ptmalloc_narrow_versions(ptmalloc, layout->first_version, layout->last_version);
         ptmalloc->par = layout;
         ptmalloc->glibc.mp = address;
         return TRUE;

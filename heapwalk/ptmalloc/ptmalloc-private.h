@@ -30,7 +30,8 @@ struct PmPtmalloc {
     guint jobs;
     gboolean verify_bins;
     PmGlibc glibc;
-    guint minor; /* of the version, 0 where unknown */
+    guint minor;                   /* of the version, 0 where unknown */
+    guint first_minor, last_minor; /* what the core allows; both are minor where that is known */
     const PmStateLayout *layout;
     const PmParLayout *par;       /* NULL where mp_ was not found */
     const PmTcacheLayout *tcache; /* NULL where no tcache was met */
@@ -70,6 +71,16 @@ PmArenaBuild *pm_ptmalloc_add_arena(PmPtmalloc *ptmalloc, PmAddr address, PmAren
  * mildly. */
 void pm_ptmalloc_violation(PmPtmalloc *ptmalloc, const PmArenaBuild *build, const char *code,
                            PmAddr address, const char *format, ...) G_GNUC_PRINTF(5, 6);
+
+/* Whether versions @first … @last are among those that the core allows. */
+static inline gboolean
+pm_ptmalloc_allows(const PmPtmalloc *ptmalloc, guint first, guint last)
+{
+    return first <= ptmalloc->last_minor && last >= ptmalloc->first_minor;
+}
+
+/* Keeps only the versions @first … @last of those allowed; nothing where that would leave none. */
+void pm_ptmalloc_narrow_versions(PmPtmalloc *ptmalloc, guint first, guint last);
 
 /* The entry of @table for @chunk_bytes, made where it is missing. */
 PmSizeCount *pm_size_table_get(PmSizeTable *table, guint64 chunk_bytes);

@@ -72,6 +72,17 @@ ptmalloc_new(const PmProcess *process, const PmPtmallocOptions *options, PmDiagn
     return ptmalloc;
 }
 
+/* "2.36", "2.35-2.41" or "2.43 and later". */
+static char *
+describe_versions(const PmPtmalloc *ptmalloc)
+{
+    if (ptmalloc->last_minor == PM_VERSION_NEWEST)
+        return g_strdup_printf("2.%u and later", ptmalloc->first_minor);
+    if (ptmalloc->first_minor == ptmalloc->last_minor)
+        return g_strdup_printf("2.%u", ptmalloc->first_minor);
+    return g_strdup_printf("2.%u-2.%u", ptmalloc->first_minor, ptmalloc->last_minor);
+}
+
 PmPtmalloc *
 pm_ptmalloc_walk(const PmProcess *process, const PmPtmallocOptions *options,
                  PmDiagnostics *diagnostics, GError **error)
@@ -92,7 +103,17 @@ pm_ptmalloc_walk(const PmProcess *process, const PmPtmallocOptions *options,
         pm_ptmalloc_verify_bins(ptmalloc);
     pm_ptmalloc_mark_runtime(ptmalloc);
     pm_ptmalloc_account(ptmalloc);
+    ptmalloc->glibc.family = describe_versions(ptmalloc);
     return g_steal_pointer(&ptmalloc);
+}
+
+void
+pm_ptmalloc_narrow_versions(PmPtmalloc *ptmalloc, guint first, guint last)
+{
+    if (!pm_ptmalloc_allows(ptmalloc, first, last))
+        return;
+    ptmalloc->first_minor = MAX(ptmalloc->first_minor, first);
+    ptmalloc->last_minor = MIN(ptmalloc->last_minor, last);
 }
 
 void
@@ -110,6 +131,7 @@ pm_ptmalloc_free(PmPtmalloc *ptmalloc)
     g_free(ptmalloc->public_arenas);
     g_free(ptmalloc->sizes);
     g_free(ptmalloc->glibc.version);
+    g_free(ptmalloc->glibc.family);
     g_free(ptmalloc);
 }
 

@@ -19,13 +19,13 @@ const char *pm_found_by_name(PmFoundBy found_by);
 
 /*
  * @version: "2.36", from libc's banner, or NULL where it was not in the core or in a file.
- * @family: the versions whose layout the core shows, such as "2.35-2.41"; static.
+ * @family: the versions that what is in the core allows: "2.36", "2.35-2.41", "2.43 and later".
  * @main_arena: PM_ADDR_NONE where only thread arenas were found. @mp: struct malloc_par, or
  * PM_ADDR_NONE.
  */
 typedef struct {
     char *version;
-    const char *family;
+    char *family;
     PmAddr main_arena;
     PmFoundBy found_by;
     PmAddr mp;

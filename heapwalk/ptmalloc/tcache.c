@@ -100,10 +100,7 @@ read_candidate(PmPtmalloc *ptmalloc, const PmChunk *chunk, Tcache *ret_tcache, g
     for (gsize i = 0; i < count; i++) {
         const PmTcacheLayout *layout = &layouts[i];
         if (layout->word_bytes != ptmalloc->word_bytes ||
-            layout->first_version > ptmalloc->layout->last_version ||
-            layout->last_version < ptmalloc->layout->first_version ||
-            (ptmalloc->minor != 0 &&
-             (ptmalloc->minor < layout->first_version || ptmalloc->minor > layout->last_version)))
+            !pm_ptmalloc_allows(ptmalloc, layout->first_version, layout->last_version))
             continue;
         /* A remainder too small to stand alone stays with the chunk. */
         if (chunk->chunk_bytes != layout->chunk_bytes &&
@@ -176,6 +173,8 @@ static void
 mark_tcache(const Tcache *tcache, const PmThread *thread)
 {
     tcache->ptmalloc->tcache = tcache->layout;
+    pm_ptmalloc_narrow_versions(tcache->ptmalloc, tcache->layout->first_version,
+                                tcache->layout->last_version);
     for (guint i = 0; i < tcache->layout->bins; i++)
         mark_bin(tcache, i);
     pm_ptmalloc_add_runtime(tcache->ptmalloc, tcache->address,

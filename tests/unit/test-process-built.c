@@ -277,7 +277,7 @@ put_link_map(Program *program, guint index, guint64 bias, const char *name, gint
 {
     const gsize at = MAPS + (gsize)index * MAP_STEP;
     const gsize name_at = NAMES + (gsize)index * 0x40;
-    strcpy((char *)program->data + name_at, name);
+    g_strlcpy((char *)program->data + name_at, name, 0x40);
     put_u64(program->data, at, bias);
     put_u64(program->data, at + 8, DATA + name_at);
     put_u64(program->data, at + 16, bias + PAGE);
