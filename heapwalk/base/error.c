@@ -1,6 +1,7 @@
 #include "base/error.h"
 
-/* clang-format off: the first argument is made a string as it stands */
+/* The macro makes a string of its first argument as it stands. */
+/* clang-format off */
 G_DEFINE_QUARK(pm-error-quark, pm_error)
 /* clang-format on */
 

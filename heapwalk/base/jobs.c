@@ -3,7 +3,7 @@
 #include <pthread.h>
 
 /* Enough for the walk, which recurses nowhere. */
-#define STACK_BYTES (256 * 1024)
+#define STACK_BYTES ((gsize)256 << 10)
 #define THREADS_MAX 64
 
 struct PmJobs {

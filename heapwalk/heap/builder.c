@@ -9,7 +9,7 @@ typedef struct {
 
 struct PmHeapBuilder {
     GMutex lock;
-    guint word_bytes;
+    guint64 word_bytes;
     guint shift;
     GPtrArray *buildings;
 };
@@ -20,13 +20,15 @@ building_free(gpointer data)
     Building *building = data;
     g_free(building->open.starts);
     g_free(building->open.states);
-    g_clear_pointer(&building->open.big, g_array_unref);
-    g_clear_pointer(&building->open.specials, g_array_unref);
+    if (building->open.big != NULL)
+        g_array_unref(building->open.big);
+    if (building->open.specials != NULL)
+        g_array_unref(building->open.specials);
     g_free(building);
 }
 
 PmHeapBuilder *
-pm_heap_builder_new(guint word_bytes)
+pm_heap_builder_new(guint64 word_bytes)
 {
     PmHeapBuilder *builder = g_new0(PmHeapBuilder, 1);
     g_mutex_init(&builder->lock);
@@ -98,7 +100,7 @@ pm_heap_builder_add_mmapped(PmHeapBuilder *builder, PmAddr header, guint64 chunk
                             guint64 usable_bytes)
 {
     Building *building = g_new0(Building, 1);
-    const guint64 user_bytes = 2 * (guint64)builder->word_bytes + usable_bytes;
+    const guint64 user_bytes = 2 * builder->word_bytes + usable_bytes;
 
     building->open.base = header;
     building->region = (PmHeapRegion){
@@ -242,7 +244,7 @@ pm_heap_mark(PmHeap *heap, PmAddr header, PmChunkState state, PmChunk *ret_chunk
 {
     PmChunk chunk;
     gsize index = 0;
-    const PmAddr user = header + 2 * (PmAddr)heap->word_bytes;
+    const PmAddr user = header + 2 * heap->word_bytes;
 
     if (!pm_heap_find_region(heap, header, &index) || heap->regions[index].mmapped ||
         !pm_heap_find_chunk(heap, user, &chunk, NULL) || chunk.address != user)
@@ -279,7 +281,7 @@ pm_heap_mark_runtime(PmHeap *heap, const PmAddr *headers, gsize count)
         g_array_append_vals(specials, heap->specials, (guint)heap->special_count);
     for (gsize i = 0; i < count; i++) {
         PmChunk chunk;
-        const PmAddr user = headers[i] + 2 * (PmAddr)heap->word_bytes;
+        const PmAddr user = headers[i] + 2 * heap->word_bytes;
         const PmHeapSpecial special = {headers[i], PM_SPECIAL_RUNTIME};
         if (pm_heap_find_chunk(heap, user, &chunk, NULL) && chunk.address == user &&
             chunk.state == PM_CHUNK_USED)

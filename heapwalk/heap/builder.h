@@ -57,7 +57,7 @@ typedef struct PmHeapBuilder PmHeapBuilder;
  * @word_bytes: of the target, 4 or 8. A granule is two words: half of MINSIZE on 64 bit, and what
  * chunks are aligned to on old i386 (newer ones align to two granules).
  */
-PmHeapBuilder *pm_heap_builder_new(guint word_bytes);
+PmHeapBuilder *pm_heap_builder_new(guint64 word_bytes);
 void pm_heap_builder_free(PmHeapBuilder *builder);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmHeapBuilder, pm_heap_builder_free)
 

@@ -29,7 +29,7 @@ typedef struct {
 } PmFrozenRegion;
 
 struct PmHeap {
-    guint word_bytes;
+    guint64 word_bytes;
     guint shift;
     PmHeapRegion *regions;
     PmFrozenRegion *frozen; /* parallel to regions */

@@ -152,7 +152,7 @@ measure_chunk(const PmHeap *heap, gsize index, guint64 granule)
 static gboolean
 get_bit(const guint64 *plane, guint64 bit)
 {
-    return (plane[bit >> 6] >> (bit & 63)) & 1;
+    return ((plane[bit >> 6] >> (bit & 63)) & 1) != 0;
 }
 
 static PmHeapCode
@@ -209,7 +209,7 @@ make_chunk(const PmHeap *heap, gsize index, guint64 granule, guint64 ordinal, gs
     const guint64 bytes =
         mmapped ? region->mmapped_chunk_bytes : measure_chunk(heap, index, granule);
     *ret_chunk = (PmChunk){
-        .address = header + 2 * (PmAddr)heap->word_bytes,
+        .address = header + 2 * heap->word_bytes,
         .chunk_bytes = bytes,
         .usable_bytes = bytes - heap->word_bytes,
         .ordinal = ordinal,

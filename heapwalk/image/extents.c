@@ -44,7 +44,8 @@ pm_extents_init(PmExtents *ret_extents, int fd, guint64 file_bytes)
 void
 pm_extents_clear(PmExtents *extents)
 {
-    g_clear_pointer(&extents->extents, g_free);
+    g_free(extents->extents);
+    extents->extents = NULL;
     extents->count = 0;
 }
 

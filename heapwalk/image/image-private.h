@@ -37,10 +37,10 @@ void pm_image_parse_notes(PmImage *image);
 
 /* Unaligned little-endian loads. */
 static inline guint64
-pm_image_load(const guint8 *bytes, guint count)
+pm_image_load(const guint8 *bytes, guint64 count)
 {
     guint64 value = 0;
-    for (guint i = 0; i < count; i++)
+    for (guint64 i = 0; i < count; i++)
         value |= (guint64)bytes[i] << (8 * i);
     return value;
 }

@@ -82,7 +82,7 @@ freeze_mappings(PmImage *image, GArray *mappings)
 static void
 parse_file_note(PmImage *image, const PmNote *note)
 {
-    const guint word = image->target.word_bytes;
+    const guint64 word = image->target.word_bytes;
     if (note->desc_bytes < 2 * word)
         return;
 

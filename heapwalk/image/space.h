@@ -109,7 +109,7 @@ pm_load_u32(const guint8 *bytes)
 }
 
 static inline guint64
-pm_load_word(const guint8 *bytes, guint word_bytes)
+pm_load_word(const guint8 *bytes, guint64 word_bytes)
 {
     return word_bytes == 8 ? pm_load_u64(bytes) : pm_load_u32(bytes);
 }

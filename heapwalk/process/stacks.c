@@ -21,7 +21,7 @@ typedef struct {
     const PmProcess *process;
     const PmSpace *space;
     const PthreadLayout *layout;
-    guint word_bytes;
+    guint64 word_bytes;
     GArray *tcbs; /* PmTcb */
     GHashTable *seen;
     GHashTable *listed; /* control blocks met on a list */

@@ -10,7 +10,7 @@ static guint
 bin_index(const PmPtmalloc *ptmalloc, guint64 bytes)
 {
     const guint64 width = ptmalloc->layout->alignment;
-    const guint64 correction = width > 2 * (guint64)ptmalloc->word_bytes ? 1 : 0;
+    const guint64 correction = width > 2 * ptmalloc->word_bytes ? 1 : 0;
     if (bytes < (64 - correction) * width)
         return (guint)(bytes / width + correction);
 

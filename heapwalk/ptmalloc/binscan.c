@@ -12,7 +12,7 @@
 gboolean
 pm_binscan_check(const PmSpace *space, PmAddr bins, PmBinHit *ret_hit)
 {
-    const guint word = pm_space_get_target(space)->word_bytes;
+    const guint64 word = pm_space_get_target(space)->word_bytes;
     PmBinHit hit = {.bins = bins};
 
     for (guint i = 0; i < PM_BINS; i++) {
@@ -21,12 +21,16 @@ pm_binscan_check(const PmSpace *space, PmAddr bins, PmBinHit *ret_hit)
         guint64 fd = 0, bk = 0, fd_bk = 0, bk_fd = 0;
         if (!pm_space_read_word(space, slot, &fd) || !pm_space_read_word(space, slot + word, &bk))
             return FALSE;
-        if (fd == bin && bk == bin)
+        if (fd == bin && bk == bin) {
             hit.empty++;
-        else if (fd == bin || bk == bin || fd % word != 0 || bk % word != 0)
+            continue;
+        }
+        if (fd == bin || bk == bin || fd % word != 0 || bk % word != 0) {
             hit.bad++;
-        else if (!pm_space_read_word(space, fd + 3 * word, &fd_bk) ||
-                 !pm_space_read_word(space, bk + 2 * word, &bk_fd))
+            continue;
+        }
+        if (!pm_space_read_word(space, fd + 3 * word, &fd_bk) ||
+            !pm_space_read_word(space, bk + 2 * word, &bk_fd))
             hit.unknown++;
         else if (fd_bk == bin && bk_fd == bin)
             hit.linked++;
@@ -47,7 +51,7 @@ pm_binscan_is_plausible(const PmBinHit *hit)
 static void
 check_run_end(const PmSpace *space, PmAddr slot, GArray *hits)
 {
-    const guint word = pm_space_get_target(space)->word_bytes;
+    const guint64 word = pm_space_get_target(space)->word_bytes;
     const guint64 before = (guint64)(PM_BINS - 1) * 2 * word;
     PmBinHit hit;
     if (slot < before)
@@ -58,7 +62,7 @@ check_run_end(const PmSpace *space, PmAddr slot, GArray *hits)
 
 /* Finds the ends of runs of empty list heads in @span, which holds real bytes. */
 static inline __attribute__((always_inline)) void
-scan_span(const PmSpace *space, const PmSpan *span, guint word, GArray *hits)
+scan_span(const PmSpace *space, const PmSpan *span, guint64 word, GArray *hits)
 {
     /* Where the last empty bin was; it ends a run when the next slot is not empty. */
     PmAddr open = PM_ADDR_NONE;

@@ -18,13 +18,14 @@ typedef struct {
 static gboolean
 read_header(Chain *chain, PmAddr header, guint64 *ret_prev_size, guint64 *ret_head)
 {
-    const guint word = chain->walk->ptmalloc->word_bytes;
-    const guint64 need = 2 * (guint64)word;
+    const guint64 word = chain->walk->ptmalloc->word_bytes;
+    const guint64 need = 2 * word;
 
     if (chain->budget == 0)
         return FALSE;
     chain->budget--;
-    if (chain->span.length_bytes < need || header < chain->span.start ||
+    if (chain->span.bytes == NULL || chain->span.length_bytes < need ||
+        header < chain->span.start ||
         header - chain->span.start > chain->span.length_bytes - need) {
         pm_space_get_span(chain->walk->ptmalloc->space, header, &chain->span);
         if (chain->span.kind != PM_BYTES_DUMPED || chain->span.bytes == NULL ||
@@ -46,7 +47,7 @@ static gboolean
 is_closing(Chain *chain, PmAddr header, guint64 head)
 {
     const PmWalk *walk = chain->walk;
-    const guint word = walk->ptmalloc->word_bytes;
+    const guint64 word = walk->ptmalloc->word_bytes;
     guint64 prev_size = 0, second = 0;
     if (walk->kind == PM_WALK_THREAD)
         return header + 2 * word == walk->limit && pm_head_bytes(head) == 0;

@@ -96,7 +96,7 @@ claim(PmPtmalloc *ptmalloc, PmRange range)
 static PmAddr
 first_chunk(const PmPtmalloc *ptmalloc, PmAddr start)
 {
-    const guint64 header = 2 * (guint64)ptmalloc->word_bytes;
+    const guint64 header = 2 * ptmalloc->word_bytes;
     return pm_align_up(start + header, ptmalloc->layout->alignment) - header;
 }
 
@@ -166,7 +166,7 @@ static gboolean
 read_heap_info(const PmPtmalloc *ptmalloc, const PmArenaBuild *build, PmAddr heap,
                PmAddr *ret_previous, guint64 *ret_size)
 {
-    const guint word = ptmalloc->word_bytes;
+    const guint64 word = ptmalloc->word_bytes;
     guint64 owner = 0;
     return pm_read(ptmalloc, heap, &owner) && owner == build->arena.address &&
            pm_read(ptmalloc, heap + word, ret_previous) &&

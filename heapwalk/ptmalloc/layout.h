@@ -77,7 +77,7 @@ const PmTcacheLayout *pm_tcache_layouts(gsize *ret_count);
 /* The smallest chunk: four words. (malloc.c, MIN_CHUNK_SIZE; 32 bit with 16-byte alignment rounds
  * to the same 16) */
 static inline guint64
-pm_min_chunk_bytes(guint word_bytes)
+pm_min_chunk_bytes(guint64 word_bytes)
 {
-    return 4 * (guint64)word_bytes;
+    return 4 * word_bytes;
 }

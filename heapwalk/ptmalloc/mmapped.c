@@ -68,15 +68,15 @@ try_header(Search *search, PmAddr header, guint64 head)
 static void
 try_page(Search *search, const PmSpan *span, PmAddr page)
 {
-    const guint word = search->ptmalloc->word_bytes;
-    for (guint64 user = 2 * (guint64)word; user < PAGE; user *= 2) {
+    const guint64 word = search->ptmalloc->word_bytes;
+    for (guint64 user = 2 * word; user < PAGE; user *= 2) {
         const PmAddr head = page + user - word;
         if (head - span->start + word <= span->length_bytes)
             try_header(search, head - word, pm_load_word(span->bytes + (head - span->start), word));
     }
     guint64 head = 0;
     if (page >= search->run.start + PAGE && pm_read(search->ptmalloc, page - word, &head))
-        try_header(search, page - 2 * (PmAddr)word, head);
+        try_header(search, page - 2 * word, head);
 }
 
 /* Looks at every page of @run that is in the core and in no heap. */

@@ -12,7 +12,7 @@
 #define PAR_DISTANCE_MAX 0x2000
 
 static gboolean
-read_at(const PmPtmalloc *ptmalloc, PmAddr address, guint count, guint64 *ret_value)
+read_at(const PmPtmalloc *ptmalloc, PmAddr address, guint64 count, guint64 *ret_value)
 {
     guint32 value = 0;
     if (count != 4)
@@ -24,7 +24,7 @@ read_at(const PmPtmalloc *ptmalloc, PmAddr address, guint count, guint64 *ret_va
 }
 
 gboolean
-pm_ptmalloc_read_par(const PmPtmalloc *ptmalloc, guint offset, guint count, guint64 *ret_value)
+pm_ptmalloc_read_par(const PmPtmalloc *ptmalloc, guint offset, guint64 count, guint64 *ret_value)
 {
     return ptmalloc->par != NULL &&
            read_at(ptmalloc, ptmalloc->glibc.mp + offset, count, ret_value);
@@ -40,7 +40,7 @@ pm_ptmalloc_read_par(const PmPtmalloc *ptmalloc, guint offset, guint count, guin
 static gboolean
 is_par(const PmPtmalloc *ptmalloc, const PmParLayout *layout, PmAddr address, gboolean strict)
 {
-    const guint word = ptmalloc->word_bytes;
+    const guint64 word = ptmalloc->word_bytes;
     guint64 n_mmaps = 0, n_mmaps_max = 0, mmapped_mem = 0, sbrk_base = 0, top_pad = 0;
     if (!read_at(ptmalloc, address + layout->n_mmaps, 4, &n_mmaps) ||
         !read_at(ptmalloc, address + layout->n_mmaps + 4, 4, &n_mmaps_max) ||

@@ -26,7 +26,7 @@ struct PmPtmalloc {
     const PmProcess *process;
     const PmSpace *space;
     PmDiagnostics *diagnostics;
-    guint word_bytes;
+    guint64 word_bytes;
     guint jobs;
     gboolean verify_bins;
     PmGlibc glibc;
@@ -100,7 +100,7 @@ gboolean pm_ptmalloc_find_arenas(PmPtmalloc *ptmalloc, GError **error);
 void pm_ptmalloc_find_par(PmPtmalloc *ptmalloc);
 
 /* Reads mp_'s field at @offset of @count bytes; FALSE where mp_ is not known or not readable. */
-gboolean pm_ptmalloc_read_par(const PmPtmalloc *ptmalloc, guint offset, guint count,
+gboolean pm_ptmalloc_read_par(const PmPtmalloc *ptmalloc, guint offset, guint64 count,
                               guint64 *ret_value);
 
 /* heaps.c: walks every heap of every arena into the builder. FALSE with PM_ERROR_MEMORY. */

@@ -49,7 +49,7 @@ describe_thread(const char *what, const PmTcb *tcb)
 static void
 add_dtv(PmPtmalloc *ptmalloc, const PmTcb *tcb)
 {
-    const guint64 slot_bytes = 2 * (guint64)ptmalloc->word_bytes;
+    const guint64 slot_bytes = 2 * ptmalloc->word_bytes;
     guint64 slots = 0;
     if (tcb->dtv == PM_ADDR_NONE || tcb->dtv < slot_bytes ||
         !pm_read(ptmalloc, tcb->dtv - slot_bytes, &slots))
@@ -157,7 +157,7 @@ apply_runtime(PmPtmalloc *ptmalloc)
     for (guint i = 0; i < runtime->len; i++) {
         PmChunk chunk;
         const PmAddr user = g_array_index(runtime, PmRuntimeChunk, i).address;
-        headers[i] = user - 2 * (PmAddr)ptmalloc->word_bytes;
+        headers[i] = user - 2 * ptmalloc->word_bytes;
         if (!pm_heap_find_chunk(ptmalloc->heap, user, &chunk, NULL))
             continue;
         PmSizeTable *sizes = chunk.mmapped ? ptmalloc->mmapped_sizes

@@ -118,7 +118,7 @@ static void
 mark_bin(const Tcache *tcache, guint bin)
 {
     PmPtmalloc *ptmalloc = tcache->ptmalloc;
-    const PmAddr header_bytes = 2 * (PmAddr)ptmalloc->word_bytes;
+    const PmAddr header_bytes = 2 * ptmalloc->word_bytes;
     PmAddr entry = tcache->entries[bin];
     guint length = 0;
 

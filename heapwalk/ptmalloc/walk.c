@@ -29,7 +29,7 @@ typedef struct {
     guint64 previous_head;
     guint64 bad_bits;
     guint64 min_bytes;
-    guint word;
+    guint64 word;
     guint damages;
     gboolean done;
 } Walker;
@@ -127,7 +127,7 @@ note_wrong_arena(Walker *walker)
 /* Takes the chunk at header, whose words are given. FALSE where it is anything but an ordinary
  * chunk. */
 static inline __attribute__((always_inline)) gboolean
-accept_chunk(Walker *walker, const guint8 *prev_size, guint64 head, guint word)
+accept_chunk(Walker *walker, const guint8 *prev_size, guint64 head, guint64 word)
 {
     const guint64 bytes = pm_head_bytes(head);
     if (G_UNLIKELY((head & walker->bad_bits) != 0 || bytes < walker->min_bytes ||
@@ -155,7 +155,7 @@ accept_chunk(Walker *walker, const guint8 *prev_size, guint64 head, guint word)
  * the bits of a plane's word are gathered before they are stored, and the count is added once.
  */
 static inline __attribute__((always_inline)) void
-run_equal_chunks(Walker *walker, const guint8 *bytes, guint64 room, guint word)
+run_equal_chunks(Walker *walker, const guint8 *bytes, guint64 room, guint64 word)
 {
     const guint64 head = walker->previous_head;
     const guint64 chunk_bytes = walker->previous_bytes;
@@ -185,10 +185,10 @@ run_equal_chunks(Walker *walker, const guint8 *bytes, guint64 room, guint word)
 
 /* Goes on while chunks are ordinary and in the window. */
 static inline __attribute__((always_inline)) void
-run_window(Walker *walker, guint word)
+run_window(Walker *walker, guint64 word)
 {
     const PmSpan span = walker->span;
-    const guint64 need = 2 * (guint64)word;
+    const guint64 need = 2 * word;
     if (span.bytes == NULL || span.length_bytes < need)
         return;
     const guint64 last = MIN(span.length_bytes - need, walker->stop - 1 - span.start);
@@ -258,7 +258,7 @@ skip_damage(Walker *walker, const guint8 *header_bytes)
     const PmAddr at = walker->header;
     const guint64 previous_bytes = walker->previous_bytes;
     const PmAddr resume = find_resume(walker, at + walker->ptmalloc->layout->alignment);
-    g_autofree char *bytes = describe_bytes(header_bytes, 2 * (gsize)walker->word);
+    g_autofree char *bytes = describe_bytes(header_bytes, 2 * walker->word);
     g_autofree char *before = NULL;
 
     if (previous_bytes != 0)
@@ -313,7 +313,7 @@ take_top(Walker *walker, guint64 prev_size, guint64 head)
 static gboolean
 take_thread_closing(Walker *walker, guint64 prev_size, guint64 head)
 {
-    const guint64 unit = 2 * (guint64)walker->word;
+    const guint64 unit = 2 * walker->word;
     const PmAddr left = walker->walk->limit - walker->header;
     const guint64 bytes = pm_head_bytes(head);
 
@@ -358,7 +358,7 @@ enter_next_segment(Walker *walker)
 static gboolean
 take_main_fenceposts(Walker *walker, guint64 prev_size, guint64 head)
 {
-    const guint64 unit = 2 * (guint64)walker->word;
+    const guint64 unit = 2 * walker->word;
     PmAddr at = walker->header + unit;
     guint64 next = 0;
 
@@ -386,7 +386,7 @@ take_main_fenceposts(Walker *walker, guint64 prev_size, guint64 head)
 static gboolean
 move_window(Walker *walker)
 {
-    const guint64 need = 2 * (guint64)walker->word;
+    const guint64 need = 2 * walker->word;
     PmSpan *span = &walker->span;
 
     if (span->bytes != NULL && walker->header >= span->start && span->length_bytes >= need &&
@@ -409,7 +409,7 @@ static void
 step(Walker *walker)
 {
     guint8 bytes[16];
-    const guint word = walker->word;
+    const guint64 word = walker->word;
 
     if (walker->header >= walker->walk->limit) {
         walker->done = TRUE;
@@ -489,7 +489,7 @@ gboolean
 pm_walk_run(const PmWalk *walk, PmWalkCounts *counts, PmAddr *ret_end, GError **error)
 {
     const gboolean top_ahead = walk->top >= walk->start && walk->top < walk->limit;
-    const guint word = walk->ptmalloc->word_bytes;
+    const guint64 word = walk->ptmalloc->word_bytes;
     Walker walker = {
         .walk = walk,
         .ptmalloc = walk->ptmalloc,
