@@ -195,7 +195,7 @@ charge_chunks(Account *account, const PmSpan *span, guint64 length_bytes)
                 next = MIN(end, chunk_end);
         }
         account->untouched[kind] += next - at;
-        if (span->kind != PM_BYTES_DUMPED)
+        if (span->kind != PM_BYTES_DUMPED && span->kind != PM_BYTES_LOST)
             account->undumped[kind] += next - at;
         at = next;
     }
@@ -209,9 +209,10 @@ account_stretch(Account *account, gboolean heap, PmMemoryRow *row, PmRange stret
         PmSpan span;
         pm_space_get_span(account->space, at, &span);
         guint64 length = MIN(span.length_bytes, stretch.end - at);
-        gboolean dumped = span.kind == PM_BYTES_DUMPED;
-        gboolean touched = dumped && !span.hole;
-        row->dumped_bytes += dumped ? length : 0;
+        /* Dumped means what the kernel wrote (p_filesz), whether or not the file still has it. */
+        gboolean lost = span.kind == PM_BYTES_LOST;
+        gboolean touched = span.kind == PM_BYTES_DUMPED && !span.hole;
+        row->dumped_bytes += lost || span.kind == PM_BYTES_DUMPED ? length : 0;
         row->touched_bytes += touched ? length : 0;
         if (heap && !touched)
             charge_chunks(account, &span, length);

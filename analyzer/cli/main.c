@@ -27,6 +27,16 @@ fail_usage(const char *message)
     return PM_EXIT_USAGE;
 }
 
+/* The exit status after what went to stdout without an error of its own: --help and --version. */
+static int
+finish_stdout(void)
+{
+    if (fflush(stdout) == 0)
+        return PM_EXIT_ANSWERED;
+    perror("postmalloc: cannot write");
+    return PM_EXIT_FAILED;
+}
+
 static void
 print_help(const PmCommand *command)
 {
@@ -164,7 +174,7 @@ execute(const PmCommand *command, const PmOptions *options)
     int status = run_command(command, session, &sink, &error);
     if (error != NULL) {
         pm_sink_fail(&sink, &session->subject, error);
-        pm_progress_start(session->progress, NULL);
+        pm_progress_hide(session->progress);
         g_autofree char *message = pm_sanitise(error->message, sink.utf8);
         (void)fprintf(stderr, "postmalloc: %s\n", message);
     }
@@ -206,18 +216,18 @@ main(int argc, char **argv)
     PmAsked asked = pm_command_line_get_asked(line);
     if (asked == PM_ASKED_VERSION) {
         printf("postmalloc %s\n", PM_VERSION);
-        return PM_EXIT_ANSWERED;
+        return finish_stdout();
     }
     if (asked == PM_ASKED_HELP && words[0] == NULL) {
         print_help(NULL);
-        return PM_EXIT_ANSWERED;
+        return finish_stdout();
     }
     const PmCommand *command = choose_command(&words, &error);
     if (command == NULL)
         return fail_usage(error->message);
     if (asked == PM_ASKED_HELP) {
         print_help(command);
-        return PM_EXIT_ANSWERED;
+        return finish_stdout();
     }
     g_autoptr(PmOptions) options =
         pm_options_new(line, command->name, command->takes, words, &error);

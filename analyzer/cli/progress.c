@@ -31,8 +31,9 @@ struct PmProgress {
     pthread_t thread;
     GMutex mutex;
     GCond changed;
-    const char *wanted; /* what the thread shows; under @mutex, like the next two */
+    const char *wanted; /* what the thread shows; under @mutex, like the rest */
     gboolean shown;
+    gboolean hidden;
     gboolean ends;
 };
 
@@ -57,7 +58,7 @@ show_phases(void *data)
             same = !progress->ends && progress->wanted == phase;
         if (!same || progress->ends)
             continue;
-        if (phase != NULL && !progress->shown) {
+        if (phase != NULL && !progress->shown && !progress->hidden) {
             (void)fprintf(stderr, "\r\033[Kpostmalloc: %s ...", phase);
             progress->shown = TRUE;
         }
@@ -97,6 +98,15 @@ pm_progress_start(PmProgress *progress, const char *phase)
     wipe(progress);
     progress->wanted = phase;
     g_cond_signal(&progress->changed);
+    g_mutex_unlock(&progress->mutex);
+}
+
+void
+pm_progress_hide(PmProgress *progress)
+{
+    g_mutex_lock(&progress->mutex);
+    wipe(progress);
+    progress->hidden = TRUE;
     g_mutex_unlock(&progress->mutex);
 }
 

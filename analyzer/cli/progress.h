@@ -25,6 +25,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmProgress, pm_progress_free)
  */
 void pm_progress_start(PmProgress *progress, const char *phase);
 
+/* Wipes the line and shows none from now on: other output follows. Phases are still timed. */
+void pm_progress_hide(PmProgress *progress);
+
 /* The phases so far and the memory that was needed, on standard error. @index_bytes, @chunks: of
  * the heap, or 0. */
 void pm_progress_print_stats(PmProgress *progress, guint64 index_bytes, guint64 chunks);

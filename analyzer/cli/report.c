@@ -24,5 +24,6 @@ const PmCommand pm_command_report = {
     .answers = "Where is the memory, and what should I look at next? One page.",
     .takes = PM_TAKES_COMMON,
     .heap = PM_HEAP_OPTIONAL,
+    .shows_violations = TRUE,
     .run = run,
 };

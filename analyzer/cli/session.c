@@ -85,6 +85,8 @@ pm_session_open(PmSession *session, PmHeapNeed heap, GError **error)
     if (heap != PM_HEAP_UNUSED && !open_heap(session, heap, error))
         return FALSE;
     pm_progress_start(session->progress, "answering");
+    if (isatty(STDOUT_FILENO) == 1)
+        pm_progress_hide(session->progress);
     return TRUE;
 }
 
@@ -103,7 +105,6 @@ pm_session_print_diagnostics(const PmSession *session, gboolean violations)
 {
     if (session->options->quiet)
         return;
-    pm_progress_start(session->progress, "answering");
     g_autoptr(GHashTable) lines = g_hash_table_new(g_str_hash, g_str_equal);
     guint count = pm_diagnostics_get_count(session->diagnostics);
     for (guint i = 0; i < count; i++) {
@@ -115,6 +116,7 @@ pm_session_print_diagnostics(const PmSession *session, gboolean violations)
         guint printed = GPOINTER_TO_UINT(g_hash_table_lookup(lines, key));
         g_hash_table_insert(lines, key, GUINT_TO_POINTER(printed + 1));
         guint64 total = pm_diagnostics_count_code(session->diagnostics, diagnostic->code);
+        pm_progress_hide(session->progress);
         if (printed < LINES_PER_CODE || session->options->verbose)
             print_diagnostic(diagnostic);
         else if (printed == LINES_PER_CODE)

@@ -239,8 +239,7 @@ print_heaps(const PmSink *sink, const PmArena *arena)
     pm_sink_heading(sink, heading);
     pm_table_print(table, 2);
     if (shown < arena->heap_count)
-        pm_sink_line(sink, "  %s more: --top 0",
-                     pm_format_things(arena->heap_count - shown, "heap").text);
+        pm_sink_line(sink, "  %s: --top 0", pm_format_more(arena->heap_count - shown, "heap").text);
 }
 
 static void
@@ -265,8 +264,7 @@ print_bins(const PmSink *sink, const PmArena *arena)
     pm_sink_heading(sink, heading);
     pm_table_print(table, 2);
     if (shown < arena->bin_count)
-        pm_sink_line(sink, "  %s more: --top 0",
-                     pm_format_things(arena->bin_count - shown, "size").text);
+        pm_sink_line(sink, "  %s: --top 0", pm_format_more(arena->bin_count - shown, "size").text);
 }
 
 static void
@@ -295,8 +293,8 @@ print_text(const PmSink *sink, const PmPtmalloc *ptmalloc, guint32 only)
     print_free(sink, ptmalloc, only, shown);
     print_overhead(sink, ranked);
     if (shown < ranked->len)
-        pm_sink_line(sink, "  %s more: postmalloc arenas %s --top 0",
-                     pm_format_things(ranked->len - shown, "arena").text, sink->again);
+        pm_sink_line(sink, "  %s: postmalloc arenas %s --top 0",
+                     pm_format_more(ranked->len - shown, "arena").text, sink->again);
     gboolean details = sink->verbose || only != PM_ARENA_NONE;
     for (guint i = 0; details && i < shown; i++) {
         const PmArena *arena = g_ptr_array_index(ranked, i);

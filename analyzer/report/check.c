@@ -3,6 +3,9 @@
  */
 #include "report/check.h"
 
+/* Where the text beside an address begins. */
+#define WHERE_COLUMNS 18
+
 static void
 write_json(const PmSink *sink, const PmSubject *subject, const PmCheck *check)
 {
@@ -51,15 +54,15 @@ print_scope(const PmSink *sink, const PmSubject *subject)
 static void
 print_where(const PmSink *sink, const PmDiagnostic *diagnostic)
 {
-    g_autofree char *text = pm_sanitise(diagnostic->text, sink->utf8);
-    GString *line = g_string_new("  ");
-    if (diagnostic->address != PM_ADDR_NONE)
-        g_string_append_printf(line, "%-20s", pm_format_address(diagnostic->address).text);
-    g_string_append(line, text);
-    if (diagnostic->arena != PM_ADDR_NONE)
-        g_string_append_printf(line, " (arena %s)", pm_format_address(diagnostic->arena).text);
-    pm_sink_line(sink, "%s", line->str);
-    g_string_free(line, TRUE);
+    g_autofree char *label =
+        diagnostic->address == PM_ADDR_NONE
+            ? g_strdup("")
+            : g_strconcat("  ", pm_format_address(diagnostic->address).text, NULL);
+    g_autofree char *text = diagnostic->arena == PM_ADDR_NONE
+                                ? g_strdup(diagnostic->text)
+                                : g_strdup_printf("%s (arena %s)", diagnostic->text,
+                                                  pm_format_address(diagnostic->arena).text);
+    pm_sink_paragraph(sink, label, WHERE_COLUMNS, text);
 }
 
 static void
@@ -69,8 +72,8 @@ print_group_heading(const PmSink *sink, const PmCheckRow *row)
         "%s: %s", pm_severity_name(row->diagnostic->severity), row->diagnostic->code);
     pm_sink_heading(sink, heading);
     if (row->violation->glibc != NULL)
-        pm_sink_line(sink, "  glibc says     \"%s\"", row->violation->glibc);
-    pm_sink_line(sink, "  usually means  %s", row->violation->meaning);
+        pm_sink_paragraph(sink, "  glibc says", WHERE_COLUMNS, row->violation->glibc);
+    pm_sink_paragraph(sink, "  usually means", WHERE_COLUMNS, row->violation->meaning);
 }
 
 /*
@@ -110,11 +113,11 @@ print_text(const PmSink *sink, const PmSubject *subject, const PmCheck *check)
             left -= print_group(sink, check, i, left);
     }
     if (shown < check->row_count)
-        pm_sink_line(sink, "\n%s more: --limit 0",
-                     pm_format_things(check->row_count - shown, "violation").text);
+        pm_sink_line(sink, "\n%s: --limit 0",
+                     pm_format_more(check->row_count - shown, "violation").text);
     if (check->omitted > 0)
-        pm_sink_line(sink, "\n%s more were counted, but not kept",
-                     pm_format_things(check->omitted, "violation").text);
+        pm_sink_line(sink, "\n%s counted, but not kept",
+                     pm_format_more(check->omitted, "violation").text);
 }
 
 void

@@ -70,6 +70,15 @@ pm_format_things(guint64 count, const char *noun)
 }
 
 PmShort
+pm_format_more(guint64 count, const char *noun)
+{
+    PmShort result;
+    g_snprintf(result.text, sizeof result.text, "%s more %s%s", pm_format_count(count).text, noun,
+               count == 1 ? "" : "s");
+    return result;
+}
+
+PmShort
 pm_format_address(guint64 address)
 {
     PmShort result;

@@ -8,7 +8,7 @@
 
 /* A short string by value: pm_format_bytes(n).text may be passed to a printf-like call directly. */
 typedef struct {
-    char text[40];
+    char text[48];
 } PmShort;
 
 /* Three significant digits in binary units: "912 B", "132 KiB", "1.11 GiB". */
@@ -22,6 +22,9 @@ PmShort pm_format_share(double share);
 
 /* "1 chunk", "37,104,220 chunks": @noun gets an s for any number but one. */
 PmShort pm_format_things(guint64 count, const char *noun);
+
+/* "1 more chunk", "62 more chunks" */
+PmShort pm_format_more(guint64 count, const char *noun);
 
 /* "0x7f…" */
 PmShort pm_format_address(guint64 address);

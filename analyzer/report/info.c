@@ -98,23 +98,24 @@ print_malloc(const PmSink *sink, const PmSubject *subject)
     if (subject->ptmalloc == NULL) {
         pm_sink_field(sink, "malloc", subject->allocator);
         if (subject->heap_message != NULL)
-            pm_sink_paragraph(sink, subject->heap_message, 15);
+            pm_sink_paragraph(sink, "", 15, subject->heap_message);
         return;
     }
     const PmGlibc *glibc = pm_ptmalloc_get_glibc(subject->ptmalloc);
     g_autofree char *malloc_text = pm_facts_describe_malloc(subject);
     pm_sink_field(sink, "malloc", malloc_text);
-    GString *where = g_string_new(NULL);
-    g_string_append_printf(where, "layout of glibc %s", glibc->family);
-    if (glibc->main_arena != PM_ADDR_NONE)
-        g_string_append_printf(where, ", main_arena at %s",
-                               pm_format_address(glibc->main_arena).text);
-    if (glibc->mp != PM_ADDR_NONE)
-        g_string_append_printf(where, ", mp_ at %s", pm_format_address(glibc->mp).text);
-    if (glibc->module != NULL)
-        g_string_append_printf(where, " in %s", glibc->module->path);
-    pm_sink_field(sink, "", where->str);
-    g_string_free(where, TRUE);
+    pm_sink_field(sink, "layout", glibc->family);
+    g_autofree char *arena =
+        glibc->main_arena == PM_ADDR_NONE || glibc->module == NULL
+            ? NULL
+            : g_strdup_printf("%s in %s", pm_format_address(glibc->main_arena).text,
+                              glibc->module->path);
+    if (arena != NULL || glibc->main_arena == PM_ADDR_NONE)
+        pm_sink_field(sink, "main_arena", arena);
+    else
+        pm_sink_field(sink, "main_arena", pm_format_address(glibc->main_arena).text);
+    pm_sink_field(sink, "mp_",
+                  glibc->mp == PM_ADDR_NONE ? NULL : pm_format_address(glibc->mp).text);
 }
 
 static void

@@ -173,20 +173,24 @@ pm_sink_items(const PmSink *sink, const char *const *items)
 }
 
 void
-pm_sink_paragraph(const PmSink *sink, const char *text, guint indent)
+pm_sink_paragraph(const PmSink *sink, const char *label, guint indent, const char *text)
 {
+    g_autofree char *safe_label = pm_sanitise(label, sink->utf8);
     g_autofree char *safe = pm_sanitise(text, sink->utf8);
     g_auto(GStrv) words = g_strsplit(safe, " ", -1);
-    glong columns = 0;
+    pm_output_printf(sink->output, "%-*s", (int)indent, safe_label);
+    glong columns = MAX((glong)indent, g_utf8_strlen(safe_label, -1));
     for (guint i = 0; words[i] != NULL; i++) {
         glong length = g_utf8_strlen(words[i], -1);
-        if (columns > 0 && columns + 1 + length > PM_SINK_COLUMNS) {
-            pm_output_char(sink->output, '\n');
-            columns = 0;
+        if (i > 0 && columns + 1 + length > PM_SINK_COLUMNS) {
+            pm_output_printf(sink->output, "\n%*s", (int)indent, "");
+            columns = (glong)indent;
+        } else if (i > 0) {
+            pm_output_char(sink->output, ' ');
+            columns++;
         }
-        guint spaces = columns == 0 ? indent : 1;
-        pm_output_printf(sink->output, "%*s%s", (int)spaces, "", words[i]);
-        columns += (glong)spaces + length;
+        pm_output_string(sink->output, words[i]);
+        columns += length;
     }
     pm_output_char(sink->output, '\n');
 }

@@ -68,9 +68,11 @@ void pm_sink_emphasise(const PmSink *sink, const char *text);
  */
 void pm_sink_items(const PmSink *sink, const char *const *items);
 
-/* Text: a sentence in lines of PM_SINK_COLUMNS, each after @indent spaces; made safe for the
- * terminal. */
-void pm_sink_paragraph(const PmSink *sink, const char *text, guint indent);
+/*
+ * Text: @label in a column of @indent, beside it @text in lines of PM_SINK_COLUMNS; both made safe
+ * for the terminal.
+ */
+void pm_sink_paragraph(const PmSink *sink, const char *label, guint indent, const char *text);
 
 /* Text: printf of a whole line that holds no string from the core. */
 void pm_sink_line(const PmSink *sink, const char *format, ...) G_GNUC_PRINTF(2, 3);

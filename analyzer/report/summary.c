@@ -93,9 +93,12 @@ print_headline(const PmSink *sink, const PmSubject *subject)
     pm_sink_items(sink,
                   (const char *const[]){program, pid, signal_text,
                                         pm_image_get_target(subject->image)->name, core, NULL});
-    pm_sink_items(sink, (const char *const[]){malloc_text, modules, symbols, NULL});
+    gsize module_count = 0;
+    (void)pm_process_get_modules(subject->process, &module_count);
+    pm_sink_items(sink, (const char *const[]){malloc_text, modules,
+                                              module_count == 0 ? NULL : symbols, NULL});
     if (subject->heap_message != NULL)
-        pm_sink_paragraph(sink, subject->heap_message, 0);
+        pm_sink_paragraph(sink, "", 0, subject->heap_message);
 }
 
 static void
@@ -116,13 +119,17 @@ print_memory_row(const PmSink *sink, const PmMemory *memory, guint index)
 }
 
 static void
-print_memory(const PmSink *sink, const PmMemory *memory)
+print_memory(const PmSink *sink, const PmSubject *subject, const PmMemory *memory)
 {
     g_autofree char *heading = g_strdup_printf("%-45s %11s %11s", "WHERE THE MEMORY IS", "mapped",
                                                memory->touched_known ? "touched" : "dumped");
     pm_sink_heading(sink, heading);
     for (guint i = 0; i < G_N_ELEMENTS(memory_labels); i++)
         print_memory_row(sink, memory, i);
+    guint64 lost = pm_image_get_coverage(subject->image)->lost_bytes;
+    if (lost > 0)
+        pm_sink_line(sink, "  %s of this were dumped and are lost: the core is cut off",
+                     pm_format_bytes(lost).text);
 }
 
 static guint64
@@ -141,8 +148,8 @@ print_arenas(const PmSink *sink, const PmPtmalloc *ptmalloc)
     pm_sink_heading(sink, "ARENAS");
     pm_arenas_print_table(sink, ptmalloc, PM_ARENA_NONE, shown);
     if (shown < count)
-        pm_sink_line(sink, "  %s more: postmalloc arenas %s --top 0",
-                     pm_format_things(count - shown, "arena").text, sink->again);
+        pm_sink_line(sink, "  %s: postmalloc arenas %s --top 0",
+                     pm_format_more(count - shown, "arena").text, sink->again);
     if (mmapped->chunks > 0)
         pm_sink_line(sink, "  mmapped on their own: %s, %s",
                      pm_format_things(mmapped->chunks, "chunk").text,
@@ -159,8 +166,8 @@ print_sizes(const PmSink *sink, const PmSubject *subject, const PmSizes *sizes)
     pm_sink_heading(sink, "TOP SIZES");
     pm_sizes_print_table(sink, subject, sizes, shown);
     if (shown < sizes->row_count)
-        pm_sink_line(sink, "  %s more hold the other %s: postmalloc sizes %s --top 0",
-                     pm_format_things(sizes->row_count - shown, "size").text,
+        pm_sink_line(sink, "  %s hold the other %s: postmalloc sizes %s --top 0",
+                     pm_format_more(sizes->row_count - shown, "size").text,
                      pm_format_share(pm_share(rest, sizes->states[PM_CHUNK_USED].chunk_bytes)).text,
                      sink->again);
 }
@@ -170,15 +177,16 @@ print_damage(const PmSink *sink, const PmCheck *check)
 {
     if (check->row_count == 0)
         return;
-    const PmCheckRow *first = &check->rows[0];
-    g_autofree char *text = pm_sanitise(first->diagnostic->text, sink->utf8);
-    pm_sink_heading(sink, "THE HEAP IS DAMAGED");
-    pm_sink_line(sink, "  %s; the worst: %s%s%s",
-                 pm_format_things(check->row_count + check->omitted, "violation").text, text,
-                 first->diagnostic->address == PM_ADDR_NONE ? "" : " at ",
-                 first->diagnostic->address == PM_ADDR_NONE
-                     ? ""
-                     : pm_format_address(first->diagnostic->address).text);
+    const PmDiagnostic *worst = check->rows[0].diagnostic;
+    g_autofree char *label =
+        worst->address == PM_ADDR_NONE
+            ? g_strdup("  the worst:")
+            : g_strdup_printf("  at %s:", pm_format_address(worst->address).text);
+    pm_sink_heading(sink, worst->severity == PM_SEVERITY_ERROR ? "THE HEAP IS DAMAGED"
+                                                               : "THE HEAP IS NOT IN ORDER");
+    pm_sink_line(sink, "  %s, of which this is the worst:",
+                 pm_format_things(check->row_count + check->omitted, "violation").text);
+    pm_sink_paragraph(sink, label, 22, worst->text);
 }
 
 static void
@@ -208,7 +216,7 @@ pm_report_summary(const PmSink *sink, const PmSummary *summary)
     }
     print_headline(sink, subject);
     print_damage(sink, summary->check);
-    print_memory(sink, &summary->memory);
+    print_memory(sink, subject, &summary->memory);
     if (subject->ptmalloc != NULL) {
         print_arenas(sink, subject->ptmalloc);
         print_sizes(sink, subject, summary->sizes);

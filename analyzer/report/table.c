@@ -30,7 +30,8 @@ pm_table_new(const PmSink *sink, const PmColumn *columns, guint column_count)
     table->scols = scols_new_table();
     abort_unless(table->scols);
     scols_table_set_column_separator(table->scols, "  ");
-    scols_table_enable_maxout(table->scols, 0);
+    /* Cells are safe already; encoded again, what was spelt out would be spelt out twice. */
+    scols_table_enable_noencoding(table->scols, 1);
     /* Never cut a cell to the terminal's width: half an address is no address. */
     scols_table_set_termforce(table->scols, SCOLS_TERMFORCE_NEVER);
     for (guint i = 0; i < column_count; i++) {
