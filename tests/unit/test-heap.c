@@ -233,6 +233,20 @@ check_iteration(const Model *model)
     g_assert_false(pm_heap_iter_next(&iter, &chunk));
 }
 
+/* Iteration that starts at a region, and what lies before it. */
+static void
+check_region_start(const Model *model, gsize region, const Entry *first)
+{
+    PmHeapIter iter;
+    PmChunk chunk;
+    pm_heap_iter_init(&iter, model->heap, region);
+    if (!first->is_gap) {
+        g_assert_true(pm_heap_iter_next(&iter, &chunk));
+        assert_chunk(model, first, &chunk);
+    }
+    g_assert_false(pm_heap_find_chunk(model->heap, first->header - 1, &chunk, NULL));
+}
+
 static void
 check_regions(const Model *model)
 {
@@ -248,15 +262,7 @@ check_regions(const Model *model)
             entry++;
         const Entry *last = get_entry(model, entry - 1);
         g_assert_cmphex(regions[i].range.end, >=, last->header + last->bytes);
-
-        PmHeapIter iter;
-        PmChunk chunk;
-        pm_heap_iter_init(&iter, model->heap, i);
-        if (!first->is_gap) {
-            g_assert_true(pm_heap_iter_next(&iter, &chunk));
-            assert_chunk(model, first, &chunk);
-        }
-        g_assert_false(pm_heap_find_chunk(model->heap, first->header - 1, &chunk, NULL));
+        check_region_start(model, i, first);
     }
 }
 

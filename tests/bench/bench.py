@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""Benchmarks over real cores that are made for it and removed afterwards. Never a test: it prints, and judges nothing.
+
+    bench.py [--count N] [--runs N] [--temp FOLDER] --build FOLDER case1|sparse
+
+case1: the core of samples/case1 with N chunks of 20 bytes (1.2 GB for the default). `cat CORE` and `postmalloc sizes CORE`
+    run alternately with the file in the page cache; then `report`, and `sizes` under a limit of 128 MiB of data.
+sparse: a process of N stacks of 10,240 KB with 80 KB touched: a core of N times 10 MiB that takes a hundredth on disk.
+
+Anonymous memory is what the kernel says: RssAnon of /proc/PID/status, sampled every millisecond. Run this on a build
+of type release.
+"""
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+LIMIT_BYTES = 134217728
+
+
+def make_core(command, folder):
+    """Runs @command until it aborts, and finds the kernel's core in @folder."""
+    pattern = Path("/proc/sys/kernel/core_pattern").read_text("ascii").strip()
+    if "/" in pattern or pattern.startswith("|"):
+        sys.exit(f"core_pattern is {pattern}: this needs plain cores in the current folder (sysctl kernel.core_pattern=core)")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("MALLOC_", "GLIBC_"))}
+    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    start = time.monotonic()
+    subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, unlimited),
+        check=False,
+    )
+    cores = [path for path in folder.iterdir() if path.name.startswith("core")]
+    if len(cores) != 1:
+        sys.exit(f"{' '.join(command)} left no core")
+    status = cores[0].stat()
+    print(
+        f"core: {status.st_size / 1e9:.2f} GB long, {status.st_blocks * 512 / 1e9:.2f} GB on disk,"
+        f" made in {time.monotonic() - start:.0f} s"
+    )
+    return cores[0]
+
+
+def run(command):
+    """Seconds that @command took; its output goes nowhere."""
+    start = time.monotonic()
+    result = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+    seconds = time.monotonic() - start
+    if result.returncode:
+        sys.exit(f"{' '.join(map(str, command))}: status {result.returncode}: {result.stderr.decode()}")
+    return seconds
+
+
+def read_anonymous(pid):
+    """RssAnon in bytes; 0 once the process is gone."""
+    try:
+        for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
+
+
+def measure_anonymous(command):
+    """The largest RssAnon that was seen while @command ran."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        most = 0
+        while process.poll() is None:
+            most = max(most, read_anonymous(process.pid))
+            time.sleep(0.001)
+    return most
+
+
+def describe(name, seconds):
+    median = statistics.median(seconds)
+    print(f"{name}: median {median:.3f} s (fastest {min(seconds):.3f}, slowest {max(seconds):.3f}, {len(seconds)} runs)")
+    return median
+
+
+def alternate(commands, runs):
+    """Runs the commands in turn, @runs times; their medians."""
+    seconds = {name: [] for name in commands}
+    for _ in range(runs):
+        for name, command in commands.items():
+            seconds[name].append(run(command))
+    return {name: describe(name, values) for name, values in seconds.items()}
+
+
+def bench_case1(arguments, tool, folder):
+    core = make_core([arguments.build / "samples" / "case1", str(arguments.count or 37000000)], folder)
+    chunks = arguments.count or 37000000
+    run(["cat", core])  # into the page cache
+    medians = alternate(
+        {
+            "cat CORE": ["cat", core],
+            "postmalloc sizes CORE": [tool, "sizes", core],
+            "postmalloc report CORE": [tool, "report", core],
+        },
+        arguments.runs,
+    )
+    sizes = medians["postmalloc sizes CORE"]
+    print(f"sizes / cat: {sizes / medians['cat CORE']:.2f}; {chunks / sizes / 1e6:.0f} million chunks a second")
+    print(f"report / cat: {medians['postmalloc report CORE'] / medians['cat CORE']:.2f}")
+    for command in ("sizes", "report"):
+        print(f"{command}: {measure_anonymous([tool, command, core]) / 1e6:.1f} MB of anonymous memory at most")
+        run(["prlimit", f"--data={LIMIT_BYTES}", tool, command, core])
+        print(f"{command}: runs under prlimit --data={LIMIT_BYTES}")
+
+
+def bench_sparse(arguments, tool, folder):
+    core = make_core([arguments.build / "tests" / "bench" / "stacks", str(arguments.count or 28000)], folder)
+    commands = {"readelf -lW CORE": ["readelf", "-lW", core]}
+    for command in ("info", "sizes", "report"):
+        commands[f"postmalloc {command} CORE"] = [tool, command, core]
+    alternate(commands, arguments.runs)
+    print(f"report: {measure_anonymous([tool, 'report', core]) / 1e6:.1f} MB of anonymous memory at most")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, help="chunks or stacks")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--temp", help="where the core goes (default: the usual temporary folder)")
+    parser.add_argument("--build", type=Path, required=True)
+    parser.add_argument("which", choices=["case1", "sparse"])
+    arguments = parser.parse_args()
+    arguments.build = arguments.build.resolve()
+    tool = arguments.build / "analyzer" / "postmalloc"
+    bench = {"case1": bench_case1, "sparse": bench_sparse}[arguments.which]
+    with tempfile.TemporaryDirectory(prefix="postmalloc-bench-", dir=arguments.temp) as folder:
+        bench(arguments, tool, Path(folder))
+
+
+if __name__ == "__main__":
+    main()

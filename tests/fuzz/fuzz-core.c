@@ -1,0 +1,96 @@
+/*
+ * Fuzz target: opens an arbitrary byte string as a core, and asks every room of heapwalk about it.
+ *
+ * The ordinary run replays it (replay.c). To search with libFuzzer:
+ *   CC=clang meson setup build-fuzz -Db_sanitize=address,undefined -Db_lundef=false
+ * -Dc_args=-fsanitize=fuzzer-no-link ninja -C build-fuzz heapwalk/libheapwalk.a && clang -g
+ * -fsanitize=address,undefined,fuzzer -D_GNU_SOURCE -Iheapwalk tests/fuzz/fuzz-core.c
+ * build-fuzz/heapwalk/libheapwalk.a
+ *     $(pkg-config --cflags --libs glib-2.0 libelf libdw) -o fuzz-core && ./fuzz-core
+ * -close_fd_mask=3 CORPUS
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "ptmalloc/ptmalloc.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Every lookup on chunks that the walk found; on as many as a run has time for. */
+static void
+ask_heap(const PmPtmalloc *ptmalloc)
+{
+    const PmHeap *heap = pm_ptmalloc_get_heap(ptmalloc);
+    PmHeapIter iter;
+    PmChunk chunk;
+    guint64 last = 0;
+    pm_heap_iter_init(&iter, heap, 0);
+    for (guint i = 0; i < 100000 && pm_heap_iter_next(&iter, &chunk); i++) {
+        PmChunk found;
+        if (i > 0)
+            g_assert_cmpuint(chunk.ordinal, >, last);
+        g_assert_cmpuint(chunk.ordinal, <, pm_heap_get_ordinals(heap));
+        last = chunk.ordinal;
+        g_assert_true(pm_heap_find_chunk(heap, chunk.address, &found, NULL));
+        g_assert_cmphex(found.address, ==, chunk.address);
+    }
+    gsize count = 0;
+    const PmArena *arenas = pm_ptmalloc_get_arenas(ptmalloc, &count);
+    for (gsize i = 0; i < count; i++)
+        g_assert_true(arenas[i].threads != NULL || arenas[i].thread_count == 0);
+    pm_ptmalloc_get_sizes(ptmalloc, &count);
+    pm_ptmalloc_get_runtime_chunks(ptmalloc, &count);
+}
+
+static void
+ask_process(const PmProcess *process)
+{
+    gsize count = 0;
+    const PmThread *threads = pm_process_get_threads(process, &count);
+    for (gsize i = 0; i < MIN(count, 8); i++) {
+        PmSymbol symbol;
+        PmAddr block = 0;
+        guint64 offset_bytes = 0;
+        pm_process_symbolize(process, threads[i].pc, &symbol, &offset_bytes);
+        for (guint64 modid = 0; modid < 4; modid++)
+            pm_process_get_tls_block(process, &threads[i], modid, &block);
+        pm_process_get_dtv_slots(process, &threads[i]);
+    }
+    const PmModule *modules = pm_process_get_modules(process, &count);
+    for (gsize i = 0; i < count; i++)
+        g_assert_nonnull(modules[i].path);
+}
+
+static void
+open_core(const char *path)
+{
+    g_autoptr(PmDiagnostics) diagnostics = pm_diagnostics_new();
+    g_autoptr(GError) error = NULL;
+    g_autoptr(PmImage) image = pm_image_open(path, diagnostics, &error);
+    g_assert_true((image == NULL) == (error != NULL));
+    if (image == NULL)
+        return;
+    g_autoptr(PmProcess) process = pm_process_open(image, NULL, diagnostics, &error);
+    g_assert_no_error(error);
+    ask_process(process);
+    g_autoptr(PmPtmalloc) ptmalloc =
+        pm_ptmalloc_walk(process, &(PmPtmallocOptions){.jobs = 1}, diagnostics, &error);
+    g_assert_true((ptmalloc == NULL) == (error != NULL));
+    if (ptmalloc != NULL)
+        ask_heap(ptmalloc);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const int fd = memfd_create("fuzzed core", MFD_CLOEXEC);
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(write(fd, data, size), ==, (gssize)size);
+    char path[64];
+    g_snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    open_core(path);
+    close(fd);
+    return 0;
+}
