@@ -201,18 +201,30 @@ charge_chunks(Account *account, const PmSpan *span, guint64 length_bytes)
     }
 }
 
+/* What of @stretch, which lies in one segment, was written to the core (p_filesz), whether or not
+ * it is still there. */
+static guint64
+count_dumped(const PmImage *image, PmRange stretch)
+{
+    const PmSegment *segment = pm_image_find_segment(image, stretch.start);
+    if (segment == NULL)
+        return 0;
+    guint64 offset_bytes = stretch.start - segment->start;
+    if (offset_bytes >= segment->dumped_bytes)
+        return 0;
+    return MIN(pm_range_bytes(stretch), segment->dumped_bytes - offset_bytes);
+}
+
 static void
 account_stretch(Account *account, gboolean heap, PmMemoryRow *row, PmRange stretch)
 {
     row->mapped_bytes += pm_range_bytes(stretch);
+    row->dumped_bytes += count_dumped(account->subject->image, stretch);
     for (PmAddr at = stretch.start; at < stretch.end;) {
         PmSpan span;
         pm_space_get_span(account->space, at, &span);
         guint64 length = MIN(span.length_bytes, stretch.end - at);
-        /* Dumped means what the kernel wrote (p_filesz), whether or not the file still has it. */
-        gboolean lost = span.kind == PM_BYTES_LOST;
         gboolean touched = span.kind == PM_BYTES_DUMPED && !span.hole;
-        row->dumped_bytes += lost || span.kind == PM_BYTES_DUMPED ? length : 0;
         row->touched_bytes += touched ? length : 0;
         if (heap && !touched)
             charge_chunks(account, &span, length);
