@@ -113,6 +113,23 @@ fill_preview(const PmSubject *subject, guint64 word_bytes, PmLookup *lookup)
     lookup->preview_count = (gsize)count;
 }
 
+/* The arena in one of whose heaps the address lies although in no chunk: malloc_state, padding,
+ * damage. */
+static const PmArena *
+find_arena_around(const PmPtmalloc *ptmalloc, PmAddr address)
+{
+    gsize count = 0;
+    const PmArena *arenas = pm_ptmalloc_get_arenas(ptmalloc, &count);
+    for (gsize i = 0; i < count; i++) {
+        for (gsize j = 0; j < arenas[i].heap_count; j++) {
+            const PmArenaHeap *heap = &arenas[i].heaps[j];
+            if (address >= heap->start && address < heap->end)
+                return &arenas[i];
+        }
+    }
+    return NULL;
+}
+
 /* Whether the symbol is at the address, not just the nearest one before it. */
 static gboolean
 covers(const PmLookup *lookup)
@@ -138,6 +155,8 @@ pm_lookup(const PmSubject *subject, PmAddr address, PmLookup *ret_lookup)
         ret_lookup->module != NULL &&
         pm_process_symbolize(process, address, &ret_lookup->symbol, &ret_lookup->symbol_offset);
     if (!find_chunk(subject, word_bytes, ret_lookup)) {
+        if (subject->ptmalloc != NULL)
+            ret_lookup->arena = find_arena_around(subject->ptmalloc, address);
         if (ret_lookup->thread != NULL)
             ret_lookup->place = PM_PLACE_STACK;
         else if (ret_lookup->has_symbol && covers(ret_lookup))

@@ -25,6 +25,7 @@ const char *pm_place_name(PmPlace place);
  * borrowed from the subject.
  *
  * @chunk, @chunk_offset: valid for the two chunk places. @runtime: what glibc uses it for.
+ * @arena: of the chunk; or in whose heap the address lies although in no chunk.
  * @has_before, @has_after: its neighbours in the same heap.
  * @has_symbol: @symbol at or before @address, @symbol_offset bytes away. @module: that maps the
  * address.

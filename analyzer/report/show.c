@@ -157,6 +157,7 @@ write_json(const PmSink *sink, const PmSubject *subject, const PmLookup *lookup)
     pm_json_address(json, "address", lookup->address);
     pm_json_string(json, "what", pm_place_name(lookup->place));
     write_chunk(json, lookup);
+    pm_json_address(json, "arena", lookup->arena == NULL ? PM_ADDR_NONE : lookup->arena->address);
     write_symbol(json, lookup);
     write_module(json, lookup);
     write_stack(json, lookup);
@@ -179,6 +180,14 @@ print_neighbour(const PmSink *sink, const char *name, gboolean exists, const PmC
 }
 
 static void
+print_arena(const PmSink *sink, const PmArena *arena)
+{
+    g_autofree char *text = g_strdup_printf("%s, %s", pm_format_address(arena->address).text,
+                                            pm_arena_kind_name(arena->kind));
+    pm_sink_field(sink, "arena", text);
+}
+
+static void
 print_chunk(const PmSink *sink, const PmLookup *lookup)
 {
     const PmChunk *chunk = &lookup->chunk;
@@ -195,14 +204,8 @@ print_chunk(const PmSink *sink, const PmLookup *lookup)
     pm_sink_field(sink, "state", pm_chunk_state_name(chunk->state));
     if (lookup->runtime != NULL)
         pm_sink_field(sink, "glibc's", lookup->runtime);
-    if (lookup->arena != NULL) {
-        g_autofree char *arena =
-            g_strdup_printf("%s, %s", pm_format_address(lookup->arena->address).text,
-                            pm_arena_kind_name(lookup->arena->kind));
-        pm_sink_field(sink, "arena", arena);
-    } else if (chunk->mmapped) {
+    if (chunk->mmapped)
         pm_sink_field(sink, "arena", "none: it has a mapping of its own");
-    }
     print_neighbour(sink, "before", lookup->has_before, &lookup->before);
     print_neighbour(sink, "after", lookup->has_after, &lookup->after);
 }
@@ -307,7 +310,8 @@ print_answer(const PmSink *sink, const PmLookup *lookup)
         what = g_strdup("on the stack of a thread");
         break;
     case PM_PLACE_REGION:
-        what = g_strdup("in a region that is neither heap nor stack");
+        what = g_strdup(lookup->arena == NULL ? "in a region that is neither heap nor stack"
+                                              : "in a heap, but in no chunk");
         break;
     case PM_PLACE_UNMAPPED:
         what = g_strdup("not mapped");
@@ -329,6 +333,8 @@ pm_report_show(const PmSink *sink, const PmSubject *subject, const PmLookup *loo
     print_answer(sink, lookup);
     if (lookup->place <= PM_PLACE_FREE_CHUNK)
         print_chunk(sink, lookup);
+    if (lookup->arena != NULL)
+        print_arena(sink, lookup->arena);
     if (lookup->has_symbol)
         print_symbol(sink, lookup);
     if (lookup->thread != NULL)
