@@ -204,7 +204,9 @@ print_chunk(const PmSink *sink, const PmLookup *lookup)
     pm_sink_field(sink, "state", pm_chunk_state_name(chunk->state));
     if (lookup->runtime != NULL)
         pm_sink_field(sink, "glibc's", lookup->runtime);
-    if (chunk->mmapped)
+    if (lookup->arena != NULL)
+        print_arena(sink, lookup->arena);
+    else if (chunk->mmapped)
         pm_sink_field(sink, "arena", "none: it has a mapping of its own");
     print_neighbour(sink, "before", lookup->has_before, &lookup->before);
     print_neighbour(sink, "after", lookup->has_after, &lookup->after);
@@ -333,7 +335,7 @@ pm_report_show(const PmSink *sink, const PmSubject *subject, const PmLookup *loo
     print_answer(sink, lookup);
     if (lookup->place <= PM_PLACE_FREE_CHUNK)
         print_chunk(sink, lookup);
-    if (lookup->arena != NULL)
+    else if (lookup->arena != NULL)
         print_arena(sink, lookup->arena);
     if (lookup->has_symbol)
         print_symbol(sink, lookup);
