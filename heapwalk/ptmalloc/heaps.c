@@ -26,35 +26,37 @@ typedef struct {
     GError *error;
 } HeapWalk;
 
-static gboolean
-is_run_segment(const PmPtmalloc *ptmalloc, const PmSegment *segment)
+/* Adds @range to @ranges, joined to the last one where it touches that. */
+static void
+add_joined(GArray *ranges, PmRange range)
 {
-    return (segment->flags & 2) != 0 && /* PF_W */
-           pm_image_find_file_mapping(pm_space_get_image(ptmalloc->space), segment->start) == NULL;
+    PmRange *last = ranges->len > 0 ? &g_array_index(ranges, PmRange, ranges->len - 1) : NULL;
+    if (last != NULL && last->end == range.start)
+        last->end = range.end;
+    else
+        g_array_append_val(ranges, range);
 }
 
-/* Joins neighbouring writable segments without a file. */
+/* Joins neighbouring segments without a file: all of them, and the writable ones. */
 static void
 make_runs(PmPtmalloc *ptmalloc)
 {
     gsize count = 0;
-    const PmSegment *segments = pm_image_get_segments(pm_space_get_image(ptmalloc->space), &count);
+    const PmImage *image = pm_space_get_image(ptmalloc->space);
+    const PmSegment *segments = pm_image_get_segments(image, &count);
     for (gsize i = 0; i < count; i++) {
         const PmRange range = {segments[i].start, segments[i].start + segments[i].mapped_bytes};
-        if (!is_run_segment(ptmalloc, &segments[i]))
+        if (pm_image_find_file_mapping(image, range.start) != NULL)
             continue;
-        PmRange *last = ptmalloc->runs->len > 0
-                            ? &g_array_index(ptmalloc->runs, PmRange, ptmalloc->runs->len - 1)
-                            : NULL;
-        if (last != NULL && last->end == range.start)
-            last->end = range.end;
-        else
-            g_array_append_val(ptmalloc->runs, range);
+        add_joined(ptmalloc->stretches, range);
+        if ((segments[i].flags & 2) != 0) /* PF_W */
+            add_joined(ptmalloc->runs, range);
     }
 }
 
+/* The first range that ends behind @address, or NULL. */
 static const PmRange *
-find_range(const GArray *ranges, PmAddr address)
+find_next_range(const GArray *ranges, PmAddr address)
 {
     guint low = 0, high = ranges->len;
     while (low < high) {
@@ -64,16 +66,26 @@ find_range(const GArray *ranges, PmAddr address)
         else
             low = middle + 1;
     }
-    if (low == ranges->len)
-        return NULL;
-    const PmRange *range = &g_array_index(ranges, PmRange, low);
-    return pm_range_contains(*range, address) ? range : NULL;
+    return low < ranges->len ? &g_array_index(ranges, PmRange, low) : NULL;
+}
+
+static const PmRange *
+find_range(const GArray *ranges, PmAddr address)
+{
+    const PmRange *range = find_next_range(ranges, address);
+    return range != NULL && range->start <= address ? range : NULL;
 }
 
 const PmRange *
-pm_ptmalloc_find_run(const PmPtmalloc *ptmalloc, PmAddr address)
+pm_ptmalloc_find_stretch(const PmPtmalloc *ptmalloc, PmAddr address)
 {
-    return find_range(ptmalloc->runs, address);
+    return find_range(ptmalloc->stretches, address);
+}
+
+const PmRange *
+pm_ptmalloc_find_next_claimed(const PmPtmalloc *ptmalloc, PmAddr address)
+{
+    return find_next_range(ptmalloc->claimed, address);
 }
 
 const PmRange *
@@ -241,6 +253,13 @@ add_unlinked_heaps(HeapWalk *heaps)
              at < run.end && at >= run.start; at += ptmalloc->heap_max_bytes) {
             guint64 owner = 0, size = 0;
             PmAddr previous = 0;
+            PmSpan span;
+            /* A hostile p_memsz has room for 2^38 heaps: go on where there are bytes again. */
+            pm_space_get_span(ptmalloc->space, at, &span);
+            if (span.kind != PM_BYTES_DUMPED) {
+                at = pm_align_down(at + (span.length_bytes - 1), ptmalloc->heap_max_bytes);
+                continue;
+            }
             if (pm_ptmalloc_find_claimed(ptmalloc, at) != NULL || !pm_read(ptmalloc, at, &owner))
                 continue;
             for (guint j = 0; j < ptmalloc->arenas->len; j++) {
@@ -274,12 +293,13 @@ find_brk_heap(const PmPtmalloc *ptmalloc, const PmArenaBuild *build, PmRange *re
             return FALSE;
         sbrk_base = arena->top + (head & ~(guint64)7) - arena->system_bytes;
     }
-    const PmRange *run = pm_ptmalloc_find_run(ptmalloc, sbrk_base);
-    if (run == NULL)
+    /* The program may have taken permissions from pages in the middle of the heap. */
+    const PmRange *stretch = pm_ptmalloc_find_stretch(ptmalloc, sbrk_base);
+    if (stretch == NULL)
         return FALSE;
     ret_heap->start = sbrk_base;
-    ret_heap->end = run->end;
-    if (arena->contiguous && arena->system_bytes < run->end - sbrk_base)
+    ret_heap->end = stretch->end;
+    if (arena->contiguous && arena->system_bytes < stretch->end - sbrk_base)
         ret_heap->end = sbrk_base + arena->system_bytes;
     return TRUE;
 }

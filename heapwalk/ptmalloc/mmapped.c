@@ -25,6 +25,18 @@ typedef struct {
     gboolean new_form; /* 2.42 and later: without the two header words */
 } Search;
 
+/* Whether a mapping of @total_bytes at @base is memory that no file backs and that no heap has. Its
+ * pages may have got other permissions since: guards of coroutine stacks, say. */
+static gboolean
+is_room(const PmPtmalloc *ptmalloc, PmAddr base, guint64 total_bytes)
+{
+    const PmRange *stretch = pm_ptmalloc_find_stretch(ptmalloc, base);
+    if (stretch == NULL || total_bytes > stretch->end - base)
+        return FALSE;
+    const PmRange *claimed = pm_ptmalloc_find_next_claimed(ptmalloc, base);
+    return claimed == NULL || claimed->start >= base + total_bytes;
+}
+
 /*
  * Looks at the head @head of a chunk at @header. (malloc.c, sysmalloc_mmap, _int_memalign,
  * munmap_chunk)
@@ -56,9 +68,8 @@ try_header(Search *search, PmAddr header, guint64 head)
     } else {
         return;
     }
-    if (candidate.base < search->run.start || total > search->run.end - candidate.base)
-        return;
-    g_array_append_val(search->candidates, candidate);
+    if (is_room(ptmalloc, candidate.base, total))
+        g_array_append_val(search->candidates, candidate);
 }
 
 /*
@@ -74,9 +85,12 @@ try_page(Search *search, const PmSpan *span, PmAddr page)
         if (head - span->start + word <= span->length_bytes)
             try_header(search, head - word, pm_load_word(span->bytes + (head - span->start), word));
     }
+    /* Data that begins at a page: the header ends the page before, which may be the last one that
+     * was ever touched. */
+    const PmAddr last = page + PAGE - 2 * (PmAddr)word;
     guint64 head = 0;
-    if (page >= search->run.start + PAGE && pm_read(search->ptmalloc, page - word, &head))
-        try_header(search, page - 2 * word, head);
+    if (pm_read(search->ptmalloc, last + word, &head))
+        try_header(search, last, head);
 }
 
 /* Looks at every page of @run that is in the core and in no heap. */
@@ -119,7 +133,8 @@ compare_candidates(gconstpointer a, gconstpointer b)
 
 /*
  * memalign leaves the first header where it was, and writes a second one behind it for the same
- * mapping: the last one counts. What lies inside another chunk's mapping is its data.
+ * mapping: the last one counts, and it alone is kept up to date when realloc changes the mapping's
+ * size. What lies inside another chunk's mapping is its data.
  */
 static guint
 reduce_candidates(GArray *candidates)
@@ -129,7 +144,7 @@ reduce_candidates(GArray *candidates)
     g_array_sort(candidates, compare_candidates);
     for (guint i = 0; i < candidates->len; i++) {
         Candidate *last = kept > 0 ? &all[kept - 1] : NULL;
-        if (last != NULL && all[i].base == last->base && all[i].total_bytes == last->total_bytes)
+        if (last != NULL && all[i].base == last->base)
             *last = all[i];
         else if (last == NULL || all[i].base >= last->base + last->total_bytes)
             all[kept++] = all[i];

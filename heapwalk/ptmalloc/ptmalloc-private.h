@@ -40,8 +40,9 @@ struct PmPtmalloc {
     PmHeapBuilder *builder;
     PmHeap *heap;
     PmMmapped mmapped;
-    GArray *runs;    /* PmRange: stretches of writable memory that no file backs, ascending */
-    GArray *claimed; /* PmRange: address ranges that are main segments or thread heaps */
+    GArray *runs;      /* PmRange: stretches of writable memory that no file backs, ascending */
+    GArray *stretches; /* PmRange: the same of any permission; mprotect splits heaps */
+    GArray *claimed; /* PmRange: address ranges that are main segments or thread heaps, ascending */
     PmSizeTable *mmapped_sizes;
     guint64 mmapped_usable_bytes;
     GArray *runtime; /* PmRuntimeChunk */
@@ -133,8 +134,11 @@ PmAddr pm_ptmalloc_decode_link(const PmPtmalloc *ptmalloc, PmAddr position, guin
 /* accounts.c: the sums of every arena, and the histogram. */
 void pm_ptmalloc_account(PmPtmalloc *ptmalloc);
 
-/* The stretch of writable memory without a file that holds @address, or NULL. */
-const PmRange *pm_ptmalloc_find_run(const PmPtmalloc *ptmalloc, PmAddr address);
+/* The stretch of memory without a file, of any permission, that holds @address, or NULL. */
+const PmRange *pm_ptmalloc_find_stretch(const PmPtmalloc *ptmalloc, PmAddr address);
+
+/* The first claimed range that ends behind @address, or NULL. */
+const PmRange *pm_ptmalloc_find_next_claimed(const PmPtmalloc *ptmalloc, PmAddr address);
 
 /* The claimed range that holds @address, or NULL. */
 const PmRange *pm_ptmalloc_find_claimed(const PmPtmalloc *ptmalloc, PmAddr address);

@@ -65,6 +65,7 @@ ptmalloc_new(const PmProcess *process, const PmPtmallocOptions *options, PmDiagn
     ptmalloc->arenas = g_ptr_array_new_with_free_func(build_free);
     ptmalloc->builder = pm_heap_builder_new(ptmalloc->word_bytes);
     ptmalloc->runs = g_array_new(FALSE, FALSE, sizeof(PmRange));
+    ptmalloc->stretches = g_array_new(FALSE, FALSE, sizeof(PmRange));
     ptmalloc->claimed = g_array_new(FALSE, FALSE, sizeof(PmRange));
     ptmalloc->mmapped_sizes = pm_size_table_new();
     ptmalloc->runtime = g_array_new(FALSE, FALSE, sizeof(PmRuntimeChunk));
@@ -125,6 +126,7 @@ pm_ptmalloc_free(PmPtmalloc *ptmalloc)
     pm_heap_builder_free(ptmalloc->builder);
     g_ptr_array_unref(ptmalloc->arenas);
     g_array_unref(ptmalloc->runs);
+    g_array_unref(ptmalloc->stretches);
     g_array_unref(ptmalloc->claimed);
     g_array_unref(ptmalloc->runtime);
     g_hash_table_unref(ptmalloc->mmapped_sizes);

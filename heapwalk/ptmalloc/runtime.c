@@ -115,7 +115,12 @@ add_streams(PmPtmalloc *ptmalloc)
              at += ptmalloc->word_bytes) {
             guint32 flags = 0;
             if (!pm_space_read_u32(ptmalloc->space, at, &flags)) {
-                at = pm_align_down(at, 4096) + 4096 - ptmalloc->word_bytes;
+                /* The module's extent is what a hostile core says: go on behind the whole run. */
+                PmSpan span;
+                pm_space_get_span(ptmalloc->space, at, &span);
+                if (span.length_bytes >= data.end - at)
+                    break;
+                at = pm_align_down(at + span.length_bytes - 1, ptmalloc->word_bytes);
                 continue;
             }
             if ((flags & IO_MAGIC_MASK) == IO_MAGIC)
@@ -136,16 +141,12 @@ compare_runtime(gconstpointer a, gconstpointer b)
 static void
 sort_runtime(GArray *runtime)
 {
-    PmRuntimeChunk *all = (PmRuntimeChunk *)(gpointer)runtime->data;
-    guint kept = 0;
     g_array_sort(runtime, compare_runtime);
-    for (guint i = 0; i < runtime->len; i++) {
-        if (kept > 0 && all[kept - 1].address == all[i].address)
-            g_free(all[i].what);
-        else
-            all[kept++] = all[i];
-    }
-    g_array_set_size(runtime, kept);
+    /* From behind: removing an element frees it, and moves those after it. */
+    for (guint i = runtime->len; i-- > 1;)
+        if (g_array_index(runtime, PmRuntimeChunk, i).address ==
+            g_array_index(runtime, PmRuntimeChunk, i - 1).address)
+            g_array_remove_index(runtime, i);
 }
 
 /* Makes the noted chunks runtime in the index and in the counts. */

@@ -228,7 +228,10 @@ find_resume(Walker *walker, PmAddr from)
 static void
 skip_unreadable(Walker *walker)
 {
-    const PmAddr resume = find_resume(walker, walker->header + 2 * walker->word);
+    /* Where top itself cannot be read, the rest of the heap goes with it. */
+    const PmAddr resume = walker->header < walker->stop
+                              ? find_resume(walker, walker->header + 2 * walker->word)
+                              : walker->walk->limit;
     const guint64 bytes = resume - walker->header;
     pm_diagnostics_add_arena(walker->ptmalloc->diagnostics, "heap-unread", PM_SEVERITY_WARNING,
                              walker->walk->build->arena.address, walker->header,
