@@ -42,3 +42,10 @@ struct PmHeap {
 
 /* The index of the region whose range holds @address; FALSE where there is none. */
 gboolean pm_heap_find_region(const PmHeap *heap, PmAddr address, gsize *ret_region);
+
+/* The last start at or before @granule; PM_HEAP_NO_GRANULE where there is none. */
+guint64 pm_heap_find_start(const PmFrozenRegion *region, guint64 granule);
+#define PM_HEAP_NO_GRANULE G_MAXUINT64
+
+/* The bytes of what starts at @granule of region @index: a chunk, a gap, top. */
+guint64 pm_heap_measure_chunk(const PmHeap *heap, gsize index, guint64 granule);

@@ -2,8 +2,6 @@
 
 #include "heap/heap-private.h"
 
-#define NO_GRANULE G_MAXUINT64
-
 const char *
 pm_chunk_state_name(PmChunkState state)
 {
@@ -101,9 +99,8 @@ find_big(const PmFrozenRegion *region, guint64 granule)
     return low > 0 ? &region->big[low - 1] : NULL;
 }
 
-/* The last start at or before @granule; NO_GRANULE where there is none. */
-static guint64
-find_start(const PmFrozenRegion *region, guint64 granule)
+guint64
+pm_heap_find_start(const PmFrozenRegion *region, guint64 granule)
 {
     if (granule < region->granules) {
         const guint64 block = granule / PM_HEAP_BLOCK_GRANULES;
@@ -118,18 +115,16 @@ find_start(const PmFrozenRegion *region, guint64 granule)
             return block * PM_HEAP_BLOCK_GRANULES - back;
     } else {
         /* Behind the planes lies the rest of the last chunk. */
-        const guint64 last = find_start(region, region->granules - 1);
-        if (last != NO_GRANULE)
+        const guint64 last = pm_heap_find_start(region, region->granules - 1);
+        if (last != PM_HEAP_NO_GRANULE)
             return last;
     }
     const PmHeapBig *big = find_big(region, granule);
-    return big != NULL ? big->granule : NO_GRANULE;
+    return big != NULL ? big->granule : PM_HEAP_NO_GRANULE;
 }
 
-/* The bytes of the chunk that starts at @granule, and where the next one starts (the plane's end
- * for the last). */
-static guint64
-measure_chunk(const PmHeap *heap, gsize index, guint64 granule)
+guint64
+pm_heap_measure_chunk(const PmHeap *heap, gsize index, guint64 granule)
 {
     const PmFrozenRegion *region = &heap->frozen[index];
     const guint64 words = (region->granules + 63) / 64;
@@ -207,7 +202,7 @@ make_chunk(const PmHeap *heap, gsize index, guint64 granule, guint64 ordinal, gs
     if (!get_state(heap, header, code, special, &state))
         return FALSE;
     const guint64 bytes =
-        mmapped ? region->mmapped_chunk_bytes : measure_chunk(heap, index, granule);
+        mmapped ? region->mmapped_chunk_bytes : pm_heap_measure_chunk(heap, index, granule);
     *ret_chunk = (PmChunk){
         .address = header + 2 * heap->word_bytes,
         .chunk_bytes = bytes,
@@ -259,8 +254,8 @@ pm_heap_find_chunk(const PmHeap *heap, PmAddr address, PmChunk *ret_chunk, gint6
         return FALSE;
     const PmFrozenRegion *region = &heap->frozen[index];
     if (!heap->regions[index].mmapped)
-        granule = find_start(region, (address - region->base) >> heap->shift);
-    if (granule == NO_GRANULE)
+        granule = pm_heap_find_start(region, (address - region->base) >> heap->shift);
+    if (granule == PM_HEAP_NO_GRANULE)
         return FALSE;
 
     gboolean found = get_chunk_at(heap, index, granule, &chunk);
@@ -268,8 +263,8 @@ pm_heap_find_chunk(const PmHeap *heap, PmAddr address, PmChunk *ret_chunk, gint6
     if (address - header < heap->word_bytes && granule > 0) {
         /* prev_size is the last word of the chunk before, while that is not in a bin. */
         PmChunk before;
-        const guint64 previous = find_start(region, granule - 1);
-        if (previous != NO_GRANULE && get_chunk_at(heap, index, previous, &before) &&
+        const guint64 previous = pm_heap_find_start(region, granule - 1);
+        if (previous != PM_HEAP_NO_GRANULE && get_chunk_at(heap, index, previous, &before) &&
             before.state != PM_CHUNK_BIN && before.state != PM_CHUNK_TOP) {
             chunk = before;
             found = TRUE;
@@ -328,7 +323,8 @@ pm_heap_iter_next(PmHeapIter *iter, PmChunk *ret_chunk)
         else if (is_chunk)
             iter->granule += ret_chunk->chunk_bytes >> heap->shift;
         else
-            iter->granule += measure_chunk(heap, index, granule) >> heap->shift;
+            /* A gap at the end of a damaged region may be less than a granule. */
+            iter->granule += MAX(pm_heap_measure_chunk(heap, index, granule) >> heap->shift, 1);
         if (is_chunk)
             return TRUE;
     }

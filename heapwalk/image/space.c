@@ -2,17 +2,19 @@
 
 #include <string.h>
 
+#include "base/intervals.h"
+
 /* Bytes of a module's file that may stand in where the core has none. */
 typedef struct {
     PmAddr start;
-    PmAddr end;
     const guint8 *bytes;
     gboolean writable;
 } Backing;
 
 struct PmSpace {
     const PmImage *image;
-    GArray *backings; /* Backing, ascending, without overlaps */
+    GArray *backings;    /* Backing, as they were offered */
+    PmIntervals *offers; /* which backing serves where: its index */
 };
 
 const char *
@@ -41,6 +43,7 @@ pm_space_new(const PmImage *image)
     PmSpace *space = g_new0(PmSpace, 1);
     space->image = image;
     space->backings = g_array_new(FALSE, FALSE, sizeof(Backing));
+    space->offers = pm_intervals_new();
     return space;
 }
 
@@ -50,6 +53,7 @@ pm_space_free(PmSpace *space)
     if (space == NULL)
         return;
     g_array_unref(space->backings);
+    pm_intervals_free(space->offers);
     g_free(space);
 }
 
@@ -65,45 +69,16 @@ pm_space_get_image(const PmSpace *space)
     return space->image;
 }
 
-/* Index of the first backing that ends after @address. */
-static guint
-backing_lower_bound(const PmSpace *space, PmAddr address)
-{
-    guint low = 0, high = space->backings->len;
-    while (low < high) {
-        const guint middle = low + (high - low) / 2;
-        if (g_array_index(space->backings, Backing, middle).end > address)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return low;
-}
-
 void
 pm_space_add_file_bytes(PmSpace *space, PmAddr start, const guint8 *bytes, guint64 length_bytes,
                         gboolean writable)
 {
+    const Backing backing = {start, bytes, writable};
     PmAddr end = 0;
     if (!pm_addr_add(start, length_bytes, &end))
         return;
-
-    PmAddr next = start;
-    for (guint i = backing_lower_bound(space, start); next < end; i++) {
-        /* What earlier offers leave free before the i-th one. */
-        PmAddr taken_start = end;
-        PmAddr taken_end = end;
-        if (i < space->backings->len) {
-            taken_start = MIN(end, g_array_index(space->backings, Backing, i).start);
-            taken_end = g_array_index(space->backings, Backing, i).end;
-        }
-        if (next < taken_start) {
-            const Backing backing = {next, taken_start, bytes + (next - start), writable};
-            g_array_insert_val(space->backings, i, backing);
-            i++;
-        }
-        next = MAX(next, taken_end);
-    }
+    g_array_append_val(space->backings, backing);
+    pm_intervals_add(space->offers, (PmRange){start, end}, space->backings->len - 1);
 }
 
 /* Clips @span, which holds @address, to end at @end at the latest. */
@@ -123,15 +98,15 @@ clip_span(PmSpan *span, PmAddr end)
 static gboolean
 take_from_file(const PmSpace *space, gboolean lost, PmSpan *span)
 {
-    const guint i = backing_lower_bound(space, span->start);
-    if (i == space->backings->len)
+    const PmInterval *offer = pm_intervals_find(space->offers, span->start);
+    if (offer == NULL)
         return FALSE;
-    const Backing *backing = &g_array_index(space->backings, Backing, i);
-    if (backing->start > span->start) {
-        clip_span(span, backing->start);
+    if (offer->start > span->start) {
+        clip_span(span, offer->start);
         return FALSE;
     }
-    clip_span(span, backing->end);
+    const Backing *backing = &g_array_index(space->backings, Backing, offer->tag);
+    clip_span(span, offer->end);
     if (lost && backing->writable)
         return FALSE;
     span->kind = PM_BYTES_FROM_FILE;
