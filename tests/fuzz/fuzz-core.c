@@ -33,7 +33,8 @@ ask_heap(const PmPtmalloc *ptmalloc)
             g_assert_cmpuint(chunk.ordinal, >, last);
         g_assert_cmpuint(chunk.ordinal, <, pm_heap_get_ordinals(heap));
         last = chunk.ordinal;
-        g_assert_true(pm_heap_find_chunk(heap, chunk.address, &found, NULL));
+        /* By its size field: a damaged top may have no user data in its region. */
+        g_assert_true(pm_heap_find_chunk(heap, chunk.address - 1, &found, NULL));
         g_assert_cmphex(found.address, ==, chunk.address);
     }
     gsize count = 0;
