@@ -15,8 +15,8 @@
  * second one
  *   --trimmed          megabytes are freed at the top, which shrinks, and malloc_trim punches holes
  * into what is free
- *   --many-mmapped N   N mmapped blocks, every fifth aligned above a page, every seventh freed
- * again
+ *   --many-mmapped N   N mmapped blocks, every fifth aligned above a page (and every second of
+ *                      those reallocated), every seventh freed again at the end
  *
  * Without a step nothing is allocated at all.
  */
@@ -34,6 +34,7 @@
 #define HEAP_BYTES   (UINT64_C(64) << 20) /* HEAP_MAX_SIZE of a 64-bit glibc */
 #define MAX_FILLERS  16
 #define HEADER_BYTES 16u
+#define MAX_MMAPPED  60000
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
@@ -190,26 +191,35 @@ trim(void)
     malloc_trim(0);
 }
 
+/*
+ * Every second aligned block grows or shrinks afterwards: its mapping moves, and with it the header
+ * that memalign left at its start.
+ */
+static LedgerSlot
+allocate_mmapped(unsigned number)
+{
+    size_t size = 140000 + (size_t)(ledger_random(&sequence) >> 30) % 50000;
+    if (number % 5 != 4)
+        return allocate(size, true);
+    void *pointer = memalign((size_t)PAGE << (1 + number % 4), size);
+    ledger_fill(pointer, size, &sequence, true);
+    LedgerSlot slot = ledger_add(pointer, size, LEDGER_MEMALIGN);
+    if (number % 10 == 4)
+        return slot;
+    return ledger_realloc(slot, number % 20 == 9 ? size + 150000 : size - 60000);
+}
+
 /* The frees come last: the first of them raises the threshold. */
 static void
 many_mmapped(unsigned count)
 {
-    LedgerSlot first = LEDGER_SLOT_NONE;
-    for (unsigned i = 0; i < count; i++) {
-        size_t size = 140000 + (size_t)(ledger_random(&sequence) >> 30) % 50000;
-        LedgerSlot slot;
-        if (i % 5 == 4) {
-            void *pointer = memalign((size_t)PAGE << (1 + i % 4), size);
-            ledger_fill(pointer, size, &sequence, true);
-            slot = ledger_add(pointer, size, LEDGER_MEMALIGN);
-        } else {
-            slot = allocate(size, true);
-        }
-        if (i == 0)
-            first = slot;
-    }
+    static LedgerSlot slots[MAX_MMAPPED];
+    if (count > MAX_MMAPPED)
+        ledger_usage("--many-mmapped");
+    for (unsigned i = 0; i < count; i++)
+        slots[i] = allocate_mmapped(i);
     for (unsigned i = 3; i < count; i += 7)
-        ledger_free(first + i);
+        ledger_free(slots[i]);
 }
 
 static void

@@ -35,6 +35,8 @@ typedef struct {
 } Row;
 
 /* Header bits of malloc_chunk.size; the same in every glibc since 2.3. */
+#define PLACE_MMAPPED  2
+#define PAGE_BYTES     4096
 #define IS_MMAPPED     2u
 #define NON_MAIN_ARENA 4u
 
@@ -48,6 +50,9 @@ static size_t buffered;
 static Row *table;
 static size_t table_rows;
 static atomic_size_t table_used;
+
+static uint64_t rows_told;
+static uint64_t mapped_bytes;
 
 /* The roots of what is reachable. */
 static void *kept_list;
@@ -167,9 +172,27 @@ put_field(const char *name, uint64_t number)
     put_number(number, 10);
 }
 
+/*
+ * The bytes of the mapping that an mmapped block has to itself: prev_size is the distance from its
+ * start; since 2.43 two words follow the end that size gives (PTMALLOC.md, section 4).
+ */
+static uint64_t
+get_mapping_bytes(const size_t *pointer)
+{
+    uint64_t bytes = (pointer[-2] & ~(size_t)7) + (pointer[-1] & ~(size_t)7);
+    if (bytes % PAGE_BYTES)
+        bytes += 2 * sizeof(size_t);
+    if (bytes % PAGE_BYTES)
+        fail("an mmapped block of a kind that the ledger does not know\n");
+    return bytes;
+}
+
 static void
 put_row(const Row *row)
 {
+    rows_told++;
+    if (row->live && row->place == PLACE_MMAPPED)
+        mapped_bytes += get_mapping_bytes((const size_t *)(uintptr_t)(row->masked ^ MASK));
     put_text("0x");
     put_number(row->masked ^ MASK, 16);
     put_field(" ", row->requested_bytes);
@@ -349,11 +372,15 @@ ledger_tie(uint64_t seed)
     }
 }
 
-/* mallinfo's ints wrap above 2 GiB, where samples do not go; mallinfo2 is not in every glibc that
- * they run under. */
+/*
+ * mallinfo's ints wrap above 2 GiB, where samples do not go; mallinfo2 is not in every glibc that
+ * they run under. A malloc that was never used is not asked: that would initialise it.
+ */
 static void
 put_mallinfo(void)
 {
+    if (rows_told == 0)
+        return;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
     struct mallinfo info = mallinfo();
@@ -364,6 +391,7 @@ put_mallinfo(void)
     put_field(" fordblks=", (unsigned)info.fordblks);
     put_field(" fsmblks=", (unsigned)info.fsmblks);
     put_field(" uordblks=", (unsigned)info.uordblks);
+    put_field("\n# mapped bytes=", mapped_bytes);
     put_text("\n");
 }
 

@@ -11,13 +11,16 @@
  *     0x55d0c0f3e2a0 20 24 malloc main live lost
  *     …
  *     # mallinfo arena=135168 hblks=0 hblkhd=0 fordblks=1200 fsmblks=0 uordblks=133968
+ *     # mapped bytes=0
  *     # end
  *
  * A row is: user address, requested bytes, malloc_usable_size(), kind (malloc, calloc, realloc,
  * memalign), place (main, thread: the arena that the chunk's header names; mmapped), state (live,
  * freed), reach (reachable, lost; - where freed). Rows come in the order of the allocations. An
  * address may be in several freed rows and in one live row. "# mallinfo" is what mallinfo() said
- * just before the end, over all arenas; "# end" shows that the ledger is complete.
+ * just before the end, over all arenas (hblkhd since 2.43 grows by 16 with every block that
+ * realloc() moves by mremap, and keeps that); "# mapped" the sum of the mappings of live mmapped
+ * blocks. Neither is there without a row. "# end" shows that the ledger is complete.
  *
  * The addresses that a sample needs are kept XOR-masked, in a table that was mapped with mmap and
  * is unmapped before the end, and the sample scrubs its registers and the dead part of its stacks:

@@ -1,0 +1,165 @@
+/*
+ * The same comparison under the loaders and libcs of other glibc versions, which fetch-glibc gets
+ * from Debian's suites: started through the loader, as a program with options, and in the normal
+ * form, by the program's own PT_INTERP.
+ */
+#include "build.h"
+#include "compare.h"
+#include "run.h"
+
+#include <string.h>
+
+#define FETCH_SECONDS 300
+
+static const char *const suites[] = {"bullseye", "trixie", "forky", "sid", "experimental"};
+#define SUITES G_N_ELEMENTS(suites)
+
+/* @folder: its sysroot, or NULL; @why: then, why not. @version: "2.31". */
+typedef struct {
+    char *folder;
+    char *version;
+    char *why;
+} Suite;
+
+static Suite fetched[SUITES];
+
+/* @normal: by PT_INTERP. @tcaches_lazy: how many threads have ever freed, which is when 2.43 makes
+ * a tcache. */
+typedef struct {
+    const char *name;
+    const char *sample;
+    const char *options;
+    gboolean normal;
+    guint threads;
+    guint exited;
+    guint tcaches_lazy;
+} Case;
+
+static const Case cases[] = {
+    {"mix", "mix", "--printf", FALSE, 9, 0, 9},
+    {"mix-normal", "mix", "--seed 7", TRUE, 9, 0, 9},
+    {"mix-exit-some", "mix", "--exit-some --printf", TRUE, 5, 4, 5},
+    {"noncontiguous", "layouts", "--body --noncontiguous --unblock", TRUE, 1, 0, 1},
+    {"foreign-sbrk", "layouts", "--body --foreign-sbrk", FALSE, 1, 0, 1},
+    {"foreign-sbrk-first", "layouts", "--foreign-first --no-free", TRUE, 1, 0, 0},
+    {"full-heap", "layouts", "--full-heap 8", FALSE, 9, 0, 8},
+    {"trimmed", "layouts", "--trimmed", FALSE, 1, 0, 1},
+    {"many-mmapped", "layouts", "--many-mmapped 200", TRUE, 1, 0, 0},
+    {"body", "layouts", "--body", FALSE, 1, 0, 1},
+};
+
+/* Lines are "SUITE FOLDER VERSION" or "SUITE - REASON". */
+static void
+fetch_all(void)
+{
+    g_autofree char *folder = g_dir_make_tmp("postmalloc-fetch-XXXXXX", NULL);
+    g_autofree char *output = g_build_filename(folder, "output", NULL);
+    const char *command[2 + SUITES] = {g_getenv("POSTMALLOC_FETCH_GLIBC")};
+    memcpy(command + 1, suites, sizeof suites);
+    g_autofree char *text = NULL;
+    if (real_run_command(command, NULL, output, NULL, FETCH_SECONDS) == 0)
+        g_file_get_contents(output, &text, NULL, NULL);
+    g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
+    for (gsize i = 0; i < SUITES; i++) {
+        for (gsize j = 0; lines[j] != NULL; j++) {
+            g_auto(GStrv) words = g_strsplit(lines[j], " ", 3);
+            if (g_strv_length(words) < 3 || !g_str_equal(words[0], suites[i]))
+                continue;
+            if (g_str_equal(words[1], "-")) {
+                fetched[i].why = g_strdup(words[2]);
+            } else {
+                fetched[i].folder = g_strdup(words[1]);
+                fetched[i].version = g_strdup(words[2]);
+            }
+        }
+        if (fetched[i].folder == NULL && fetched[i].why == NULL)
+            fetched[i].why = g_strdup("fetch-glibc gave no answer");
+    }
+    for (gsize i = 1; i < SUITES; i++) {
+        for (gsize j = 0; j < i && fetched[i].folder != NULL; j++) {
+            if (g_strcmp0(fetched[i].version, fetched[j].version) == 0 &&
+                fetched[j].folder != NULL) {
+                fetched[i].why =
+                    g_strdup_printf("%s has glibc %s too", suites[j], fetched[j].version);
+                g_clear_pointer(&fetched[i].folder, g_free);
+            }
+        }
+    }
+    real_remove(folder);
+}
+
+/* The sample for @one under @suite; NULL after a skip. */
+static char *
+build(const Case *one, const Suite *suite, const char *folder)
+{
+    const Suite *oldest = &fetched[0];
+    if (oldest->folder == NULL) {
+        g_autofree char *why = g_strdup_printf("samples are linked for %s, which cannot be had: %s",
+                                               suites[0], oldest->why);
+        g_test_skip(why);
+        return NULL;
+    }
+    g_autofree char *sample = g_build_filename(folder, one->sample, NULL);
+    g_autofree char *why = NULL;
+    if (real_build_portable(one->sample, sample, oldest->folder, one->normal ? suite->folder : NULL,
+                            &why))
+        return g_steal_pointer(&sample);
+    g_test_skip(why);
+    return NULL;
+}
+
+static void
+compare(const Case *one, const Suite *suite, const char *sample)
+{
+    g_autofree char *loader = real_get_loader(suite->folder);
+    g_autofree char *libraries = real_get_libraries(suite->folder);
+    const char *through_loader[] = {loader, "--library-path", libraries, sample, NULL};
+    const char *normal[] = {sample, NULL};
+    g_autoptr(RealRun) run =
+        real_run_sample(one->normal ? normal : through_loader, one->options, REAL_KERNEL_CORE);
+    if (run == NULL)
+        return;
+    g_autoptr(RealTruth) truth = real_truth_read(run->ledger);
+    g_assert_cmpstr(truth->glibc, ==, suite->version);
+    RealSubject subject = {.core = run->core};
+    RealExpected expected = {
+        .threads = one->threads,
+        .runtime = real_expect_runtime(one->threads, one->exited,
+                                       strstr(one->options, "--printf") != NULL),
+    };
+    if (real_truth_is_since(truth, 43))
+        expected.runtime.tcaches = one->tcaches_lazy;
+    real_compare(&subject, truth, &expected);
+}
+
+static void
+test_version(gconstpointer data)
+{
+    gsize number = GPOINTER_TO_SIZE(data);
+    const Suite *suite = &fetched[number / G_N_ELEMENTS(cases)];
+    const Case *one = &cases[number % G_N_ELEMENTS(cases)];
+    if (suite->folder == NULL) {
+        g_test_skip(suite->why);
+        return;
+    }
+    g_autofree char *folder = g_dir_make_tmp("postmalloc-build-XXXXXX", NULL);
+    g_autofree char *sample = build(one, suite, folder);
+    if (sample != NULL)
+        compare(one, suite, sample);
+    real_remove(folder);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_set_nonfatal_assertions();
+    fetch_all();
+    for (gsize i = 0; i < SUITES * G_N_ELEMENTS(cases); i++) {
+        g_autofree char *path =
+            g_strdup_printf("/real/versions/%s/%s", suites[i / G_N_ELEMENTS(cases)],
+                            cases[i % G_N_ELEMENTS(cases)].name);
+        g_test_add_data_func(path, GSIZE_TO_POINTER(i), test_version);
+    }
+    return g_test_run();
+}
