@@ -287,12 +287,16 @@ get_rank(const GElf_Sym *symbol, const char *name)
            (GELF_ST_BIND(symbol->st_info) == STB_LOCAL ? 2u : 0u) + (name[0] == '_' ? 1u : 0u);
 }
 
-/* "$x" and its like mark code and data within functions (AArch64 ELF ABI). */
+/*
+ * "$x" and its like mark code and data within functions (AArch64 ELF ABI). Where a module begins is
+ * its ELF header: a symbol with the value 0 belongs to a section that is not loaded, such as
+ * libc's .gnu.warning.*.
+ */
 static void
 add_entry(GArray *entries, const GElf_Sym *symbol, const char *name, guint64 value, guint index)
 {
     const guint type = GELF_ST_TYPE(symbol->st_info);
-    if (type == STT_TLS || (type == STT_NOTYPE && name[0] == '$'))
+    if (value == 0 || type == STT_TLS || (type == STT_NOTYPE && name[0] == '$'))
         return;
     const Entry entry = {
         .value = value,

@@ -75,6 +75,10 @@ pm_allocator_recognise(const PmProcess *process, const PmModule **ret_module)
     if (name != NULL || !pm_process_lookup_symbol(process, NULL, "malloc", &symbol) ||
         symbol.module == pm_process_get_libc(process) || symbol.module->is_interpreter)
         return name;
+    /* glibc itself, where a cut core has lost its name. */
+    PmSymbol own;
+    if (pm_process_lookup_symbol(process, symbol.module, "__libc_malloc", &own))
+        return NULL;
     const Allocator *allocator = find_by_symbol(process, symbol.module);
     if (ret_module != NULL)
         *ret_module = symbol.module;

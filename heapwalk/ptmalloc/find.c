@@ -178,13 +178,27 @@ is_used(const PmPtmalloc *ptmalloc, PmAddr state)
     return pm_read(ptmalloc, state + ptmalloc->layout->system_mem, &system_mem) && system_mem != 0;
 }
 
-static PmArenaBuild *
-find_build(const PmPtmalloc *ptmalloc, PmAddr state)
+PmArenaBuild *
+pm_ptmalloc_find_build(const PmPtmalloc *ptmalloc, PmAddr state)
 {
     for (guint i = 0; i < ptmalloc->arenas->len; i++)
         if (pm_ptmalloc_get_build(ptmalloc, i)->arena.address == state)
             return pm_ptmalloc_get_build(ptmalloc, i);
     return NULL;
+}
+
+/* The list of arenas leads to @state, where none is: damage, or a part of the core that is missing.
+ */
+static void
+note_ring_end(PmPtmalloc *ptmalloc, PmAddr state)
+{
+    guint64 word = 0;
+    if (pm_read(ptmalloc, state + ptmalloc->layout->next, &word))
+        pm_diagnostics_add(ptmalloc->diagnostics, "arena-ring", PM_SEVERITY_WARNING, state,
+                           "the list of arenas leads to an address that holds no malloc_state");
+    else
+        pm_diagnostics_add(ptmalloc->diagnostics, "arena-lost", PM_SEVERITY_WARNING, state,
+                           "the list of arenas leads to one that is not in the core");
 }
 
 /* Adds the arenas of the ring that @state belongs to, itself first. */
@@ -198,9 +212,7 @@ follow_ring(const Finder *finder, PmAddr state, GHashTable *known)
         PmBinHit hit;
         if (!is_hit(finder, bins) &&
             (!pm_binscan_check(ptmalloc->space, bins, &hit) || !pm_binscan_is_plausible(&hit))) {
-            pm_diagnostics_add(ptmalloc->diagnostics, "arena-ring", PM_SEVERITY_WARNING, state,
-                               "the list of arenas leads to an address that holds no malloc_state "
-                               "(or is not in the core)");
+            note_ring_end(ptmalloc, state);
             return;
         }
         if (!g_hash_table_add(known, GSIZE_TO_POINTER((gsize)state)))
@@ -296,7 +308,7 @@ set_found_by(PmPtmalloc *ptmalloc, PmAddr symbol, PmSymbolSource source)
     ptmalloc->glibc.found_by = PM_FOUND_BY_SIGNATURE;
     if (symbol == PM_ADDR_NONE)
         return;
-    if (find_build(ptmalloc, symbol) == NULL)
+    if (pm_ptmalloc_find_build(ptmalloc, symbol) == NULL && ptmalloc->glibc.main_arena != PM_ADDR_NONE)
         pm_diagnostics_add(ptmalloc->diagnostics, "main-arena-unused", PM_SEVERITY_NOTE, symbol,
                            "libc's main_arena is not in use; another one was found by its shape");
     else if (ptmalloc->glibc.main_arena == symbol)

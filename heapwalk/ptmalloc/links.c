@@ -60,6 +60,28 @@ pm_ptmalloc_mark_free(PmPtmalloc *ptmalloc, PmAddr header, PmChunkState state, P
     return result;
 }
 
+/*
+ * A link of the list @list leads to @header, where it should not. A part of the heap that is not in
+ * the core is no damage.
+ *
+ * @what: what is there instead.
+ */
+void
+pm_ptmalloc_report_link(PmPtmalloc *ptmalloc, const PmArenaBuild *build, const char *code,
+                        PmAddr header, const char *list, const char *what)
+{
+    guint64 head = 0;
+    const PmAddr user = header + 2 * ptmalloc->word_bytes;
+    const gboolean cut = pm_image_is_truncated(pm_space_get_image(ptmalloc->space));
+    if (cut || !pm_read(ptmalloc, header + ptmalloc->word_bytes, &head))
+        pm_diagnostics_add(ptmalloc->diagnostics, "list-lost", PM_SEVERITY_WARNING, user,
+                           "the rest of %s is not in the core: freed chunks in it may be shown as "
+                           "used",
+                           list);
+    else
+        pm_ptmalloc_violation(ptmalloc, build, code, user, "a link in %s leads to %s", list, what);
+}
+
 /* malloc.c, fastbin_index. */
 static guint
 fastbin_index(const PmPtmalloc *ptmalloc, guint64 chunk_bytes)
@@ -84,10 +106,10 @@ mark_fastbin(PmPtmalloc *ptmalloc, const PmArenaBuild *build, guint index, PmAdd
         const PmMarkResult result =
             pm_ptmalloc_mark_free(ptmalloc, header, PM_CHUNK_FASTBIN, &chunk);
         if (result == PM_MARK_NO_CHUNK || result == PM_MARK_NOT_USED) {
-            pm_ptmalloc_violation(ptmalloc, build, "fastbin-link", user,
-                                  "a link in fastbin %u leads to %s", index,
-                                  result == PM_MARK_NO_CHUNK ? "where no chunk begins"
-                                                             : "a chunk that is free in a bin");
+            g_autofree char *list = g_strdup_printf("fastbin %u", index);
+            pm_ptmalloc_report_link(ptmalloc, build, "fastbin-link", header, list,
+                                    result == PM_MARK_NO_CHUNK ? "where no chunk begins"
+                                                               : "a chunk that is free in a bin");
             return;
         }
         if (result == PM_MARK_AGAIN) {

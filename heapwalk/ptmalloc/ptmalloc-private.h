@@ -15,6 +15,7 @@ typedef GHashTable PmSizeTable;
 typedef struct {
     PmArena arena; /* what is handed out; its arrays are filled at the end */
     guint32 index;
+    guint ring; /* the arenas of one libc are linked in a ring; number of it */
     GArray *heaps; /* PmArenaHeap */
     PmSizeTable *sizes;
     GArray *foreign_gaps; /* guint64: bytes between segments that others took by sbrk */
@@ -37,6 +38,7 @@ struct PmPtmalloc {
     const PmTcacheLayout *tcache; /* NULL where no tcache was met */
     guint64 heap_max_bytes;       /* what thread heaps are aligned to */
     GPtrArray *arenas;            /* PmArenaBuild */
+    guint rings;                  /* of arenas; more than one where dlmopen loaded a further libc */
     PmHeapBuilder *builder;
     PmHeap *heap;
     PmMmapped mmapped;
@@ -64,6 +66,9 @@ pm_read(const PmPtmalloc *ptmalloc, PmAddr address, guint64 *ret_word)
 {
     return pm_space_read_word(ptmalloc->space, address, ret_word);
 }
+
+/* The arena whose malloc_state is at @state, or NULL. */
+PmArenaBuild *pm_ptmalloc_find_build(const PmPtmalloc *ptmalloc, PmAddr state);
 
 /* Adds an arena whose malloc_state is at @address. */
 PmArenaBuild *pm_ptmalloc_add_arena(PmPtmalloc *ptmalloc, PmAddr address, PmArenaKind kind);
@@ -122,6 +127,11 @@ void pm_ptmalloc_add_runtime(PmPtmalloc *ptmalloc, PmAddr user, char *what);
 /* Marks a chunk as free in a list and corrects the counts of its arena. */
 PmMarkResult pm_ptmalloc_mark_free(PmPtmalloc *ptmalloc, PmAddr header, PmChunkState state,
                                    PmChunk *ret_chunk);
+
+/* A link in @list leads to @header, where @what is; a violation @code, or a loss where the core
+ * lacks the part. */
+void pm_ptmalloc_report_link(PmPtmalloc *ptmalloc, const PmArenaBuild *build, const char *code,
+                             PmAddr header, const char *list, const char *what);
 
 /*
  * What a free chunk's link really points to.

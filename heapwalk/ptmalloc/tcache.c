@@ -2,6 +2,7 @@
  * Every thread's tcache: finds the struct through the thread's TLS without a symbol, and takes the
  * chunks in its bins for what they are: free, though their in-use bit is set.
  */
+#include "process/stacks.h"
 #include "ptmalloc/ptmalloc-private.h"
 
 typedef struct {
@@ -53,11 +54,14 @@ read_struct(PmPtmalloc *ptmalloc, const PmTcacheLayout *layout, PmAddr address, 
 /*
  * How well the struct fits what a tcache must be.
  *
+ * @in_libc: the pointer to it is in libc's own thread-locals, where little else has its size: a
+ * quarter of the bins may be damaged, even all that hold a chunk. Elsewhere one damaged bin in four
+ * that hold one is let pass.
  * @ret_entries: (out): bins that hold a chunk of the right size.
- * Returns: FALSE where it cannot be one. One damaged bin in four is let pass.
+ * Returns: FALSE where it cannot be one.
  */
 static gboolean
-looks_right(const Tcache *tcache, guint *ret_entries)
+looks_right(const Tcache *tcache, gboolean in_libc, guint *ret_entries)
 {
     guint good = 0;
     guint bad = 0;
@@ -87,13 +91,14 @@ looks_right(const Tcache *tcache, guint *ret_entries)
     *ret_entries = good;
     if (tcache->layout->inverted && good == 0 && full == 0)
         return FALSE;
-    return bad * 3 <= good;
+    return in_libc ? bad <= tcache->layout->bins / 4 : bad * 3 <= good;
 }
 
 /* Reads the chunk at @address as the tcache struct of one of the layouts that the versions allow.
  */
 static gboolean
-read_candidate(PmPtmalloc *ptmalloc, const PmChunk *chunk, Tcache *ret_tcache, guint *ret_entries)
+read_candidate(PmPtmalloc *ptmalloc, const PmChunk *chunk, gboolean in_libc, Tcache *ret_tcache,
+               guint *ret_entries)
 {
     gsize count = 0;
     const PmTcacheLayout *layouts = pm_tcache_layouts(&count);
@@ -107,7 +112,7 @@ read_candidate(PmPtmalloc *ptmalloc, const PmChunk *chunk, Tcache *ret_tcache, g
             chunk->chunk_bytes != layout->chunk_bytes + ptmalloc->layout->alignment)
             continue;
         if (read_struct(ptmalloc, layout, chunk->address, ret_tcache) &&
-            looks_right(ret_tcache, ret_entries))
+            looks_right(ret_tcache, in_libc, ret_entries))
             return TRUE;
     }
     return FALSE;
@@ -135,12 +140,12 @@ mark_bin(const Tcache *tcache, guint bin)
         const PmMarkResult result =
             pm_ptmalloc_mark_free(ptmalloc, entry - header_bytes, PM_CHUNK_TCACHE, &chunk);
         if (result == PM_MARK_NO_CHUNK || result == PM_MARK_NOT_USED) {
-            pm_ptmalloc_violation(ptmalloc, NULL, "tcache-link", entry,
-                                  "a link in a tcache bin (chunks of 0x%" G_GINT64_MODIFIER
-                                  "x bytes) leads to %s",
-                                  bin_chunk_bytes(ptmalloc, bin),
-                                  result == PM_MARK_NO_CHUNK ? "where no chunk begins"
-                                                             : "a chunk that is free in a bin");
+            g_autofree char *list =
+                g_strdup_printf("the tcache bin for chunks of 0x%" G_GINT64_MODIFIER "x bytes",
+                                bin_chunk_bytes(ptmalloc, bin));
+            pm_ptmalloc_report_link(ptmalloc, NULL, "tcache-link", entry - header_bytes, list,
+                                    result == PM_MARK_NO_CHUNK ? "where no chunk begins"
+                                                               : "a chunk that is free in a bin");
             return;
         }
         if (result == PM_MARK_AGAIN) {
@@ -183,33 +188,20 @@ mark_tcache(const Tcache *tcache, const PmThread *thread)
                                 : g_strdup("tcache struct of a thread"));
 }
 
-static void
-attach_thread(PmPtmalloc *ptmalloc, guint64 word, const PmThread *thread)
-{
-    for (guint i = 0; i < ptmalloc->arenas->len; i++) {
-        PmArenaBuild *build = pm_ptmalloc_get_build(ptmalloc, i);
-        if (build->arena.address == word && thread->tid != 0)
-            g_array_append_val(build->threads, thread->tid);
-    }
-}
-
-static gboolean
-is_arena(const PmPtmalloc *ptmalloc, guint64 word)
-{
-    for (guint i = 0; i < ptmalloc->arenas->len; i++)
-        if (pm_ptmalloc_get_build(ptmalloc, i)->arena.address == word)
-            return TRUE;
-    return FALSE;
-}
-
-/* Where libc's own thread-locals of @thread are; its whole static TLS where that cannot be told. */
+/*
+ * Where libc's own thread-locals of @thread are; its whole static TLS where that cannot be told.
+ *
+ * @ret_exact: (out): which of the two.
+ */
 static PmRange
-get_tls_range(const PmPtmalloc *ptmalloc, const PmThread *thread)
+get_tls_range(const PmPtmalloc *ptmalloc, const PmThread *thread, gboolean *ret_exact)
 {
     PmAddr block = 0;
     const PmModule *libc = pm_process_get_libc(ptmalloc->process);
-    if (libc != NULL && libc->tls_modid != 0 && libc->tls_bytes != 0 &&
-        pm_process_get_tls_block(ptmalloc->process, thread, libc->tls_modid, &block))
+    *ret_exact = libc != NULL && libc->tls_modid != 0 && libc->tls_bytes != 0 &&
+                 !libc->is_executable &&
+                 pm_process_get_tls_block(ptmalloc->process, thread, libc->tls_modid, &block);
+    if (*ret_exact)
         return (PmRange){block, block + MIN(libc->tls_bytes, 65536)};
     if (pm_range_bytes(thread->static_tls) > 0)
         return thread->static_tls;
@@ -218,37 +210,44 @@ get_tls_range(const PmPtmalloc *ptmalloc, const PmThread *thread)
     return (PmRange){thread->tp - 4096, thread->tp};
 }
 
+/* Reads what the word at @at of a thread's TLS points to, if that may be a tcache struct. */
+static gboolean
+read_pointer(PmPtmalloc *ptmalloc, PmAddr at, gboolean in_libc, Tcache *ret_tcache,
+             guint *ret_entries, guint *ret_ring)
+{
+    guint64 word = 0;
+    PmChunk chunk;
+    if (!pm_read(ptmalloc, at, &word) || word == 0 ||
+        !pm_heap_find_chunk(ptmalloc->heap, word, &chunk, NULL) || chunk.address != word ||
+        pm_chunk_state_is_free(chunk.state) || chunk.mmapped ||
+        !read_candidate(ptmalloc, &chunk, in_libc, ret_tcache, ret_entries))
+        return FALSE;
+    *ret_ring = pm_ptmalloc_get_build(ptmalloc, chunk.arena)->ring;
+    return TRUE;
+}
+
 /*
- * Looks at every word of a thread's TLS: one that points to a chunk that looks like a tcache struct
- * is `tcache`, one that is the address of an arena is `thread_arena`. Among several candidates the
- * one with the most entries wins.
+ * Looks at every word of a thread's TLS for one that points to a chunk that looks like a tcache
+ * struct: that is `tcache`. Among several candidates the one with the most entries wins, and the
+ * one made first where that does not tell: a thread makes its tcache before any other chunk.
  */
 static void
 search_thread(PmPtmalloc *ptmalloc, const PmThread *thread, GHashTable *seen)
 {
-    const PmRange tls = get_tls_range(ptmalloc, thread);
-    gboolean arena_seen = FALSE;
+    gboolean exact = FALSE;
     gboolean found = FALSE;
     guint best_entries = 0;
     Tcache best;
+    const PmRange tls = get_tls_range(ptmalloc, thread, &exact);
 
     for (PmAddr at = pm_align_up(tls.start, ptmalloc->word_bytes); at < tls.end;
          at += ptmalloc->word_bytes) {
-        guint64 word = 0;
-        PmChunk chunk;
         Tcache tcache;
-        guint entries = 0;
-        if (!pm_read(ptmalloc, at, &word) || word == 0)
+        guint entries = 0, ring = 0;
+        if (!read_pointer(ptmalloc, at, exact, &tcache, &entries, &ring))
             continue;
-        if (!arena_seen && is_arena(ptmalloc, word)) {
-            attach_thread(ptmalloc, word, thread);
-            arena_seen = TRUE;
-        }
-        if (!pm_heap_find_chunk(ptmalloc->heap, word, &chunk, NULL) || chunk.address != word ||
-            pm_chunk_state_is_free(chunk.state) || chunk.mmapped ||
-            !read_candidate(ptmalloc, &chunk, &tcache, &entries))
-            continue;
-        if (!found || entries > best_entries) {
+        if (!found || entries > best_entries ||
+            (entries == best_entries && tcache.address < best.address)) {
             best = tcache;
             best_entries = entries;
         }
@@ -256,6 +255,74 @@ search_thread(PmPtmalloc *ptmalloc, const PmThread *thread, GHashTable *seen)
     }
     if (found && g_hash_table_add(seen, GSIZE_TO_POINTER((gsize)best.address)))
         mark_tcache(&best, thread);
+}
+
+/*
+ * Every further libc (dlmopen) has a `tcache` of its own in the static TLS of a thread; which words
+ * are its thread-locals is not known. Its structs are in its own arenas.
+ */
+static void
+search_further_libcs(PmPtmalloc *ptmalloc, const PmThread *thread, GHashTable *seen)
+{
+    const PmArenaBuild *own = pm_ptmalloc_find_build(ptmalloc, ptmalloc->glibc.main_arena);
+    for (PmAddr at = pm_align_up(thread->static_tls.start, ptmalloc->word_bytes);
+         own != NULL && at < thread->static_tls.end; at += ptmalloc->word_bytes) {
+        Tcache tcache;
+        guint entries = 0, ring = 0;
+        if (read_pointer(ptmalloc, at, FALSE, &tcache, &entries, &ring) && ring != own->ring &&
+            entries > 0 && g_hash_table_add(seen, GSIZE_TO_POINTER((gsize)tcache.address)))
+            mark_tcache(&tcache, thread);
+    }
+}
+
+/* The word of a thread's TLS that is the address of an arena is `thread_arena`. */
+static void
+find_thread_arena(PmPtmalloc *ptmalloc, const PmThread *thread)
+{
+    gboolean exact = FALSE;
+    const PmRange tls = get_tls_range(ptmalloc, thread, &exact);
+    for (PmAddr at = pm_align_up(tls.start, ptmalloc->word_bytes); at < tls.end;
+         at += ptmalloc->word_bytes) {
+        guint64 word = 0;
+        PmArenaBuild *build = NULL;
+        if (pm_read(ptmalloc, at, &word) && word != 0)
+            build = pm_ptmalloc_find_build(ptmalloc, word);
+        if (build == NULL)
+            continue;
+        if (thread->tid != 0)
+            g_array_append_val(build->threads, thread->tid);
+        return;
+    }
+}
+
+/*
+ * The threads that the core does not tell of: a main thread that called pthread_exit, and in the
+ * child of a fork all that its parent had. Their control blocks are still listed, and nobody
+ * flushed their tcaches; those of threads that ended have none.
+ */
+static void
+search_ended_threads(PmPtmalloc *ptmalloc, const PmThread *threads, gsize count, GHashTable *seen)
+{
+    gsize tcb_count = 0;
+    g_autofree PmTcb *tcbs = pm_process_find_tcbs(ptmalloc->process, &tcb_count);
+    /* All threads share one layout of static TLS. */
+    PmRange reach = {0, 0};
+    for (gsize i = 0; i < count && reach.end == 0; i++)
+        if (pm_range_bytes(threads[i].static_tls) > 0 && threads[i].static_tls.end > threads[i].tp)
+            reach = (PmRange){threads[i].tp - threads[i].static_tls.start,
+                              threads[i].static_tls.end - threads[i].tp};
+
+    for (gsize i = 0; i < tcb_count; i++) {
+        PmThread thread = {.tid = tcbs[i].tid, .tp = tcbs[i].tp, .dtv = tcbs[i].dtv};
+        gboolean is_known = FALSE;
+        for (gsize j = 0; j < count && !is_known; j++)
+            is_known = threads[j].tp == thread.tp;
+        if (is_known)
+            continue;
+        if (reach.end != 0 && thread.tp > reach.start)
+            thread.static_tls = (PmRange){thread.tp - reach.start, thread.tp + reach.end};
+        search_thread(ptmalloc, &thread, seen);
+    }
 }
 
 /*
@@ -274,7 +341,7 @@ search_heap(PmPtmalloc *ptmalloc)
         Tcache tcache;
         guint entries = 0;
         if (chunk.state == PM_CHUNK_USED && !chunk.mmapped && chunk.chunk_bytes < 0x400 &&
-            chunk.chunk_bytes >= 0x150 && read_candidate(ptmalloc, &chunk, &tcache, &entries) &&
+            chunk.chunk_bytes >= 0x150 && read_candidate(ptmalloc, &chunk, FALSE, &tcache, &entries) &&
             entries > 0)
             g_array_append_val(found, tcache);
     }
@@ -289,8 +356,14 @@ pm_ptmalloc_mark_tcaches(PmPtmalloc *ptmalloc)
     const PmThread *threads = pm_process_get_threads(ptmalloc->process, &count);
     g_autoptr(GHashTable) seen = g_hash_table_new(g_direct_hash, g_direct_equal);
 
-    for (gsize i = 0; i < count; i++)
+    for (gsize i = 0; i < count; i++) {
+        find_thread_arena(ptmalloc, &threads[i]);
         search_thread(ptmalloc, &threads[i], seen);
-    if (count == 0)
+        if (ptmalloc->rings > 1)
+            search_further_libcs(ptmalloc, &threads[i], seen);
+    }
+    if (count > 0)
+        search_ended_threads(ptmalloc, threads, count, seen);
+    else
         search_heap(ptmalloc);
 }

@@ -47,7 +47,7 @@ static const PmViolation violations[] = {
      "a list of free chunks was cut, or the flags of a chunk were overwritten"},
     {"mmapped-count", "munmap_chunk(): invalid pointer",
      "the header of a large chunk was overwritten, or the counters were"},
-    {"arena-ring", NULL, "the list of arenas was overwritten, or part of it is not in the core"},
+    {"arena-ring", NULL, "the list of arenas was overwritten"},
     {"arena-sum", NULL,
      "part of the arena's memory was not found, or its counters were overwritten"},
 };
