@@ -39,9 +39,9 @@ static const Case cases[] = {
     {"bash", {"bash", "-c", bash_script}, {NULL}, 1500000},
     {"sqlite3", {"sqlite3", ":memory:", sqlite_script}, {NULL}, 500000},
     {"git",
-     {"git", "--no-pager", "diff", "--no-index", "SAMPLES/mix.c", "SAMPLES/layouts.c"},
+     {"git", "--no-pager", "diff", "--no-index", "SAMPLES", "SAMPLES/../heapwalk"},
      {NULL},
-     300000},
+     200000},
     {"python3", {"/usr/bin/python3", "-c", python_script}, {"PYTHONMALLOC=malloc", NULL}, 20000000},
     {"gdb", {"gdb", "-nx", "-batch", "-ex", "print sizeof(int)"}, {NULL}, 2000000},
 };
