@@ -91,8 +91,10 @@ pm_heap_builder_add_region(PmHeapBuilder *builder, PmAddr start, PmAddr planes_e
 void
 pm_heap_builder_end_region(PmHeapBuilder *builder, PmRegionBuilder *region, PmAddr end)
 {
-    (void)builder;
-    ((Building *)region)->region.range.end = end;
+    const PmAddr start = region->base;
+    /* A hostile heap ends anywhere; what is less than a granule is no part of the region. */
+    ((Building *)region)->region.range.end =
+        start + pm_align_down(end - start, (guint64)1 << builder->shift);
 }
 
 void

@@ -72,8 +72,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmHeapBuilder, pm_heap_builder_free)
 PmRegionBuilder *pm_heap_builder_add_region(PmHeapBuilder *builder, PmAddr start, PmAddr planes_end,
                                             guint32 arena, GError **error);
 
-/* Says that @region ends at @end; to be called once it is tiled. Where @end is its start, it is
- * dropped. */
+/* Says that @region ends at @end, rounded down to whole granules; to be called once it is tiled.
+ * Where that is its start, it is dropped. */
 void pm_heap_builder_end_region(PmHeapBuilder *builder, PmRegionBuilder *region, PmAddr end);
 
 /*

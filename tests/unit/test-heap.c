@@ -420,6 +420,32 @@ test_last_chunk_behind_planes(void)
     }
 }
 
+/* A hostile heap ends anywhere: what is less than a granule is no chunk and no gap. */
+static void
+test_ragged_end(void)
+{
+    for (guint64 rest = 1; rest < 16; rest++) {
+        const PmAddr start = 0x10000;
+        g_autoptr(PmHeapBuilder) builder = pm_heap_builder_new(8);
+        PmRegionBuilder *region = pm_heap_builder_add_region(builder, start, start + 64, 0, NULL);
+        pm_region_put(region, 0, 32);
+        pm_region_put_special(region, 2, 16 + rest, PM_SPECIAL_GAP);
+        pm_heap_builder_end_region(builder, region, start + 48 + rest);
+        PmRegionBuilder *tiny =
+            pm_heap_builder_add_region(builder, start + 0x1000, start + 0x1000 + rest, 0, NULL);
+        pm_region_put_special(tiny, 0, rest, PM_SPECIAL_GAP);
+        pm_heap_builder_end_region(builder, tiny, start + 0x1000 + rest);
+        g_autoptr(PmHeap) heap = pm_heap_builder_freeze(builder, NULL);
+        PmHeapIter iter;
+        PmChunk chunk;
+        pm_heap_iter_init(&iter, heap, 0);
+        g_assert_true(pm_heap_iter_next(&iter, &chunk));
+        g_assert_cmphex(chunk.address, ==, start + 16);
+        g_assert_cmpuint(chunk.ordinal, <, pm_heap_get_ordinals(heap));
+        g_assert_false(pm_heap_iter_next(&iter, &chunk));
+    }
+}
+
 static void
 test_empty(void)
 {
@@ -458,6 +484,7 @@ main(int argc, char **argv)
     g_test_add_func("/heap/huge-chunk", test_huge_chunk);
     g_test_add_func("/heap/small-regions", test_small_regions);
     g_test_add_func("/heap/last-chunk-behind-planes", test_last_chunk_behind_planes);
+    g_test_add_func("/heap/ragged-end", test_ragged_end);
     g_test_add_func("/heap/empty", test_empty);
     g_test_add_func("/heap/state-names", test_state_names);
     return g_test_run();
