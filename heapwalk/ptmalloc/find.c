@@ -206,6 +206,7 @@ static void
 follow_ring(const Finder *finder, PmAddr state, GHashTable *known)
 {
     PmPtmalloc *ptmalloc = finder->ptmalloc;
+    const guint ring = ptmalloc->rings;
     for (guint i = 0; i < ARENAS_MAX; i++) {
         guint64 next = 0;
         const PmAddr bins = state + ptmalloc->layout->bins;
@@ -217,28 +218,41 @@ follow_ring(const Finder *finder, PmAddr state, GHashTable *known)
         }
         if (!g_hash_table_add(known, GSIZE_TO_POINTER((gsize)state)))
             return;
-        pm_ptmalloc_add_arena(ptmalloc, state,
-                              is_thread_arena(ptmalloc, state) ? PM_ARENA_THREAD : PM_ARENA_MAIN);
+        PmArenaBuild *build = pm_ptmalloc_add_arena(
+            ptmalloc, state, is_thread_arena(ptmalloc, state) ? PM_ARENA_THREAD : PM_ARENA_MAIN);
+        build->ring = ring;
+        ptmalloc->rings = ring + 1;
         if (!pm_read(ptmalloc, state + ptmalloc->layout->next, &next))
             return;
         state = next;
     }
 }
 
+/* Whether the list of arenas leads on from @state: to itself, where it is the only one. */
+static gboolean
+is_in_ring(const Finder *finder, PmAddr state)
+{
+    const PmStateLayout *layout = finder->ptmalloc->layout;
+    guint64 next = 0;
+    return pm_read(finder->ptmalloc, state + layout->next, &next) &&
+           is_hit(finder, next + layout->bins);
+}
+
 /*
- * Main arenas first (each with its ring), then thread arenas that no ring reached; unused main
- * arenas (where every chunk was mmapped) only where there is nothing else.
+ * Main arenas first (each with its ring), then thread arenas that no ring reached. Only where there
+ * is nothing else: main arenas whose ring is broken (what else looks like bins may be anything),
+ * and unused ones (where every chunk was mmapped).
  */
 static void
 collect_arenas(Finder *finder)
 {
-    enum { USED_MAIN, THREAD, UNUSED_MAIN, PASSES };
+    enum { USED_MAIN, BROKEN_MAIN, THREAD, UNUSED_MAIN, PASSES };
     PmPtmalloc *ptmalloc = finder->ptmalloc;
     g_autoptr(GHashTable) known = g_hash_table_new(g_direct_hash, g_direct_equal);
 
     for (guint pass = 0; pass < PASSES; pass++) {
-        if (pass == UNUSED_MAIN && ptmalloc->arenas->len > 0)
-            return;
+        if ((pass == BROKEN_MAIN || pass == UNUSED_MAIN) && ptmalloc->arenas->len > 0)
+            continue;
         for (guint i = 0; i < finder->hits->len; i++) {
             const PmAddr state =
                 g_array_index(finder->hits, PmBinHit, i).bins - ptmalloc->layout->bins;
@@ -246,25 +260,29 @@ collect_arenas(Finder *finder)
             if (is_thread_arena(ptmalloc, state))
                 kind = THREAD;
             else if (is_used(ptmalloc, state))
-                kind = USED_MAIN;
+                kind = is_in_ring(finder, state) ? USED_MAIN : BROKEN_MAIN;
             if (kind == pass)
                 follow_ring(finder, state, known);
         }
     }
 }
 
-/* Names the main arena that the report speaks of: the one with the most memory. */
+/* Names the main arena that the report speaks of: libc's own, or else (libc_malloc_debug) the one
+ * with the most memory. Those of further libcs (dlmopen) may well have more. */
 static void
 choose_main(PmPtmalloc *ptmalloc)
 {
     guint64 best = 0;
+    const PmModule *libc = pm_process_get_libc(ptmalloc->process);
     for (guint i = 0; i < ptmalloc->arenas->len; i++) {
         const PmArena *arena = &pm_ptmalloc_get_build(ptmalloc, i)->arena;
-        if (arena->kind == PM_ARENA_MAIN && arena->system_bytes >= best) {
-            best = arena->system_bytes;
-            ptmalloc->glibc.main_arena = arena->address;
-            ptmalloc->glibc.module = pm_process_find_module(ptmalloc->process, arena->address);
-        }
+        const PmModule *module = pm_process_find_module(ptmalloc->process, arena->address);
+        const gboolean is_own = libc != NULL && module == libc;
+        if (arena->kind != PM_ARENA_MAIN || (!is_own && arena->system_bytes < best))
+            continue;
+        best = is_own ? G_MAXUINT64 : arena->system_bytes;
+        ptmalloc->glibc.main_arena = arena->address;
+        ptmalloc->glibc.module = module;
     }
 }
 
@@ -308,7 +326,8 @@ set_found_by(PmPtmalloc *ptmalloc, PmAddr symbol, PmSymbolSource source)
     ptmalloc->glibc.found_by = PM_FOUND_BY_SIGNATURE;
     if (symbol == PM_ADDR_NONE)
         return;
-    if (pm_ptmalloc_find_build(ptmalloc, symbol) == NULL && ptmalloc->glibc.main_arena != PM_ADDR_NONE)
+    if (pm_ptmalloc_find_build(ptmalloc, symbol) == NULL &&
+        ptmalloc->glibc.main_arena != PM_ADDR_NONE)
         pm_diagnostics_add(ptmalloc->diagnostics, "main-arena-unused", PM_SEVERITY_NOTE, symbol,
                            "libc's main_arena is not in use; another one was found by its shape");
     else if (ptmalloc->glibc.main_arena == symbol)

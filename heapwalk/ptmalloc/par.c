@@ -54,7 +54,8 @@ is_par(const PmPtmalloc *ptmalloc, const PmParLayout *layout, PmAddr address, gb
         (n_mmaps > 0 && mmapped_mem / n_mmaps < 4096))
         return FALSE;
 
-    const PmArena *main_arena = &pm_ptmalloc_get_build(ptmalloc, 0)->arena;
+    const PmArena *main_arena =
+        &pm_ptmalloc_find_build(ptmalloc, ptmalloc->glibc.main_arena)->arena;
     if (sbrk_base == 0)
         return main_arena->system_bytes == 0 || (!strict && !main_arena->contiguous);
     if (pm_image_find_segment(pm_space_get_image(ptmalloc->space), sbrk_base) == NULL)

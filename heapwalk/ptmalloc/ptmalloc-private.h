@@ -15,7 +15,7 @@ typedef GHashTable PmSizeTable;
 typedef struct {
     PmArena arena; /* what is handed out; its arrays are filled at the end */
     guint32 index;
-    guint ring; /* the arenas of one libc are linked in a ring; number of it */
+    guint ring;    /* the arenas of one libc are linked in a ring; number of it */
     GArray *heaps; /* PmArenaHeap */
     PmSizeTable *sizes;
     GArray *foreign_gaps; /* guint64: bytes between segments that others took by sbrk */
@@ -122,7 +122,7 @@ void pm_ptmalloc_verify_bins(PmPtmalloc *ptmalloc);
 void pm_ptmalloc_mark_runtime(PmPtmalloc *ptmalloc);
 
 /* Notes a chunk of glibc's own; @what is taken. */
-void pm_ptmalloc_add_runtime(PmPtmalloc *ptmalloc, PmAddr user, char *what);
+void pm_ptmalloc_add_runtime(PmPtmalloc *ptmalloc, PmAddr user, PmRuntimeKind kind, char *what);
 
 /* Marks a chunk as free in a list and corrects the counts of its arena. */
 PmMarkResult pm_ptmalloc_mark_free(PmPtmalloc *ptmalloc, PmAddr header, PmChunkState state,

@@ -5,6 +5,9 @@
 #include "process/stacks.h"
 #include "ptmalloc/ptmalloc-private.h"
 
+/* What ld.so reserves for the static TLS of later libraries, and more. (elf/dl-tls.c) */
+#define FURTHER_TLS_BYTES 4096
+
 typedef struct {
     PmPtmalloc *ptmalloc;
     const PmTcacheLayout *layout;
@@ -54,9 +57,9 @@ read_struct(PmPtmalloc *ptmalloc, const PmTcacheLayout *layout, PmAddr address, 
 /*
  * How well the struct fits what a tcache must be.
  *
- * @in_libc: the pointer to it is in libc's own thread-locals, where little else has its size: a
- * quarter of the bins may be damaged, even all that hold a chunk. Elsewhere one damaged bin in four
- * that hold one is let pass.
+ * @in_libc: the pointer to it is in libc's own thread-locals, where nothing else has its size: its
+ * bins may be as damaged as they will. Elsewhere one damaged bin in four that hold a chunk is let
+ * pass.
  * @ret_entries: (out): bins that hold a chunk of the right size.
  * Returns: FALSE where it cannot be one.
  */
@@ -91,7 +94,7 @@ looks_right(const Tcache *tcache, gboolean in_libc, guint *ret_entries)
     *ret_entries = good;
     if (tcache->layout->inverted && good == 0 && full == 0)
         return FALSE;
-    return in_libc ? bad <= tcache->layout->bins / 4 : bad * 3 <= good;
+    return in_libc || bad * 3 <= good;
 }
 
 /* Reads the chunk at @address as the tcache struct of one of the layouts that the versions allow.
@@ -182,7 +185,7 @@ mark_tcache(const Tcache *tcache, const PmThread *thread)
                                 tcache->layout->last_version);
     for (guint i = 0; i < tcache->layout->bins; i++)
         mark_bin(tcache, i);
-    pm_ptmalloc_add_runtime(tcache->ptmalloc, tcache->address,
+    pm_ptmalloc_add_runtime(tcache->ptmalloc, tcache->address, PM_RUNTIME_TCACHE,
                             thread != NULL && thread->tid != 0
                                 ? g_strdup_printf("tcache struct of thread %u", thread->tid)
                                 : g_strdup("tcache struct of a thread"));
@@ -259,14 +262,20 @@ search_thread(PmPtmalloc *ptmalloc, const PmThread *thread, GHashTable *seen)
 
 /*
  * Every further libc (dlmopen) has a `tcache` of its own in the static TLS of a thread; which words
- * are its thread-locals is not known. Its structs are in its own arenas.
+ * are its thread-locals is not known, nor, by the DTV, how far what ld.so gave to later libraries
+ * reaches. Its structs are in its own arenas.
  */
 static void
 search_further_libcs(PmPtmalloc *ptmalloc, const PmThread *thread, GHashTable *seen)
 {
     const PmArenaBuild *own = pm_ptmalloc_find_build(ptmalloc, ptmalloc->glibc.main_arena);
-    for (PmAddr at = pm_align_up(thread->static_tls.start, ptmalloc->word_bytes);
-         own != NULL && at < thread->static_tls.end; at += ptmalloc->word_bytes) {
+    if (own == NULL || thread->tp == PM_ADDR_NONE || thread->tp < FURTHER_TLS_BYTES)
+        return;
+    PmAddr start = thread->tp - FURTHER_TLS_BYTES;
+    if (pm_range_bytes(thread->static_tls) > 0)
+        start = MIN(start, thread->static_tls.start);
+    for (PmAddr at = pm_align_up(start, ptmalloc->word_bytes); at < thread->tp;
+         at += ptmalloc->word_bytes) {
         Tcache tcache;
         guint entries = 0, ring = 0;
         if (read_pointer(ptmalloc, at, FALSE, &tcache, &entries, &ring) && ring != own->ring &&
@@ -341,8 +350,8 @@ search_heap(PmPtmalloc *ptmalloc)
         Tcache tcache;
         guint entries = 0;
         if (chunk.state == PM_CHUNK_USED && !chunk.mmapped && chunk.chunk_bytes < 0x400 &&
-            chunk.chunk_bytes >= 0x150 && read_candidate(ptmalloc, &chunk, FALSE, &tcache, &entries) &&
-            entries > 0)
+            chunk.chunk_bytes >= 0x150 &&
+            read_candidate(ptmalloc, &chunk, FALSE, &tcache, &entries) && entries > 0)
             g_array_append_val(found, tcache);
     }
     for (guint i = 0; i < found->len; i++)
