@@ -129,7 +129,10 @@ fill_heap(LedgerSlot slot, uint64_t rest)
     static const size_t step = 60000;
     for (;;) {
         uintptr_t address = (uintptr_t)ledger_get_pointer(slot);
-        uint64_t chunk_bytes = ((const size_t *)address)[-1] & ~(uint64_t)7;
+        uint64_t head = ((const size_t *)address)[-1];
+        uint64_t chunk_bytes = head & ~(uint64_t)7;
+        if (head & 2)
+            ledger_usage("--full-heap with so small a --mmap-threshold");
         uintptr_t top = address - HEADER_BYTES + chunk_bytes;
         uint64_t room = (top | (HEAP_BYTES - 1)) + 1 - top;
         if (room > 2 * step) {
