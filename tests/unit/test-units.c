@@ -70,8 +70,8 @@ test_address(void)
 static void
 test_duration(void)
 {
-    assert_parses(pm_parse_duration, "90d", 90 * 86400);
-    assert_parses(pm_parse_duration, "36h", 36 * 3600);
+    assert_parses(pm_parse_duration, "90d", G_GUINT64_CONSTANT(90) * 86400);
+    assert_parses(pm_parse_duration, "36h", G_GUINT64_CONSTANT(36) * 3600);
     assert_parses(pm_parse_duration, "1h30m", 5400);
     assert_parses(pm_parse_duration, "5400s", 5400);
     assert_parses(pm_parse_duration, "1w2d3h4m5s", 604800 + 2 * 86400 + 3 * 3600 + 4 * 60 + 5);
@@ -119,7 +119,7 @@ test_format_numbers(void)
     g_assert_cmpstr(pm_format_bytes(999).text, ==, "999 B");
     g_assert_cmpstr(pm_format_bytes(1000).text, ==, "0.98 KiB");
     g_assert_cmpstr(pm_format_bytes(1024).text, ==, "1.00 KiB");
-    g_assert_cmpstr(pm_format_bytes(132 * 1024).text, ==, "132 KiB");
+    g_assert_cmpstr(pm_format_bytes(G_GUINT64_CONSTANT(132) * 1024).text, ==, "132 KiB");
     g_assert_cmpstr(pm_format_bytes(72 << 20).text, ==, "72.0 MiB");
     g_assert_cmpstr(pm_format_bytes(1191853824).text, ==, "1.11 GiB");
     g_assert_cmpstr(pm_format_bytes(G_MAXUINT64).text, ==, "16.0 EiB");
