@@ -83,15 +83,14 @@ prepare_build() {
 # prepare_tests: everything that the tests take besides; goes on without, for tests say what they miss.
 prepare_tests() {
     if have apt-get; then
-        optional=
+        # shellcheck disable=SC2086
+        install_packages $packages_test ||
+            say "Some packages could not be installed; tests that need them are skipped."
         for package in $packages_test_optional; do
-            if apt-cache show "$package" >/dev/null 2>&1 || have "${package%-14}"; then
-                optional="$optional $package"
+            if apt-cache show "$package" >/dev/null 2>&1; then
+                install_packages "$package" || say "$package could not be installed; its test is skipped."
             fi
         done
-        # shellcheck disable=SC2086
-        install_packages $packages_test $optional ||
-            say "Some packages could not be installed; tests that need them are skipped."
     elif ! can_test; then
         say "There is no apt-get here. Tests that need what is missing are skipped; all that they take:"
         say "  Fedora: sudo dnf install $fedora_test && sudo dnf debuginfo-install glibc"
