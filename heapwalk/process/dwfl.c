@@ -94,6 +94,12 @@ pm_dwfl_free(PmDwfl *session)
     g_free(session);
 }
 
+Dwfl *
+pm_dwfl_get_handle(PmDwfl *session)
+{
+    return session->dwfl;
+}
+
 Dwfl_Module *
 pm_dwfl_get_module(PmDwfl *session, const PmModule *module)
 {

@@ -5,6 +5,7 @@
 #include "process/process.h"
 
 typedef struct PmSymbolTables PmSymbolTables;
+typedef struct PmUnwinder PmUnwinder;
 
 typedef struct {
     guint64 type;
@@ -54,6 +55,7 @@ struct PmProcess {
     GArray *by_address;
     GArray *threads;
     PmSymbolTables *symbols;
+    PmUnwinder *unwinder;
 };
 
 /* info.c: NT_AUXV, before anything else. */
@@ -86,6 +88,10 @@ void pm_process_read_threads(PmProcess *process);
 void pm_process_recover_threads(PmProcess *process);
 /* tls.c: DTVs and static TLS of the threads, TLS ids of the modules. */
 void pm_process_read_tls(PmProcess *process);
+/* unwind.c: what unwinding keeps; empty until a thread is first unwound. @process: borrowed for its
+ * life. */
+PmUnwinder *pm_unwinder_new(const PmProcess *process);
+void pm_unwinder_free(PmUnwinder *unwinder);
 
 static inline PmModule *
 pm_process_module_at(const PmProcess *process, guint index)

@@ -77,6 +77,7 @@ pm_process_open(const PmImage *image, const PmProcessOptions *options, PmDiagnos
     pm_process_attach_files(process);
     index_modules(process);
     process->symbols = pm_symbol_tables_new(process);
+    process->unwinder = pm_unwinder_new(process);
     pm_process_read_threads(process);
     if (process->threads->len == 0)
         pm_process_recover_threads(process);
@@ -91,6 +92,7 @@ pm_process_free(PmProcess *process)
     if (process == NULL)
         return;
     pm_symbol_tables_free(process->symbols);
+    pm_unwinder_free(process->unwinder);
     pm_space_free(process->space);
     g_array_unref(process->threads);
     g_array_unref(process->by_address);

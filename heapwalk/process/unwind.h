@@ -1,0 +1,79 @@
+/*
+ * The frames of a thread, from its registers and the call frame information of the modules' files.
+ * What is read off the stack is checked before it is believed: a damaged stack gives fewer frames.
+ */
+#pragma once
+
+#include "process/process.h"
+
+/* A recursion that overflowed its stack has more; the innermost ones are those asked for. */
+#define PM_FRAMES_MAX 1024
+
+/*
+ * One activation of a function.
+ *
+ * @pc: the instruction that was about to run, or, in a caller, the return address.
+ * @sp: the stack pointer in this frame; of a caller the canonical frame address (DWARF CFA) of the
+ *   frame before it.
+ * @end: the frame's slots are [@sp, @end): the next frame's @sp; on x86 the return address is the
+ *   last of them. Of a signal frame on another stack than the code it interrupted: the end of that
+ *   alternate stack. Equal to @sp where it is not known: of the last frame, and of frames whose
+ *   next frame stands on a stack of unknown bounds.
+ * @activation: @pc is exact: of the innermost frame, of the frame of a signal (glibc's
+ *   __restore_rt, the vdso's __kernel_rt_sigreturn), and of the function that the signal
+ *   interrupted. Otherwise the call is what stands before @pc: see pm_frame_get_code().
+ */
+typedef struct {
+    PmAddr pc;
+    PmAddr sp;
+    PmAddr end;
+    gboolean activation;
+} PmFrame;
+
+/*
+ * An address within the instruction that the frame was executing. It is what to give to
+ * pm_process_symbolize(): the return address of a call that does not return may lie in the next
+ * function.
+ */
+static inline PmAddr
+pm_frame_get_code(const PmFrame *frame)
+{
+    return frame->activation ? frame->pc : frame->pc - 1;
+}
+
+/*
+ * Unwinds @thread, innermost frame first.
+ *
+ * The first frame is the one of the registers, whatever they say. Each further one has its pc in
+ * memory that may be executed and its sp above the one before it in the same mapping, except across
+ * a signal frame, which may change stacks but never back to slots of an earlier frame. Where the
+ * innermost pc cannot be executed (a call through a bad pointer), the caller is taken from the word
+ * at sp, on x86.
+ *
+ * @thread: one of @process.
+ * @ret_count: (out): at most PM_FRAMES_MAX.
+ * @ret_complete: (out): the last frame is where the thread began: its call frame information says
+ *   that nothing called it. FALSE where a module's file or its call frame information is missing
+ *   (JIT-compiled code has none), where the stack is damaged or not in the core, and past
+ *   PM_FRAMES_MAX.
+ * Returns: (transfer full): NULL, with 0 frames, where the thread's registers are not known.
+ *   g_free() it.
+ *
+ * Reads nothing before it is first called; then opens .eh_frame of the modules that frames lie in,
+ * and .debug_frame only where .eh_frame lacks a frame. Downloads nothing that is not already here.
+ * One thread at a time, as pm_process_symbolize().
+ */
+PmFrame *pm_process_unwind(const PmProcess *process, const PmThread *thread, gsize *ret_count,
+                           gboolean *ret_complete);
+
+/*
+ * Which frame owns the stack slot at @stack_address.
+ *
+ * @frames: (nullable): @count of them, from pm_process_unwind().
+ * @ret_index: (out): untouched where there is none.
+ * Returns: FALSE where no frame's [sp, end) holds it: below the innermost sp (the red zone as
+ *   well), in or above the last frame, on another stack.
+ *
+ * O(@count).
+ */
+gboolean pm_frames_find(const PmFrame *frames, gsize count, PmAddr stack_address, gsize *ret_index);
