@@ -3,6 +3,7 @@
  * the start of the brk heap and the counters of mmapped chunks; everything works without it, with
  * less to check against.
  */
+#include "ptmalloc/chunk.h"
 #include "ptmalloc/ptmalloc-private.h"
 
 /* malloc.c: DEFAULT_MMAP_MAX, DEFAULT_TOP_PAD; mallopt and tunables change them. */
@@ -10,6 +11,9 @@
 #define TOP_PAD_DEFAULT  0x20000
 /* How far from main_arena mp_ was ever seen: 0x960 before it; both are static data of one file. */
 #define PAR_DISTANCE_MAX 0x2000
+/* The huge pages that there are: 64 KiB on AArch64 to 16 GiB on POWER. */
+#define HUGE_PAGE_MIN ((guint64)64 << 10)
+#define HUGE_PAGE_MAX ((guint64)16 << 30)
 
 static gboolean
 read_at(const PmPtmalloc *ptmalloc, PmAddr address, guint64 count, guint64 *ret_value)
@@ -30,12 +34,24 @@ pm_ptmalloc_read_par(const PmPtmalloc *ptmalloc, guint offset, guint64 count, gu
            read_at(ptmalloc, ptmalloc->glibc.mp + offset, count, ret_value);
 }
 
+/* Whether the main arena's memory begins at @sbrk_base: while it is contiguous, system_mem before
+ * the end of top. */
+static gboolean
+is_sbrk_base(const PmPtmalloc *ptmalloc, PmAddr sbrk_base)
+{
+    const PmArena *arena = &pm_ptmalloc_find_build(ptmalloc, ptmalloc->glibc.main_arena)->arena;
+    guint64 head = 0;
+    return sbrk_base != 0 && arena->contiguous &&
+           pm_read(ptmalloc, arena->top + ptmalloc->word_bytes, &head) &&
+           arena->top + pm_head_bytes(head) - arena->system_bytes == sbrk_base;
+}
+
 /*
  * Whether the fields of @layout at @address could be mp_'s: sbrk_base lies in mapped memory at or
  * below a main arena's top (or is 0 where brk was never used), and the counters agree with each
  * other.
  *
- * @strict: without a symbol: the defaults must be there too.
+ * @strict: without a symbol: the defaults must be there too, or sbrk_base where the arena begins.
  */
 static gboolean
 is_par(const PmPtmalloc *ptmalloc, const PmParLayout *layout, PmAddr address, gboolean strict)
@@ -48,7 +64,9 @@ is_par(const PmPtmalloc *ptmalloc, const PmParLayout *layout, PmAddr address, gb
         !read_at(ptmalloc, address + layout->sbrk_base, word, &sbrk_base) ||
         !read_at(ptmalloc, address + word, word, &top_pad))
         return FALSE;
-    if (strict && (n_mmaps_max != MMAP_MAX_DEFAULT || (top_pad != 0 && top_pad != TOP_PAD_DEFAULT)))
+    if (strict &&
+        (n_mmaps_max != MMAP_MAX_DEFAULT || (top_pad != 0 && top_pad != TOP_PAD_DEFAULT)) &&
+        !is_sbrk_base(ptmalloc, sbrk_base))
         return FALSE;
     if (n_mmaps > n_mmaps_max || mmapped_mem % 4096 != 0 || (n_mmaps == 0) != (mmapped_mem == 0) ||
         (n_mmaps > 0 && mmapped_mem / n_mmaps < 4096))
@@ -61,6 +79,21 @@ is_par(const PmPtmalloc *ptmalloc, const PmParLayout *layout, PmAddr address, gb
     if (pm_image_find_segment(pm_space_get_image(ptmalloc->space), sbrk_base) == NULL)
         return FALSE;
     return !main_arena->contiguous || sbrk_base <= main_arena->top;
+}
+
+/*
+ * 2.35 to 2.42: with the tunable hugetlb=2 thread heaps are four huge pages long. (arena.c,
+ * heap_max_size; mp_.hp_pagesize and the int hp_flags come right before n_mmaps)
+ */
+static void
+set_heap_max(PmPtmalloc *ptmalloc)
+{
+    guint64 page = 0;
+    const guint offset = ptmalloc->par->n_mmaps - 4 - ptmalloc->word_bytes;
+    if (ptmalloc->par->first_version == 35 &&
+        pm_ptmalloc_read_par(ptmalloc, offset, ptmalloc->word_bytes, &page) &&
+        page >= HUGE_PAGE_MIN && page <= HUGE_PAGE_MAX && (page & (page - 1)) == 0)
+        ptmalloc->heap_max_bytes = 4 * page;
 }
 
 /* Tries the layouts of @ptmalloc's versions at @address. */
@@ -79,6 +112,7 @@ try_layouts(PmPtmalloc *ptmalloc, PmAddr address, gboolean strict)
         pm_ptmalloc_narrow_versions(ptmalloc, layout->first_version, layout->last_version);
         ptmalloc->par = layout;
         ptmalloc->glibc.mp = address;
+        set_heap_max(ptmalloc);
         return TRUE;
     }
     return FALSE;
