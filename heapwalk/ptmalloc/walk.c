@@ -87,7 +87,23 @@ count_trimmable(const Walker *walker, PmAddr header, guint64 bytes)
     return first_page < end ? pm_align_down(end - first_page, PAGE) : 0;
 }
 
-/* The chunk that ends at header is free in a bin: the one behind it says so. */
+/* Whether the chunk at @chunk is on a list of a bin: its neighbours there point back to it. */
+static gboolean
+is_linked(const Walker *walker, PmAddr chunk)
+{
+    const PmPtmalloc *ptmalloc = walker->ptmalloc;
+    const guint word = walker->word;
+    guint64 fd = 0, bk = 0, back = 0;
+    return pm_read(ptmalloc, chunk + 2 * word, &fd) && pm_read(ptmalloc, chunk + 3 * word, &bk) &&
+           ((pm_read(ptmalloc, fd + 3 * word, &back) && back == chunk) ||
+            (pm_read(ptmalloc, bk + 2 * word, &back) && back == chunk));
+}
+
+/*
+ * The chunk that ends at header is free in a bin: the one behind it says so. Where prev_size does
+ * not agree, the bin's list decides: a write of one byte past the end clears the flag of the next
+ * chunk, and leaves the one before it in use.
+ */
 static void
 note_previous_free(Walker *walker, guint64 prev_size)
 {
@@ -96,6 +112,19 @@ note_previous_free(Walker *walker, guint64 prev_size)
         return;
     const PmAddr previous = walker->header - bytes;
     const guint64 granule = granule_of(walker, previous);
+    if (prev_size != bytes) {
+        const gboolean is_free = is_linked(walker, previous);
+        pm_ptmalloc_violation(
+            walker->ptmalloc, walker->walk->build, "prev-size", walker->header + 2 * walker->word,
+            is_free ? "the chunk before it is free and has 0x%" G_GINT64_MODIFIER
+                      "x bytes, but prev_size says 0x%" G_GINT64_MODIFIER "x"
+                    : "its flags say that the chunk before it (0x%" G_GINT64_MODIFIER
+                      "x bytes) is free, but that is on no list, and prev_size "
+                      "says 0x%" G_GINT64_MODIFIER "x: taken for one in use",
+            bytes, prev_size);
+        if (!is_free)
+            return;
+    }
     walker->region->states[granule >> 6] |= (guint64)1 << (granule & 63);
     walker->counts->trimmable_bytes += count_trimmable(walker, previous, bytes);
     if (bytes < PM_WALK_SMALL_BYTES) {
@@ -105,12 +134,6 @@ note_previous_free(Walker *walker, guint64 prev_size)
         count->chunks[PM_CHUNK_USED]--;
         count->chunks[PM_CHUNK_BIN]++;
     }
-    if (prev_size != bytes)
-        pm_ptmalloc_violation(walker->ptmalloc, walker->walk->build, "prev-size",
-                              walker->header + 2 * walker->word,
-                              "the chunk before it is free and has 0x%" G_GINT64_MODIFIER
-                              "x bytes, but prev_size says 0x%" G_GINT64_MODIFIER "x",
-                              bytes, prev_size);
 }
 
 static void
