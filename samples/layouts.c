@@ -92,7 +92,7 @@ move_break(intptr_t bytes)
 static void
 foreign_sbrk(void)
 {
-    static const intptr_t moves[] = {4096, 100, 12345, 1 << 20, 8, 33 * 4096, 1};
+    static const intptr_t moves[] = {4096, 100, 12345, 1 << 20, 8, 33L * 4096, 1};
     for (size_t i = 0; i < sizeof moves / sizeof *moves; i++) {
         move_break(moves[i]);
         allocate_many(60, 8000, i % 2 == 0);
@@ -167,7 +167,7 @@ full_heap(unsigned fillers)
     static pthread_t threads[MAX_FILLERS];
     pthread_attr_t attributes;
     if (fillers > MAX_FILLERS || pthread_attr_init(&attributes) ||
-        pthread_attr_setstacksize(&attributes, 256 * 1024) ||
+        pthread_attr_setstacksize(&attributes, (size_t)256 * 1024) ||
         pthread_barrier_init(&heap_full, NULL, fillers + 1))
         abort();
     for (unsigned i = 0; i < fillers; i++) {

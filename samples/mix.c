@@ -19,11 +19,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define MAX_THREADS  64
-#define MAILBOX      256
-#define STACK_BYTES  (512 * 1024)
-#define LARGE_MMAPS  6
-#define BINS_REPEATS 24
+#define MAX_THREADS   64
+#define LARGEST_BYTES ((size_t)1 << 20)
+#define MAILBOX       256
+#define STACK_BYTES   ((size_t)512 * 1024)
+#define LARGE_MMAPS   6
+#define BINS_REPEATS  24
 
 /* A worker's open blocks, as slots; in .bss, so no pointer is on a stack. */
 typedef struct {
@@ -84,7 +85,7 @@ allocate(Worker *worker)
         break;
     case 2:
         if (size < 16) {
-            own(worker, malloc(0), 0, LEDGER_MALLOC);
+            own(worker, malloc(0), 0, LEDGER_MALLOC); /* NOLINT: glibc gives the smallest block */
             break;
         }
         /* fallthrough */
@@ -109,8 +110,8 @@ reallocate(Worker *worker)
     LedgerSlot slot = take_random(worker);
     size_t old = ledger_get_requested(slot);
     size_t size = old / 4 + (ledger_random(&worker->random) >> 20) % (old * 4 + 1) + 1;
-    if (size > 1024 * 1024)
-        size = 1024 * 1024;
+    if (size > LARGEST_BYTES)
+        size = LARGEST_BYTES;
     slot = ledger_realloc(slot, size);
     if (size > old)
         ledger_fill((char *)ledger_get_pointer(slot) + old, size - old, &worker->random, false);
@@ -192,7 +193,7 @@ fill_bins(Worker *worker)
     own(worker, malloc(60000), 60000, LEDGER_MALLOC);
     for (size_t size = 1100; size < 5000; size += 700)
         free_many(worker, size, 2);
-    for (size_t size = 152; size <= 1032; size += 16 * (1 + worker->index % 3))
+    for (size_t size = 152; size <= 1032; size += (size_t)16 * (1 + worker->index % 3))
         free_many(worker, size, 2 + worker->index % 20);
     for (size_t size = 24; size <= 120; size += 16)
         free_many(worker, size, size == 72 ? 3 : BINS_REPEATS);

@@ -48,7 +48,38 @@ static const Case cases[] = {
     {"body", "layouts", "--body", FALSE, 1, 0, 1},
 };
 
-/* Lines are "SUITE FOLDER VERSION" or "SUITE - REASON". */
+/* One line of fetch-glibc: "SUITE FOLDER VERSION" or "SUITE - REASON". */
+static void
+read_line(const char *line)
+{
+    g_auto(GStrv) words = g_strsplit(line, " ", 3);
+    if (g_strv_length(words) < 3)
+        return;
+    for (gsize i = 0; i < SUITES; i++) {
+        if (!g_str_equal(words[0], suites[i]))
+            continue;
+        if (g_str_equal(words[1], "-")) {
+            fetched[i].why = g_strdup(words[2]);
+        } else {
+            fetched[i].folder = g_strdup(words[1]);
+            fetched[i].version = g_strdup(words[2]);
+        }
+    }
+}
+
+/* Leaves the suite at @number out where one before it has the same glibc. */
+static void
+drop_twin(gsize number)
+{
+    Suite *suite = &fetched[number];
+    for (gsize i = 0; i < number && suite->folder != NULL; i++) {
+        if (fetched[i].folder == NULL || !g_str_equal(fetched[i].version, suite->version))
+            continue;
+        suite->why = g_strdup_printf("%s has glibc %s too", suites[i], suite->version);
+        g_clear_pointer(&suite->folder, g_free);
+    }
+}
+
 static void
 fetch_all(void)
 {
@@ -60,30 +91,12 @@ fetch_all(void)
     if (real_run_command(command, NULL, output, NULL, FETCH_SECONDS) == 0)
         g_file_get_contents(output, &text, NULL, NULL);
     g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
+    for (gsize i = 0; lines[i] != NULL; i++)
+        read_line(lines[i]);
     for (gsize i = 0; i < SUITES; i++) {
-        for (gsize j = 0; lines[j] != NULL; j++) {
-            g_auto(GStrv) words = g_strsplit(lines[j], " ", 3);
-            if (g_strv_length(words) < 3 || !g_str_equal(words[0], suites[i]))
-                continue;
-            if (g_str_equal(words[1], "-")) {
-                fetched[i].why = g_strdup(words[2]);
-            } else {
-                fetched[i].folder = g_strdup(words[1]);
-                fetched[i].version = g_strdup(words[2]);
-            }
-        }
         if (fetched[i].folder == NULL && fetched[i].why == NULL)
             fetched[i].why = g_strdup("fetch-glibc gave no answer");
-    }
-    for (gsize i = 1; i < SUITES; i++) {
-        for (gsize j = 0; j < i && fetched[i].folder != NULL; j++) {
-            if (g_strcmp0(fetched[i].version, fetched[j].version) == 0 &&
-                fetched[j].folder != NULL) {
-                fetched[i].why =
-                    g_strdup_printf("%s has glibc %s too", suites[j], fetched[j].version);
-                g_clear_pointer(&fetched[i].folder, g_free);
-            }
-        }
+        drop_twin(i);
     }
     real_remove(folder);
 }

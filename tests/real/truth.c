@@ -74,7 +74,6 @@ read_row(RealTruth *truth, const char *line)
         return;
     }
     g_assert_cmpstr(state, ==, "live");
-    row.lost = g_str_equal(reach, "lost");
     row.chunk_bytes = get_chunk_bytes(truth, &row);
     g_array_append_val(truth->live, row);
 }

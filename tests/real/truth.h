@@ -19,7 +19,6 @@ typedef struct {
     guint64 usable_bytes;
     guint64 chunk_bytes; /* what the chunk's size field must be, by glibc's version */
     RealPlace place;
-    gboolean lost;
     gboolean seen;
 } RealRow;
 
