@@ -121,9 +121,9 @@ ledger_parse_option(LedgerOptions *options, int argc, char **argv, int *index)
         options->ledger = argv[++*index];
     else if (!strcmp(name, "--end") && *index + 1 < argc) {
         name = argv[++*index];
-        if (strcmp(name, "abort") && strcmp(name, "stop"))
+        options->end = !strcmp(name, "stop") ? LEDGER_END_STOP : LEDGER_END_ABORT;
+        if (options->end == LEDGER_END_ABORT && strcmp(name, "abort") != 0)
             ledger_usage(name);
-        options->end = strcmp(name, "stop") ? LEDGER_END_ABORT : LEDGER_END_STOP;
     } else
         return false;
     return true;
@@ -145,11 +145,11 @@ flush(void)
 static void
 put_text(const char *text)
 {
-    size_t length = strlen(text);
-    if (sizeof buffer - buffered < length)
-        flush();
-    memcpy(buffer + buffered, text, length);
-    buffered += length;
+    while (*text) {
+        if (buffered == sizeof buffer)
+            flush();
+        buffer[buffered++] = *text++;
+    }
 }
 
 static void
