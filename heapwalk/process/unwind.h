@@ -17,8 +17,8 @@
  *   frame before it.
  * @end: the frame's slots are [@sp, @end): the next frame's @sp; on x86 the return address is the
  *   last of them. Of a signal frame on another stack than the code it interrupted: the end of that
- *   alternate stack. Equal to @sp where it is not known: of the last frame, and of frames whose
- *   next frame stands on a stack of unknown bounds.
+ *   alternate stack on x86-64. Equal to @sp where it is not known: of the last frame, and elsewhere
+ *   of a signal frame that changes to a lower stack or another mapping.
  * @activation: @pc is exact: of the innermost frame, of the frame of a signal (glibc's
  *   __restore_rt, the vdso's __kernel_rt_sigreturn), and of the function that the signal
  *   interrupted. Otherwise the call is what stands before @pc: see pm_frame_get_code().
