@@ -10,6 +10,8 @@
 #define PAGE 4096
 /* An arena of more heaps than this (4 TB on 64 bit) is a loop through garbage. */
 #define HEAPS_MAX 65536
+/* One chunk is not split into more pieces than this: bounds a look at hostile data. */
+#define PIECES_MAX 4096
 
 /* One stretch, and what came out. */
 typedef struct {
@@ -80,6 +82,24 @@ const PmRange *
 pm_ptmalloc_find_stretch(const PmPtmalloc *ptmalloc, PmAddr address)
 {
     return find_range(ptmalloc->stretches, address);
+}
+
+gboolean
+pm_ptmalloc_is_memory(const PmPtmalloc *ptmalloc, PmRange range)
+{
+    guint64 bytes = 0;
+    PmAddr at = range.start;
+    if (pm_range_bytes(range) < PAGE || find_range(ptmalloc->stretches, range.start) == NULL ||
+        find_range(ptmalloc->stretches, range.end - PAGE) == NULL)
+        return FALSE;
+    for (guint i = 0; i < PIECES_MAX && at < range.end; i++) {
+        const PmRange *next = find_next_range(ptmalloc->stretches, at);
+        if (next == NULL || next->start >= range.end)
+            break;
+        bytes += MIN(next->end, range.end) - MAX(next->start, at);
+        at = next->end;
+    }
+    return bytes >= pm_range_bytes(range) / 2;
 }
 
 const PmRange *
@@ -297,10 +317,12 @@ find_brk_heap(const PmPtmalloc *ptmalloc, const PmArenaBuild *build, PmRange *re
     const PmRange *stretch = pm_ptmalloc_find_stretch(ptmalloc, sbrk_base);
     if (stretch == NULL)
         return FALSE;
+    PmRange whole = {sbrk_base, sbrk_base};
     ret_heap->start = sbrk_base;
     ret_heap->end = stretch->end;
-    if (arena->contiguous && arena->system_bytes < stretch->end - sbrk_base)
-        ret_heap->end = sbrk_base + arena->system_bytes;
+    if (arena->contiguous && pm_addr_add(sbrk_base, arena->system_bytes, &whole.end) &&
+        (whole.end <= stretch->end || pm_ptmalloc_is_memory(ptmalloc, whole)))
+        ret_heap->end = whole.end;
     return TRUE;
 }
 

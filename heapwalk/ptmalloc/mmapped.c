@@ -25,16 +25,16 @@ typedef struct {
     gboolean new_form; /* 2.42 and later: without the two header words */
 } Search;
 
-/* Whether a mapping of @total_bytes at @base is memory that no file backs and that no heap has. Its
- * pages may have got other permissions since: guards of coroutine stacks, say. */
+/* Whether a mapping of @total_bytes at @base is memory that no file backs and that no heap has. */
 static gboolean
 is_room(const PmPtmalloc *ptmalloc, PmAddr base, guint64 total_bytes)
 {
-    const PmRange *stretch = pm_ptmalloc_find_stretch(ptmalloc, base);
-    if (stretch == NULL || total_bytes > stretch->end - base)
+    PmAddr end = 0;
+    if (!pm_addr_add(base, total_bytes, &end) ||
+        !pm_ptmalloc_is_memory(ptmalloc, (PmRange){base, end}))
         return FALSE;
     const PmRange *claimed = pm_ptmalloc_find_next_claimed(ptmalloc, base);
-    return claimed == NULL || claimed->start >= base + total_bytes;
+    return claimed == NULL || claimed->start >= end;
 }
 
 /*

@@ -147,6 +147,13 @@ void pm_ptmalloc_account(PmPtmalloc *ptmalloc);
 /* The stretch of memory without a file, of any permission, that holds @address, or NULL. */
 const PmRange *pm_ptmalloc_find_stretch(const PmPtmalloc *ptmalloc, PmAddr address);
 
+/*
+ * Whether @range is memory without a file. Its pages may have got other permissions since it was
+ * allocated (guards of coroutine stacks, say), and gcore leaves out those that cannot be read: the
+ * first and the last page must be there, and half of it.
+ */
+gboolean pm_ptmalloc_is_memory(const PmPtmalloc *ptmalloc, PmRange range);
+
 /* The first claimed range that ends behind @address, or NULL. */
 const PmRange *pm_ptmalloc_find_next_claimed(const PmPtmalloc *ptmalloc, PmAddr address);
 
