@@ -4,8 +4,7 @@
 
 #include "ptmalloc/chunk.h"
 
-/* After so many damaged places in one heap the rest of it is given up: one diagnostic more tells
- * nobody anything. */
+/* After so many damaged places in one heap no more are told one by one. */
 #define DAMAGES_MAX 10000
 /* A chain of so many chunks behind damage is taken for the heap's own. */
 #define RESUME_STEPS 16
@@ -242,9 +241,8 @@ find_resume(Walker *walker, PmAddr from)
         .step = walker->ptmalloc->layout->alignment,
         .steps = RESUME_STEPS,
     };
-    PmAddr found = PM_ADDR_NONE;
-    if (walker->damages++ < DAMAGES_MAX)
-        found = pm_walk_find_chain(walker->walk, &search);
+    const PmAddr found = pm_walk_find_chain(walker->walk, &search);
+    walker->damages++;
     return found != PM_ADDR_NONE ? found : walker->stop;
 }
 
@@ -256,11 +254,13 @@ skip_unreadable(Walker *walker)
                               ? find_resume(walker, walker->header + 2 * walker->word)
                               : walker->walk->limit;
     const guint64 bytes = resume - walker->header;
-    pm_diagnostics_add_arena(walker->ptmalloc->diagnostics, "heap-unread", PM_SEVERITY_WARNING,
-                             walker->walk->build->arena.address, walker->header,
-                             "%" G_GUINT64_FORMAT " bytes of a heap are not in the core or begin "
-                             "with no chunk header that is; the walk goes on behind them",
-                             bytes);
+    if (walker->damages <= DAMAGES_MAX)
+        pm_diagnostics_add_arena(walker->ptmalloc->diagnostics, "heap-unread", PM_SEVERITY_WARNING,
+                                 walker->walk->build->arena.address, walker->header,
+                                 "%" G_GUINT64_FORMAT
+                                 " bytes of a heap are not in the core or begin "
+                                 "with no chunk header that is; the walk goes on behind them",
+                                 bytes);
     put_gap(walker, bytes, PM_OVERHEAD_UNREAD);
 }
 
@@ -284,16 +284,17 @@ skip_damage(Walker *walker, const guint8 *header_bytes)
     const PmAddr at = walker->header;
     const guint64 previous_bytes = walker->previous_bytes;
     const PmAddr resume = find_resume(walker, at + walker->ptmalloc->layout->alignment);
+    put_gap(walker, resume - at, PM_OVERHEAD_DAMAGED);
+    if (walker->damages > DAMAGES_MAX)
+        return;
     g_autofree char *bytes = describe_bytes(header_bytes, 2 * walker->word);
     g_autofree char *before = NULL;
-
     if (previous_bytes != 0)
         before =
             g_strdup_printf("the chunk before it, 0x%" G_GINT64_MODIFIER "x (0x%" G_GINT64_MODIFIER
                             "x bytes), was probably written past its end, or has a wrong "
                             "size itself",
                             at - previous_bytes + 2 * walker->word, previous_bytes);
-    put_gap(walker, resume - at, PM_OVERHEAD_DAMAGED);
     pm_ptmalloc_violation(
         walker->ptmalloc, walker->walk->build, "chunk-size", at + 2 * walker->word,
         "no chunk can have this header: %s; %s; %" G_GUINT64_FORMAT
@@ -539,6 +540,10 @@ pm_walk_run(const PmWalk *walk, PmWalkCounts *counts, PmAddr *ret_end, GError **
             run_window(&walker, 4);
         step(&walker);
     }
+    if (walker.damages > DAMAGES_MAX)
+        pm_ptmalloc_violation(walk->ptmalloc, walk->build, "chunk-size", walk->start,
+                              "%u more places with damaged headers in the heap that begins here",
+                              walker.damages - DAMAGES_MAX);
     pm_heap_builder_end_region(walk->ptmalloc->builder, walker.region, walker.header);
     counts->pin = find_pin(walker.region);
     fold_counts(walk, counts, walker.region->shift);
