@@ -40,11 +40,18 @@ thread_main(void *data)
 void
 pm_jobs_run(guint threads, guint64 count, PmJobsWorker worker, gpointer data)
 {
+    const guint64 wanted = MIN(pm_jobs_resolve(threads), MAX(count, 1));
+    pm_jobs_run_on((guint)wanted, count, worker, data);
+}
+
+void
+pm_jobs_run_on(guint threads, guint64 count, PmJobsWorker worker, gpointer data)
+{
     PmJobs jobs = {.count = count, .worker = worker, .data = data};
     pthread_t handles[THREADS_MAX];
     pthread_attr_t attributes;
     guint started = 0;
-    const guint64 wanted = MIN(pm_jobs_resolve(threads), count);
+    const guint wanted = pm_jobs_resolve(threads);
 
     if (wanted > 1 && pthread_attr_init(&attributes) == 0) {
         pthread_attr_setstacksize(&attributes, STACK_BYTES);

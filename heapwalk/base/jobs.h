@@ -23,6 +23,10 @@ guint pm_jobs_resolve(guint jobs);
  */
 void pm_jobs_run(guint threads, guint64 count, PmJobsWorker worker, gpointer data);
 
+/* The same with all @threads threads even where there are fewer jobs: a job makes work for the
+ * others. */
+void pm_jobs_run_on(guint threads, guint64 count, PmJobsWorker worker, gpointer data);
+
 /* The next job's number, 0 … count − 1, each handed out once; FALSE where none is left.
  * Thread-safe. */
 gboolean pm_jobs_next(PmJobs *jobs, guint64 *ret_index);

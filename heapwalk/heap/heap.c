@@ -323,10 +323,25 @@ pm_heap_iter_next(PmHeapIter *iter, PmChunk *ret_chunk)
         else if (is_chunk)
             iter->granule += ret_chunk->chunk_bytes >> heap->shift;
         else
-            /* A gap at the end of a damaged region may be less than a granule. */
-            iter->granule += MAX(pm_heap_measure_chunk(heap, index, granule) >> heap->shift, 1);
+            iter->granule += pm_heap_measure_chunk(heap, index, granule) >> heap->shift;
         if (is_chunk)
             return TRUE;
     }
     return FALSE;
+}
+
+GArray *
+pm_heap_get_gaps(const PmHeap *heap)
+{
+    GArray *gaps = g_array_new(FALSE, FALSE, sizeof(PmRange));
+    for (gsize i = 0; i < heap->special_count; i++) {
+        gsize index = 0;
+        const PmAddr start = heap->specials[i].header;
+        if (heap->specials[i].kind != PM_SPECIAL_GAP || !pm_heap_find_region(heap, start, &index))
+            continue;
+        const guint64 granule = (start - heap->frozen[index].base) >> heap->shift;
+        const PmRange gap = {start, start + pm_heap_measure_chunk(heap, index, granule)};
+        g_array_append_val(gaps, gap);
+    }
+    return gaps;
 }

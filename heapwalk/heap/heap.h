@@ -99,5 +99,13 @@ void pm_heap_iter_init(PmHeapIter *iter, const PmHeap *heap, gsize region);
 /* The next chunk, of this region or a later one; FALSE at the end. Amortised O(1). */
 gboolean pm_heap_iter_next(PmHeapIter *iter, PmChunk *ret_chunk);
 
+/*
+ * What lies between the chunks of regions: fenceposts, damage, what was not in the core, a foreign
+ * sbrk.
+ *
+ * Returns: (transfer full): PmRange, ascending.
+ */
+GArray *pm_heap_get_gaps(const PmHeap *heap);
+
 /* Bytes of anonymous memory that the index takes. */
 guint64 pm_heap_get_index_bytes(const PmHeap *heap);

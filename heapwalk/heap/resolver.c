@@ -185,8 +185,8 @@ pm_resolver_find(const PmResolver *resolver, guint64 value, PmHit *ret_hit)
 }
 
 void
-pm_resolver_get_chunk(const PmResolver *resolver, PmSlot slot, guint32 region,
-                      PmSlotChunk *ret_chunk)
+pm_resolver_get_chunk_until(const PmResolver *resolver, PmSlot slot, guint32 region, PmSlot next,
+                            PmSlotChunk *ret_chunk)
 {
     const PmHeap *heap = resolver->heap;
     const PmFrozenRegion *frozen = &heap->frozen[region];
@@ -199,10 +199,18 @@ pm_resolver_get_chunk(const PmResolver *resolver, PmSlot slot, guint32 region,
         chunk.chunk_bytes = frozen->mmapped_chunk_bytes;
         chunk.usable_bytes = frozen->mmapped_usable_bytes;
     } else {
-        chunk.chunk_bytes = pm_heap_measure_chunk(heap, region, granule);
+        chunk.chunk_bytes = next != PM_SLOT_NONE ? (next - slot) << heap->shift
+                                                 : pm_heap_measure_chunk(heap, region, granule);
         chunk.usable_bytes = chunk.chunk_bytes - heap->word_bytes;
     }
     *ret_chunk = chunk;
+}
+
+void
+pm_resolver_get_chunk(const PmResolver *resolver, PmSlot slot, guint32 region,
+                      PmSlotChunk *ret_chunk)
+{
+    pm_resolver_get_chunk_until(resolver, slot, region, PM_SLOT_NONE, ret_chunk);
 }
 
 guint32
@@ -220,40 +228,51 @@ pm_resolver_get_region(const PmResolver *resolver, PmSlot slot)
 }
 
 PmSlot
-pm_resolver_get_first_slot(const PmResolver *resolver, guint32 region)
+pm_resolver_get_sweep(const PmResolver *resolver, guint32 region, guint64 *ret_words)
 {
+    *ret_words = resolver->ranges[region].slots / WORD_SLOTS;
     return resolver->ranges[region].first;
 }
 
-const guint64 *
-pm_resolver_get_starts(const PmResolver *resolver, guint32 region, guint64 *ret_granules)
+guint64
+pm_resolver_get_free_starts(const PmResolver *resolver, guint32 region, guint64 index)
 {
-    static const guint64 one_start = 1;
     const PmFrozenRegion *frozen = &resolver->heap->frozen[region];
-    *ret_granules = MAX(frozen->granules, 1);
-    return frozen->granules > 0 ? frozen->starts : &one_start;
+    const guint64 words = (frozen->granules + WORD_SLOTS - 1) / WORD_SLOTS;
+    if (index >= words)
+        return 0;
+    /* A free chunk has the state bit at its first granule (bin, top, gap, tcache), at its second
+     * (fastbin), or at both; the second is never a start. */
+    const guint64 starts = frozen->starts[index];
+    const guint64 second = frozen->states[index] & ~starts;
+    guint64 next = 0;
+    if (index + 1 < words)
+        next = frozen->states[index + 1] & ~frozen->starts[index + 1];
+    return starts & (frozen->states[index] | second >> 1 | next << 63);
 }
 
-void
-pm_resolver_fill_free(const PmResolver *resolver, guint64 *plane)
+guint64
+pm_resolver_get_used_starts(const PmResolver *resolver, guint32 region, guint64 index)
 {
-    const PmHeap *heap = resolver->heap;
-    for (gsize i = 0; i < heap->region_count; i++) {
-        const PmFrozenRegion *region = &heap->frozen[i];
-        guint64 *out = plane + resolver->ranges[i].first / WORD_SLOTS;
-        const guint64 words = (region->granules + 63) / 64;
-        for (guint64 word = 0; word < words; word++) {
-            /* A free chunk has the state bit at its first granule (bin, top, gap, tcache), at its
-             * second (fastbin), or at both; the second is never a start. */
-            const guint64 starts = region->starts[word];
-            guint64 second = region->states[word] & ~starts;
-            guint64 free = starts & (region->states[word] | (second >> 1));
-            if (word + 1 < words)
-                second = region->states[word + 1] & ~region->starts[word + 1];
-            else
-                second = 0;
-            free |= starts & (second << 63);
-            out[word] |= free;
-        }
-    }
+    const PmFrozenRegion *frozen = &resolver->heap->frozen[region];
+    const guint64 words = (frozen->granules + WORD_SLOTS - 1) / WORD_SLOTS;
+    if (frozen->granules == 0)
+        return index == 0 ? 1 : 0;
+    if (index >= words)
+        return 0;
+    return frozen->starts[index] & ~pm_resolver_get_free_starts(resolver, region, index);
+}
+
+gboolean
+pm_resolver_prefetch(const PmResolver *resolver, guint64 value, PmSlot *ret_slot)
+{
+    guint32 index = 0;
+    if (!pm_resolver_may_hold(&resolver->filter, value) || !find_region(resolver, value, &index))
+        return FALSE;
+    const PmFrozenRegion *region = &resolver->heap->frozen[index];
+    const guint64 granule = (value - region->base) >> resolver->heap->shift;
+    if (region->granules > 0 && granule < region->granules)
+        __builtin_prefetch(&region->starts[granule >> 6]);
+    *ret_slot = resolver->ranges[index].first + MIN(granule, resolver->ranges[index].slots - 1);
+    return TRUE;
 }

@@ -81,15 +81,27 @@ typedef struct {
 void pm_resolver_get_chunk(const PmResolver *resolver, PmSlot slot, guint32 region,
                            PmSlotChunk *ret_chunk);
 
+/* The same where the next start is known: @next, or PM_SLOT_NONE. */
+void pm_resolver_get_chunk_until(const PmResolver *resolver, PmSlot slot, guint32 region,
+                                 PmSlot next, PmSlotChunk *ret_chunk);
+
 /* The region that @slot lies in. O(log regions). */
 guint32 pm_resolver_get_region(const PmResolver *resolver, PmSlot slot);
 
-/* The slot of the first granule of region @region; the next region's is where it ends. */
-PmSlot pm_resolver_get_first_slot(const PmResolver *resolver, guint32 region);
+/*
+ * One region for sweeps over the planes, word by word: word @index holds the slots from
+ * first slot + 64 × @index on.
+ *
+ * @ret_words: (out): how many words the region has.
+ */
+PmSlot pm_resolver_get_sweep(const PmResolver *resolver, guint32 region, guint64 *ret_words);
 
-/* The word of the start plane that holds slots 64 × @index … of region @region, for sweeps. */
-const guint64 *pm_resolver_get_starts(const PmResolver *resolver, guint32 region,
-                                      guint64 *ret_granules);
+/* The starts of used chunks in a word of a sweep. */
+guint64 pm_resolver_get_used_starts(const PmResolver *resolver, guint32 region, guint64 index);
 
-/* Sets the bit of every slot at which something starts that is no node: free chunks, top, gaps. */
-void pm_resolver_fill_free(const PmResolver *resolver, guint64 *plane);
+/* The starts of everything else there: free chunks, top, gaps. */
+guint64 pm_resolver_get_free_starts(const PmResolver *resolver, guint32 region, guint64 index);
+
+/* Fetches what pm_resolver_find() for a user pointer @value will look at; FALSE where it will find
+ * nothing. @ret_slot: (out): of the user pointer, for planes of the caller's. */
+gboolean pm_resolver_prefetch(const PmResolver *resolver, guint64 value, PmSlot *ret_slot);

@@ -12,10 +12,11 @@
 typedef struct {
     guint list;
     guint tid;
+    guint block;
 } PthreadLayout;
 
-static const PthreadLayout layout_x86_64 = {0x2c0, 0x2d0};
-static const PthreadLayout layout_i386 = {0x60, 0x68};
+static const PthreadLayout layout_x86_64 = {0x2c0, 0x2d0, 0x690};
+static const PthreadLayout layout_i386 = {0x60, 0x68, 0};
 
 typedef struct {
     const PmProcess *process;
@@ -37,6 +38,27 @@ is_tcb(const Finder *finder, PmAddr tp)
            pm_space_read_word(finder->space, tp + 2 * finder->word_bytes, &self) && self == tp;
 }
 
+/*
+ * struct pthread's stackblock and stackblock_size (the same offset from 2.31 to 2.44): believed
+ * where the control block lies near the end of what they say.
+ */
+static PmRange
+read_block(const Finder *finder, PmAddr tp)
+{
+    guint64 start = 0, bytes = 0;
+    PmAddr end = 0;
+    const PmRange none = {0, 0};
+    if (finder->layout->block == 0 ||
+        !pm_space_read_word(finder->space, tp + finder->layout->block, &start) ||
+        !pm_space_read_word(finder->space, tp + finder->layout->block + finder->word_bytes,
+                            &bytes) ||
+        !pm_addr_add(start, bytes, &end))
+        return none;
+    if (start == 0 || start % 4096 != 0 || tp <= start || tp >= end || end - tp > 65536)
+        return none;
+    return (PmRange){start, end};
+}
+
 static void
 add_tcb(Finder *finder, PmAddr tp)
 {
@@ -47,6 +69,7 @@ add_tcb(Finder *finder, PmAddr tp)
         return;
     pm_space_read_word(finder->space, tp + finder->word_bytes, &tcb.dtv);
     pm_space_read_u32(finder->space, tp + finder->layout->tid, &tcb.tid);
+    tcb.block = read_block(finder, tp);
     g_array_append_val(finder->tcbs, tcb);
 }
 
@@ -126,9 +149,11 @@ pm_process_find_tcbs(const PmProcess *process, gsize *ret_count)
     };
 
     for (gsize i = 0; i < count; i++) {
-        const PmTcb tcb = {.tp = threads[i].tp, .dtv = threads[i].dtv, .tid = threads[i].tid};
-        if (tcb.tp != PM_ADDR_NONE && g_hash_table_add(seen, GSIZE_TO_POINTER((gsize)tcb.tp)))
+        PmTcb tcb = {.tp = threads[i].tp, .dtv = threads[i].dtv, .tid = threads[i].tid};
+        if (tcb.tp != PM_ADDR_NONE && g_hash_table_add(seen, GSIZE_TO_POINTER((gsize)tcb.tp))) {
+            tcb.block = read_block(&finder, tcb.tp);
             g_array_append_val(tcbs, tcb);
+        }
     }
     if (target->arch == PM_ARCH_X86_64 || target->arch == PM_ARCH_I386)
         search_lists(&finder, threads, count, heads);

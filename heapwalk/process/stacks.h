@@ -7,11 +7,16 @@
 
 #include "process/process.h"
 
-/* @tid: 0 for a thread that ended. @dtv: address of dtv[0], or PM_ADDR_NONE. */
+/*
+ * @tid: 0 for a thread that ended. @dtv: address of dtv[0], or PM_ADDR_NONE.
+ * @block: the whole stack as glibc mapped it, guard included, with the control block near its end;
+ * empty for the main thread, whose stack the kernel made, and where it cannot be told.
+ */
 typedef struct {
     PmAddr tp;
     PmAddr dtv;
     guint32 tid;
+    PmRange block;
 } PmTcb;
 
 /*

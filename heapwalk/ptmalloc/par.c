@@ -89,7 +89,7 @@ static void
 set_heap_max(PmPtmalloc *ptmalloc)
 {
     guint64 page = 0;
-    const guint offset = ptmalloc->par->n_mmaps - 4 - ptmalloc->word_bytes;
+    const guint offset = ptmalloc->par->n_mmaps - 4 - (guint)ptmalloc->word_bytes;
     if (ptmalloc->par->first_version == 35 &&
         pm_ptmalloc_read_par(ptmalloc, offset, ptmalloc->word_bytes, &page) &&
         page >= HUGE_PAGE_MIN && page <= HUGE_PAGE_MAX && (page & (page - 1)) == 0)

@@ -190,6 +190,29 @@ pm_ptmalloc_get_usable_bytes(const PmPtmalloc *ptmalloc, PmChunkState state)
     return ptmalloc->usable_bytes[state];
 }
 
+GArray *
+pm_ptmalloc_get_state_ranges(const PmPtmalloc *ptmalloc)
+{
+    GArray *ranges = g_array_new(FALSE, FALSE, sizeof(PmRange));
+    for (guint i = 0; i < ptmalloc->arenas->len; i++) {
+        const PmArena *arena = &pm_ptmalloc_get_build(ptmalloc, i)->arena;
+        const PmRange range = {arena->address, arena->address + ptmalloc->layout->state_bytes};
+        if (arena->kind == PM_ARENA_MAIN)
+            g_array_append_val(ranges, range);
+    }
+    if (ptmalloc->par != NULL) {
+        const PmRange range = {ptmalloc->glibc.mp, ptmalloc->glibc.mp + ptmalloc->par->par_bytes};
+        g_array_append_val(ranges, range);
+    }
+    return ranges;
+}
+
+guint64
+pm_ptmalloc_get_heap_max_bytes(const PmPtmalloc *ptmalloc)
+{
+    return ptmalloc->heap_max_bytes;
+}
+
 const PmRuntimeChunk *
 pm_ptmalloc_get_runtime_chunks(const PmPtmalloc *ptmalloc, gsize *ret_count)
 {

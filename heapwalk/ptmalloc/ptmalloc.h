@@ -116,10 +116,19 @@ typedef struct {
     guint64 expected_bytes;
 } PmMmapped;
 
-/* What a runtime chunk is: "tcache struct of thread 7", "DTV of thread 7", "link map of libfoo.so",
- * "buffer of stdout". */
+typedef enum {
+    PM_RUNTIME_TCACHE,
+    PM_RUNTIME_DTV,
+    PM_RUNTIME_TLS_BLOCK,
+    PM_RUNTIME_LINK_MAP,
+    PM_RUNTIME_STDIO_BUFFER,
+} PmRuntimeKind;
+
+/* What a runtime chunk is, for a person in @what: "tcache struct of thread 7", "DTV of thread 7",
+ * "link map of libfoo.so", "buffer of stdout". */
 typedef struct {
     PmAddr address; /* user pointer */
+    PmRuntimeKind kind;
     char *what;
 } PmRuntimeChunk;
 
@@ -162,6 +171,17 @@ const PmSizeCount *pm_ptmalloc_get_sizes(const PmPtmalloc *ptmalloc, gsize *ret_
 /* usable_bytes of the mmapped chunks by their state cannot be told from a size alone; their sum is
  * here. */
 guint64 pm_ptmalloc_get_usable_bytes(const PmPtmalloc *ptmalloc, PmChunkState state);
+
+/*
+ * malloc's own state that lies among other data: main arenas and mp_. What it points to is no
+ * reference.
+ *
+ * Returns: (transfer full): PmRange, in no order.
+ */
+GArray *pm_ptmalloc_get_state_ranges(const PmPtmalloc *ptmalloc);
+
+/* The address space that a thread heap may grow to, from its start: HEAP_MAX_SIZE. */
+guint64 pm_ptmalloc_get_heap_max_bytes(const PmPtmalloc *ptmalloc);
 
 /* glibc's own chunks, in ascending address order. Borrowed. */
 const PmRuntimeChunk *pm_ptmalloc_get_runtime_chunks(const PmPtmalloc *ptmalloc, gsize *ret_count);

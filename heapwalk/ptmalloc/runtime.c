@@ -25,12 +25,12 @@ static const FileLayout file_layout_32 = {0x1c, 0x38, 0x3c, 0x58, 0x18, 0x94};
 #define IO_FLAGS2_USER_WBUF 8u
 
 void
-pm_ptmalloc_add_runtime(PmPtmalloc *ptmalloc, PmAddr user, char *what)
+pm_ptmalloc_add_runtime(PmPtmalloc *ptmalloc, PmAddr user, PmRuntimeKind kind, char *what)
 {
     PmChunk chunk;
     if (pm_heap_find_chunk(ptmalloc->heap, user, &chunk, NULL) && chunk.address == user &&
         chunk.state == PM_CHUNK_USED) {
-        const PmRuntimeChunk runtime = {.address = user, .what = what};
+        const PmRuntimeChunk runtime = {.address = user, .kind = kind, .what = what};
         g_array_append_val(ptmalloc->runtime, runtime);
     } else {
         g_free(what);
@@ -54,7 +54,8 @@ add_dtv(PmPtmalloc *ptmalloc, const PmTcb *tcb)
     if (tcb->dtv == PM_ADDR_NONE || tcb->dtv < slot_bytes ||
         !pm_read(ptmalloc, tcb->dtv - slot_bytes, &slots))
         return;
-    pm_ptmalloc_add_runtime(ptmalloc, tcb->dtv - slot_bytes, describe_thread("DTV", tcb));
+    pm_ptmalloc_add_runtime(ptmalloc, tcb->dtv - slot_bytes, PM_RUNTIME_DTV,
+                            describe_thread("DTV", tcb));
     for (guint64 i = 1; i <= MIN(slots, 65536); i++) {
         guint64 value = 0, to_free = 0;
         if (!pm_read(ptmalloc, tcb->dtv + i * slot_bytes, &value) ||
@@ -62,7 +63,7 @@ add_dtv(PmPtmalloc *ptmalloc, const PmTcb *tcb)
             return;
         /* 2.25 and later keep the pointer to free beside the aligned one; before, they were the
          * same. */
-        pm_ptmalloc_add_runtime(ptmalloc, to_free != 0 ? to_free : value,
+        pm_ptmalloc_add_runtime(ptmalloc, to_free != 0 ? to_free : value, PM_RUNTIME_TLS_BLOCK,
                                 describe_thread("dynamic TLS block", tcb));
     }
 }
@@ -74,7 +75,7 @@ add_link_maps(PmPtmalloc *ptmalloc)
     const PmModule *modules = pm_process_get_modules(ptmalloc->process, &count);
     for (gsize i = 0; i < count; i++)
         if (modules[i].link_map != PM_ADDR_NONE)
-            pm_ptmalloc_add_runtime(ptmalloc, modules[i].link_map,
+            pm_ptmalloc_add_runtime(ptmalloc, modules[i].link_map, PM_RUNTIME_LINK_MAP,
                                     g_strdup_printf("link map of %s", modules[i].path));
 }
 
@@ -94,10 +95,11 @@ add_stream(PmPtmalloc *ptmalloc, PmAddr file, guint32 flags)
         !pm_read(ptmalloc, file + layout->wide_data, &wide_data))
         return;
     if (buffer != 0 && !(flags & IO_USER_BUF))
-        pm_ptmalloc_add_runtime(ptmalloc, buffer, g_strdup_printf("buffer of %s", names[fileno]));
+        pm_ptmalloc_add_runtime(ptmalloc, buffer, PM_RUNTIME_STDIO_BUFFER,
+                                g_strdup_printf("buffer of %s", names[fileno]));
     if (wide_data != 0 && !(flags2 & IO_FLAGS2_USER_WBUF) &&
         pm_read(ptmalloc, wide_data + layout->wide_buf_base, &buffer) && buffer != 0)
-        pm_ptmalloc_add_runtime(ptmalloc, buffer,
+        pm_ptmalloc_add_runtime(ptmalloc, buffer, PM_RUNTIME_STDIO_BUFFER,
                                 g_strdup_printf("wide buffer of %s", names[fileno]));
 }
 

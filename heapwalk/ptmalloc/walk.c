@@ -91,7 +91,7 @@ static gboolean
 is_linked(const Walker *walker, PmAddr chunk)
 {
     const PmPtmalloc *ptmalloc = walker->ptmalloc;
-    const guint word = walker->word;
+    const guint64 word = walker->word;
     guint64 fd = 0, bk = 0, back = 0;
     return pm_read(ptmalloc, chunk + 2 * word, &fd) && pm_read(ptmalloc, chunk + 3 * word, &bk) &&
            ((pm_read(ptmalloc, fd + 3 * word, &back) && back == chunk) ||

@@ -1,0 +1,142 @@
+/*
+ * What the files of the reachability scan share: the bit planes, and how words are read.
+ */
+#pragma once
+
+#include "analysis/reach/reach.h"
+#include "heap/resolver.h"
+
+/*
+ * Every chunk has two bits in each plane, at its first slot and at the one behind it:
+ *
+ *   plane     first bit                            second bit
+ *   visited   reached from a root, or no node      only words on stacks lead there
+ *   flags     an interior edge leads there;        reached through an interior edge;
+ *             of a lost chunk: a lost one does     of a lost chunk: it leads to a lost one
+ *   grey      still to be scanned;                 reached from weak roots alone
+ *             of a lost chunk: it hangs on others
+ */
+struct PmReach {
+    const PmSubject *subject;
+    const PmSpace *space;
+    const PmHeap *heap;
+    PmResolver *resolver;
+    PmRoots *roots;
+    guint jobs;
+    guint word_bytes;
+    gsize region_count;
+    guint64 *visited;
+    guint64 *flags;
+    guint64 *grey;
+    gboolean guard_known;
+    guint64 guard;
+    gboolean lost_edges; /* some lost chunk refers to another */
+    PmReachResult result;
+    GArray *groups; /* PmLostGroup */
+    GArray *sizes;  /* PmLostSize */
+};
+
+static inline gboolean
+pm_plane_get(const guint64 *plane, PmSlot slot)
+{
+    return ((__atomic_load_n(&plane[slot >> 6], __ATOMIC_RELAXED) >> (slot & 63)) & 1) != 0;
+}
+
+/* Sets a bit. Returns: whether it was set before. */
+static inline gboolean
+pm_plane_set(guint64 *plane, PmSlot slot)
+{
+    const guint64 bit = (guint64)1 << (slot & 63);
+    return (__atomic_fetch_or(&plane[slot >> 6], bit, __ATOMIC_RELAXED) & bit) != 0;
+}
+
+/* Clears a bit. Returns: whether it was set before. */
+static inline gboolean
+pm_plane_clear(guint64 *plane, PmSlot slot)
+{
+    const guint64 bit = (guint64)1 << (slot & 63);
+    return (__atomic_fetch_and(&plane[slot >> 6], ~bit, __ATOMIC_RELAXED) & bit) != 0;
+}
+
+/* Reads target memory, remembering the run of bytes it read last. One for each thread. */
+typedef struct {
+    const PmSpace *space;
+    PmSpan span;
+} PmReader;
+
+/*
+ * The bytes at @address, in the run that holds it.
+ *
+ * @ret_length_bytes: (out): how many follow, at least 1; also where NULL is returned.
+ * Returns: NULL where they are zeros, or not known.
+ */
+static inline const guint8 *
+pm_reader_get(PmReader *reader, PmAddr address, guint64 *ret_length_bytes)
+{
+    if (address - reader->span.start >= reader->span.length_bytes)
+        pm_space_get_span(reader->space, address, &reader->span);
+    const guint64 offset = address - reader->span.start;
+    *ret_length_bytes = reader->span.length_bytes - offset;
+    return reader->span.bytes != NULL ? reader->span.bytes + offset : NULL;
+}
+
+/* What a scan does with a word that may point into a heap: @at is where it stands, @value what it
+ * points to (demangled where it was stored mangled). */
+typedef void (*PmWordVisitor)(gpointer data, PmAddr at, guint64 value);
+
+/* Shows every word of @bytes that may point into a heap to @visit. */
+static inline __attribute__((always_inline)) void
+pm_reach_scan_bytes(const PmReach *reach, const PmResolverFilter *filter, const guint8 *bytes,
+                    guint64 count, PmAddr at, PmWordVisitor visit, gpointer data)
+{
+    const guint64 word_bytes = reach->word_bytes;
+    for (guint64 offset = 0; offset + word_bytes <= count; offset += word_bytes) {
+        const guint64 value = pm_load_word(bytes + offset, word_bytes);
+        if (G_UNLIKELY(pm_resolver_may_hold(filter, value)))
+            visit(data, at + offset, value);
+        /* A mangled pointer looks random: its upper bits are set. (glibc, PTR_MANGLE) */
+        if (G_UNLIKELY(value >> 48 != 0) && reach->guard_known) {
+            const guint64 plain = pm_roots_demangle(value, reach->guard);
+            if (G_UNLIKELY(pm_resolver_may_hold(filter, plain)))
+                visit(data, at + offset, plain);
+        }
+    }
+}
+
+/* The same for target memory. */
+static inline __attribute__((always_inline)) void
+pm_reach_scan_range(const PmReach *reach, const PmResolverFilter *filter, PmReader *reader,
+                    PmRange range, PmWordVisitor visit, gpointer data)
+{
+    PmAddr at = pm_align_up(range.start, reach->word_bytes);
+    while (at < range.end) {
+        guint64 length = 0;
+        const guint8 *bytes = pm_reader_get(reader, at, &length);
+        length = MIN(length, range.end - at);
+        if (bytes != NULL)
+            pm_reach_scan_bytes(reach, filter, bytes, length, at, visit, data);
+        at = pm_align_up(at + length, reach->word_bytes);
+    }
+}
+
+/* The user data of a chunk. */
+static inline PmRange
+pm_slot_chunk_range(const PmSlotChunk *chunk)
+{
+    return (PmRange){chunk->user, chunk->user + chunk->usable_bytes};
+}
+
+/* mark.c: the closures from the roots. */
+void pm_reach_mark(PmReach *reach);
+
+/* lost.c: which lost chunk refers to which, and what hangs on what; then all counts. */
+void pm_reach_classify_lost(PmReach *reach);
+
+/* The class of the used chunk that starts at @slot, glibc's own among them. */
+PmReachClass pm_reach_get_slot_class(const PmReach *reach, PmSlot slot);
+
+/*
+ * heuristics.c: whether a pointer to the interior of a chunk is how C++ refers to the whole of it:
+ * the data of a std::string, the elements behind a new[] cookie, a second base class.
+ */
+gboolean pm_reach_is_whole(const PmReach *reach, PmReader *reader, const PmHit *hit, guint64 value);

@@ -1,0 +1,393 @@
+#include "analysis/reach/roots.h"
+
+#include <elf.h>
+#include <string.h>
+
+#include "analysis/reach/labels.h"
+#include "base/intervals.h"
+#include "process/stacks.h"
+
+#define PAGE 4096
+/* psABI, x86-64: what a leaf function may use below its stack pointer. */
+#define RED_ZONE_BYTES 128
+/* struct pthread and what precedes it of a thread that ended, where its stack's bounds are not
+ * known: larger than any version's (0x900 in 2.36). */
+#define THREAD_BLOCK_BYTES 0x1000
+/* Where x86-64 keeps the pointer guard in the thread control block (tcbhead_t.pointer_guard). */
+#define GUARD_OFFSET_X86_64 0x30
+
+/* A tag of an interval: an index into kinds of claims. Excluded memory is no root. */
+#define TAG_EXCLUDED G_MAXUINT64
+
+struct PmRoots {
+    const PmSubject *subject;
+    GArray *roots; /* PmRoot: registers, then ranges */
+    guint register_count;
+    PmIntervals *claims;
+    GArray *templates; /* PmRoot, by tag: what an interval is */
+    PmRootCoverage coverage;
+    gboolean guard_known;
+    guint64 guard;
+};
+
+const char *
+pm_root_kind_name(PmRootKind kind)
+{
+    static const char *const names[PM_ROOT_KINDS] = {
+        "registers",     "stack",         "stack (bounds unknown)",
+        "tls",           "thread block",  "module data",
+        "loader",        "shared memory", "mapped file",
+        "runtime chunk", "heap gap",      "unclassified mapping",
+    };
+    return (guint)kind < PM_ROOT_KINDS ? names[kind] : "unknown";
+}
+
+static void
+exclude(PmRoots *roots, PmRange range)
+{
+    if (range.start < range.end)
+        pm_intervals_add(roots->claims, range, TAG_EXCLUDED);
+}
+
+/* Claims @range for a root that is like @template; what was claimed before stays. */
+static void
+claim(PmRoots *roots, PmRange range, const PmRoot *template)
+{
+    if (range.start >= range.end)
+        return;
+    g_array_append_vals(roots->templates, template, 1);
+    pm_intervals_add(roots->claims, range, roots->templates->len - 1);
+}
+
+static gint
+compare_ranges(gconstpointer a, gconstpointer b)
+{
+    const PmRange *left = a;
+    const PmRange *right = b;
+    return left->start < right->start ? -1 : left->start > right->start;
+}
+
+/*
+ * malloc's own memory: the state among libc's data, and heaps. What lies between chunks (damage, a
+ * foreign sbrk) may hold references all the same: weak roots.
+ */
+static void
+claim_heaps(PmRoots *roots)
+{
+    const PmPtmalloc *ptmalloc = roots->subject->ptmalloc;
+    g_autoptr(GArray) own = pm_ptmalloc_get_state_ranges(ptmalloc);
+    g_autoptr(GArray) gaps = pm_heap_get_gaps(pm_ptmalloc_get_heap(ptmalloc));
+    const PmRoot gap = {.kind = PM_ROOT_HEAP_GAP, .weak = TRUE};
+    gsize count = 0;
+
+    for (guint i = 0; i < gaps->len; i++)
+        claim(roots, g_array_index(gaps, PmRange, i), &gap);
+    const PmHeapRegion *regions = pm_heap_get_regions(pm_ptmalloc_get_heap(ptmalloc), &count);
+    for (gsize i = 0; i < count; i++)
+        g_array_append_val(own, regions[i].range);
+    const PmArena *arenas = pm_ptmalloc_get_arenas(ptmalloc, &count);
+    for (gsize i = 0; i < count; i++) {
+        for (gsize j = 0; j < arenas[i].heap_count; j++) {
+            PmRange heap = {arenas[i].heaps[j].start, arenas[i].heaps[j].end};
+            /* The reserve behind a thread heap holds nothing; gcore writes it out as zeros. */
+            if (arenas[i].kind == PM_ARENA_THREAD)
+                heap.end = MAX(heap.end, heap.start + pm_ptmalloc_get_heap_max_bytes(ptmalloc));
+            g_array_append_val(own, heap);
+        }
+    }
+    g_array_sort(own, compare_ranges);
+    for (guint i = 0; i < own->len; i++)
+        exclude(roots, g_array_index(own, PmRange, i));
+}
+
+/* The mapping that holds @address. */
+static PmRange
+get_mapping(const PmRoots *roots, PmAddr address)
+{
+    const PmSegment *segment = pm_image_find_segment(roots->subject->image, address);
+    if (segment == NULL)
+        return (PmRange){address, address};
+    return (PmRange){segment->start, segment->start + segment->mapped_bytes};
+}
+
+/*
+ * The stack that belongs to @thread: glibc's block, or the mapping of the kernel's own stack for
+ * the main thread, known by AT_RANDOM, which the kernel puts at its base.
+ */
+static PmRange
+get_known_stack(const PmRoots *roots, const PmThread *thread, const PmTcb *tcb)
+{
+    guint64 at_random = 0;
+    const PmProcessInfo *info = pm_process_get_info(roots->subject->process);
+    if (tcb != NULL && pm_range_bytes(tcb->block) > 0)
+        return tcb->block;
+    if (thread->tid == info->pid && !thread->recovered &&
+        pm_process_get_auxv(roots->subject->process, AT_RANDOM, &at_random))
+        return get_mapping(roots, at_random);
+    return thread->stack;
+}
+
+/* A running thread: its thread-locals, its live stack; what lies below SP is dead. */
+static void
+claim_thread(PmRoots *roots, const PmThread *thread, const PmTcb *tcb)
+{
+    const PmRange stack = get_known_stack(roots, thread, tcb);
+    PmRoot root = {.kind = PM_ROOT_TLS, .tid = thread->tid};
+
+    if (thread->tp != PM_ADDR_NONE) {
+        PmRange tls = thread->static_tls;
+        if (pm_range_contains(stack, thread->tp))
+            tls.end = stack.end;
+        claim(roots, (PmRange){tls.start, MIN(tls.end, thread->tp)}, &root);
+        root.kind = PM_ROOT_THREAD_BLOCK;
+        claim(roots, (PmRange){MAX(tls.start, thread->tp), tls.end}, &root);
+    }
+    if (thread->sp != PM_ADDR_NONE && pm_range_contains(stack, thread->sp)) {
+        const PmAddr live = MAX(stack.start, thread->sp - MIN(thread->sp, RED_ZONE_BYTES));
+        root.kind = PM_ROOT_STACK;
+        claim(roots, (PmRange){live, stack.end}, &root);
+        exclude(roots, (PmRange){stack.start, live});
+        return;
+    }
+    root.kind = PM_ROOT_STACK_UNBOUNDED;
+    claim(roots, stack, &root);
+    if (thread->sp != PM_ADDR_NONE)
+        claim(roots, get_mapping(roots, thread->sp), &root);
+}
+
+/*
+ * A thread that ended, whose stack glibc keeps: what it returned stands in its struct pthread until
+ * it is joined; its stack and its thread-locals are dead.
+ */
+static void
+claim_ended_thread(PmRoots *roots, const PmTcb *tcb)
+{
+    const PmRoot root = {.kind = PM_ROOT_THREAD_BLOCK};
+    PmRange block = {tcb->tp, tcb->tp + THREAD_BLOCK_BYTES};
+    if (pm_range_bytes(tcb->block) > 0)
+        block.end = tcb->block.end;
+    claim(roots, block, &root);
+    exclude(roots, tcb->block);
+}
+
+static const PmTcb *
+find_tcb(const PmTcb *tcbs, gsize count, PmAddr tp)
+{
+    for (gsize i = 0; i < count; i++)
+        if (tcbs[i].tp == tp)
+            return &tcbs[i];
+    return NULL;
+}
+
+static void
+add_registers(PmRoots *roots, const PmThread *thread)
+{
+    gsize count = 0;
+    const PmNote *notes = pm_image_get_notes(roots->subject->image, &count);
+    PmRoot root = {.kind = PM_ROOT_REGISTERS,
+                   .tid = thread->tid,
+                   .bytes = thread->registers,
+                   .byte_count = thread->registers_bytes,
+                   .note_type = NT_PRSTATUS};
+    if (thread->registers != NULL)
+        g_array_append_val(roots->roots, root);
+    for (gsize i = 0; i < thread->note_count && thread->first_note + i < count; i++) {
+        const PmNote *note = &notes[thread->first_note + i];
+        /* The vector registers, and with them the x87 and control words, which point nowhere. */
+        if (note->type != NT_FPREGSET && note->type != NT_PRXFPREG && note->type != NT_X86_XSTATE)
+            continue;
+        root.bytes = note->desc;
+        root.byte_count = note->desc_bytes;
+        root.note_type = note->type;
+        g_array_append_val(roots->roots, root);
+    }
+}
+
+static void
+claim_threads(PmRoots *roots)
+{
+    gsize count = 0;
+    gsize tcb_count = 0;
+    const PmThread *threads = pm_process_get_threads(roots->subject->process, &count);
+    g_autofree PmTcb *tcbs = pm_process_find_tcbs(roots->subject->process, &tcb_count);
+    g_autoptr(GHashTable) running = g_hash_table_new(g_int64_hash, g_int64_equal);
+
+    for (gsize i = 0; i < count; i++) {
+        g_hash_table_add(running, (gpointer)&threads[i].tp);
+        add_registers(roots, &threads[i]);
+        /* The control blocks of threads come first, in their order. */
+        const PmTcb *tcb = i < tcb_count && tcbs[i].tp == threads[i].tp
+                               ? &tcbs[i]
+                               : find_tcb(tcbs, tcb_count, threads[i].tp);
+        claim_thread(roots, &threads[i], tcb);
+        guint64 guard = 0;
+        if (!roots->guard_known && threads[i].tp != PM_ADDR_NONE &&
+            pm_image_get_target(roots->subject->image)->arch == PM_ARCH_X86_64 &&
+            pm_space_read_word(pm_process_get_space(roots->subject->process),
+                               threads[i].tp + GUARD_OFFSET_X86_64, &guard)) {
+            roots->guard = guard;
+            roots->guard_known = TRUE;
+        }
+    }
+    for (gsize i = 0; i < tcb_count; i++)
+        if (!g_hash_table_contains(running, &tcbs[i].tp))
+            claim_ended_thread(roots, &tcbs[i]);
+}
+
+/* Module data, and the pages that ld.so took for the link maps before there was a malloc. */
+static void
+claim_modules(PmRoots *roots)
+{
+    gsize count = 0;
+    const PmModule *modules = pm_process_get_modules(roots->subject->process, &count);
+    for (gsize i = 0; i < count; i++) {
+        const PmRoot root = {.kind = PM_ROOT_MODULE_DATA, .module = &modules[i]};
+        for (gsize j = 0; j < modules[i].data_count; j++)
+            claim(roots, modules[i].data[j], &root);
+    }
+    for (gsize i = 0; i < count; i++) {
+        const PmRoot root = {.kind = PM_ROOT_LOADER};
+        if (modules[i].link_map != PM_ADDR_NONE)
+            claim(roots, get_mapping(roots, modules[i].link_map), &root);
+    }
+}
+
+/* What is left of the mappings: shared ones and files that can be written, and whatever no file
+ * backs. */
+static void
+claim_rest(PmRoots *roots)
+{
+    gsize count = 0;
+    const PmSegment *segments = pm_image_get_segments(roots->subject->image, &count);
+    for (gsize i = 0; i < count; i++) {
+        const PmRange range = {segments[i].start, segments[i].start + segments[i].mapped_bytes};
+        const PmFileMapping *file =
+            pm_image_find_file_mapping(roots->subject->image, segments[i].start);
+        PmRoot root = {.kind = PM_ROOT_UNCLASSIFIED, .weak = TRUE};
+        if (file != NULL) {
+            if (!(segments[i].flags & PF_W))
+                continue;
+            const gboolean shared = g_str_has_prefix(file->path, "/dev/shm/") ||
+                                    g_str_has_prefix(file->path, "/dev/zero") ||
+                                    g_str_has_prefix(file->path, "/SYSV") ||
+                                    g_str_has_prefix(file->path, "/memfd:");
+            root.kind = shared ? PM_ROOT_SHARED : PM_ROOT_FILE;
+            root.weak = FALSE;
+        }
+        claim(roots, range, &root);
+    }
+}
+
+/* Turns claims into roots. */
+static void
+freeze(PmRoots *roots)
+{
+    gsize count = 0;
+    const PmInterval *intervals = pm_intervals_get(roots->claims, &count);
+    roots->register_count = roots->roots->len;
+    for (gsize i = 0; i < count; i++) {
+        if (intervals[i].tag == TAG_EXCLUDED)
+            continue;
+        PmRoot root = g_array_index(roots->templates, PmRoot, intervals[i].tag);
+        root.range = (PmRange){intervals[i].start, intervals[i].end};
+        g_array_append_val(roots->roots, root);
+    }
+}
+
+static void
+measure_coverage(PmRoots *roots)
+{
+    const PmSpace *space = pm_process_get_space(roots->subject->process);
+    PmRootCoverage *coverage = &roots->coverage;
+    for (guint i = roots->register_count; i < roots->roots->len; i++) {
+        const PmRoot *root = &g_array_index(roots->roots, PmRoot, i);
+        PmAddr address = root->range.start;
+        while (!root->weak && address < root->range.end) {
+            PmSpan span;
+            pm_space_get_span(space, address, &span);
+            const guint64 bytes = MIN(span.length_bytes, root->range.end - address);
+            const gboolean present =
+                span.kind == PM_BYTES_DUMPED || span.kind == PM_BYTES_FROM_FILE;
+            if (present)
+                coverage->present_bytes += bytes;
+            if (present || span.kind == PM_BYTES_LOST || span.kind == PM_BYTES_NOT_DUMPED)
+                coverage->wanted_bytes += bytes;
+            else
+                coverage->never_written_bytes += bytes;
+            address += bytes;
+        }
+    }
+}
+
+PmRoots *
+pm_roots_new(const PmSubject *subject)
+{
+    PmRoots *roots = g_new0(PmRoots, 1);
+    roots->subject = subject;
+    roots->roots = g_array_new(FALSE, FALSE, sizeof(PmRoot));
+    roots->claims = pm_intervals_new();
+    roots->templates = g_array_new(FALSE, FALSE, sizeof(PmRoot));
+    claim_heaps(roots);
+    claim_threads(roots);
+    claim_modules(roots);
+    claim_rest(roots);
+    freeze(roots);
+    measure_coverage(roots);
+    return roots;
+}
+
+void
+pm_roots_free(PmRoots *roots)
+{
+    if (roots == NULL)
+        return;
+    g_array_unref(roots->roots);
+    pm_intervals_free(roots->claims);
+    g_array_unref(roots->templates);
+    g_free(roots);
+}
+
+const PmRoot *
+pm_roots_get(const PmRoots *roots, gsize *ret_count)
+{
+    *ret_count = roots->roots->len;
+    return (const PmRoot *)(gpointer)roots->roots->data;
+}
+
+const PmRoot *
+pm_roots_find(const PmRoots *roots, PmAddr address)
+{
+    guint low = roots->register_count;
+    guint high = roots->roots->len;
+    while (low < high) {
+        const guint middle = low + (high - low) / 2;
+        if (g_array_index(roots->roots, PmRoot, middle).range.end > address)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    if (low == roots->roots->len)
+        return NULL;
+    const PmRoot *root = &g_array_index(roots->roots, PmRoot, low);
+    return root->range.start <= address ? root : NULL;
+}
+
+void
+pm_roots_get_coverage(const PmRoots *roots, PmRootCoverage *ret_coverage)
+{
+    *ret_coverage = roots->coverage;
+}
+
+gboolean
+pm_roots_get_guard(const PmRoots *roots, guint64 *ret_guard)
+{
+    if (roots->guard_known)
+        *ret_guard = roots->guard;
+    return roots->guard_known;
+}
+
+const PmSubject *
+pm_roots_get_subject(const PmRoots *roots)
+{
+    return roots->subject;
+}
