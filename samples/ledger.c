@@ -17,21 +17,19 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Addresses are stored XOR this: no aligned word of the core shall equal one. */
-#define MASK UINT64_C(0xa5c3965a3c6996a5)
-
 #define KEPT_SMALL  65536
 #define EDGE_BYTES  64
 #define EDGES_ABOVE 16384
 
 typedef struct {
-    uint64_t masked;
+    const char *name;
+    uint64_t masked; /* the address XOR ENDING_MASK: no aligned word of the core shall equal one */
     uint64_t requested_bytes;
     uint64_t usable_bytes;
     uint8_t kind;
     uint8_t place;
+    uint8_t reach;
     bool live;
-    bool reachable;
 } Row;
 
 /* Header bits of malloc_chunk.size; the same in every glibc since 2.3. */
@@ -42,6 +40,8 @@ typedef struct {
 
 static const char *const kind_names[] = {"malloc", "calloc", "realloc", "memalign"};
 static const char *const place_names[] = {"main", "thread", "mmapped"};
+static const char *const reach_names[] = {"leak-root", "leak-cycle",         "leak-indirect",
+                                          "reachable", "reachable-interior", "reachable-weak"};
 
 static int ledger_fd = -1;
 static char buffer[65536];
@@ -54,9 +54,9 @@ static atomic_size_t table_used;
 static uint64_t rows_told;
 static uint64_t mapped_bytes;
 
-/* The roots of what is reachable. */
+/* The roots of what is reachable; volatile, or the compiler drops what nobody reads. */
 static void *kept_list;
-static void *kept_small[KEPT_SMALL];
+static void *volatile kept_small[KEPT_SMALL];
 
 _Noreturn void
 ledger_usage(const char *argument)
@@ -192,9 +192,9 @@ put_row(const Row *row)
 {
     rows_told++;
     if (row->live && row->place == PLACE_MMAPPED)
-        mapped_bytes += get_mapping_bytes((const size_t *)(uintptr_t)(row->masked ^ MASK));
+        mapped_bytes += get_mapping_bytes((const size_t *)(uintptr_t)(row->masked ^ ENDING_MASK));
     put_text("0x");
-    put_number(row->masked ^ MASK, 16);
+    put_number(row->masked ^ ENDING_MASK, 16);
     put_field(" ", row->requested_bytes);
     put_field(" ", row->usable_bytes);
     put_text(" ");
@@ -202,7 +202,12 @@ put_row(const Row *row)
     put_text(" ");
     put_text(place_names[row->place]);
     put_text(row->live ? " live " : " freed ");
-    put_text(!row->live ? "-\n" : row->reachable ? "reachable\n" : "lost\n");
+    put_text(row->live ? reach_names[row->reach] : "-");
+    if (row->name) {
+        put_text(" ");
+        put_text(row->name);
+    }
+    put_text("\n");
 }
 
 static Row
@@ -212,7 +217,7 @@ make_row(void *pointer, size_t requested_bytes, LedgerKind kind, bool live)
         fail("malloc gave nothing\n");
     size_t head = ((const size_t *)pointer)[-1];
     return (Row){
-        .masked = (uint64_t)(uintptr_t)pointer ^ MASK,
+        .masked = (uint64_t)(uintptr_t)pointer ^ ENDING_MASK,
         .requested_bytes = requested_bytes,
         .usable_bytes = malloc_usable_size(pointer),
         .kind = (uint8_t)kind,
@@ -241,12 +246,12 @@ ledger_open(const LedgerOptions *options)
 }
 
 void
-ledger_note(void *pointer, size_t requested_bytes, LedgerKind kind, bool live, bool reachable)
+ledger_note(void *pointer, size_t requested_bytes, LedgerKind kind, bool live, LedgerReach reach)
 {
     if (ledger_fd < 0)
         return;
     Row row = make_row(pointer, requested_bytes, kind, live);
-    row.reachable = reachable;
+    row.reach = (uint8_t)reach;
     put_row(&row);
 }
 
@@ -296,10 +301,29 @@ ledger_add(void *pointer, size_t requested_bytes, LedgerKind kind)
     return (LedgerSlot)slot;
 }
 
+void
+ledger_describe(LedgerSlot slot, LedgerReach reach, const char *name)
+{
+    table[slot].reach = (uint8_t)reach;
+    table[slot].name = name;
+}
+
+LedgerSlot
+ledger_find(const void *pointer)
+{
+    uint64_t masked = (uint64_t)(uintptr_t)pointer ^ ENDING_MASK;
+    size_t used = atomic_load(&table_used);
+    for (size_t slot = 0; slot < used; slot++) {
+        if (table[slot].live && table[slot].masked == masked)
+            return (LedgerSlot)slot;
+    }
+    return LEDGER_SLOT_NONE;
+}
+
 void *
 ledger_get_pointer(LedgerSlot slot)
 {
-    return (void *)(uintptr_t)(table[slot].masked ^ MASK);
+    return (void *)(uintptr_t)(table[slot].masked ^ ENDING_MASK);
 }
 
 size_t
@@ -349,6 +373,7 @@ ledger_tie(uint64_t seed)
 {
     size_t small = 0;
     void *lost = NULL;
+    Row *last_lost = NULL;
     uint64_t random = seed | 1;
     size_t used = atomic_load(&table_used);
     for (size_t slot = 0; slot < used; slot++) {
@@ -361,13 +386,16 @@ ledger_tie(uint64_t seed)
         if (choice < 4 && fits) {
             memcpy(pointer, &kept_list, sizeof kept_list);
             kept_list = pointer;
-            row->reachable = true;
+            row->reach = LEDGER_REACHABLE;
         } else if (choice < 4 && small < KEPT_SMALL) {
             kept_small[small++] = pointer;
-            row->reachable = true;
+            row->reach = LEDGER_REACHABLE;
         } else if (choice == 4 && fits) {
             memcpy(pointer, &lost, sizeof lost);
             lost = pointer;
+            if (last_lost)
+                last_lost->reach = LEDGER_LEAK_INDIRECT;
+            last_lost = row;
         }
     }
 }
@@ -395,8 +423,8 @@ put_mallinfo(void)
     put_text("\n");
 }
 
-_Noreturn void
-ledger_finish(const LedgerOptions *options)
+void
+ledger_close(void)
 {
     if (ledger_fd >= 0) {
         size_t used = atomic_load(&table_used);
@@ -409,6 +437,12 @@ ledger_finish(const LedgerOptions *options)
     }
     if (table)
         munmap(table, table_rows * sizeof(Row));
+}
+
+_Noreturn void
+ledger_finish(const LedgerOptions *options)
+{
+    ledger_close();
     ending_die(options->end == LEDGER_END_STOP);
 }
 
