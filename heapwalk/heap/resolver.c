@@ -185,8 +185,8 @@ pm_resolver_find(const PmResolver *resolver, guint64 value, PmHit *ret_hit)
 }
 
 void
-pm_resolver_get_chunk_until(const PmResolver *resolver, PmSlot slot, guint32 region, PmSlot next,
-                            PmSlotChunk *ret_chunk)
+pm_resolver_get_chunk(const PmResolver *resolver, PmSlot slot, guint32 region,
+                      PmSlotChunk *ret_chunk)
 {
     const PmHeap *heap = resolver->heap;
     const PmFrozenRegion *frozen = &heap->frozen[region];
@@ -199,18 +199,10 @@ pm_resolver_get_chunk_until(const PmResolver *resolver, PmSlot slot, guint32 reg
         chunk.chunk_bytes = frozen->mmapped_chunk_bytes;
         chunk.usable_bytes = frozen->mmapped_usable_bytes;
     } else {
-        chunk.chunk_bytes = next != PM_SLOT_NONE ? (next - slot) << heap->shift
-                                                 : pm_heap_measure_chunk(heap, region, granule);
+        chunk.chunk_bytes = pm_heap_measure_chunk(heap, region, granule);
         chunk.usable_bytes = chunk.chunk_bytes - heap->word_bytes;
     }
     *ret_chunk = chunk;
-}
-
-void
-pm_resolver_get_chunk(const PmResolver *resolver, PmSlot slot, guint32 region,
-                      PmSlotChunk *ret_chunk)
-{
-    pm_resolver_get_chunk_until(resolver, slot, region, PM_SLOT_NONE, ret_chunk);
 }
 
 guint32
@@ -232,6 +224,13 @@ pm_resolver_get_sweep(const PmResolver *resolver, guint32 region, guint64 *ret_w
 {
     *ret_words = resolver->ranges[region].slots / WORD_SLOTS;
     return resolver->ranges[region].first;
+}
+
+PmAddr
+pm_resolver_get_first_user(const PmResolver *resolver, guint32 region, guint64 *ret_slot_bytes)
+{
+    *ret_slot_bytes = (guint64)1 << resolver->heap->shift;
+    return resolver->heap->frozen[region].base + 2 * resolver->heap->word_bytes;
 }
 
 guint64

@@ -81,10 +81,6 @@ typedef struct {
 void pm_resolver_get_chunk(const PmResolver *resolver, PmSlot slot, guint32 region,
                            PmSlotChunk *ret_chunk);
 
-/* The same where the next start is known: @next, or PM_SLOT_NONE. */
-void pm_resolver_get_chunk_until(const PmResolver *resolver, PmSlot slot, guint32 region,
-                                 PmSlot next, PmSlotChunk *ret_chunk);
-
 /* The region that @slot lies in. O(log regions). */
 guint32 pm_resolver_get_region(const PmResolver *resolver, PmSlot slot);
 
@@ -95,6 +91,10 @@ guint32 pm_resolver_get_region(const PmResolver *resolver, PmSlot slot);
  * @ret_words: (out): how many words the region has.
  */
 PmSlot pm_resolver_get_sweep(const PmResolver *resolver, guint32 region, guint64 *ret_words);
+
+/* The user pointer of a chunk at the first slot of @region, and what one slot more adds to it. */
+PmAddr pm_resolver_get_first_user(const PmResolver *resolver, guint32 region,
+                                  guint64 *ret_slot_bytes);
 
 /* The starts of used chunks in a word of a sweep. */
 guint64 pm_resolver_get_used_starts(const PmResolver *resolver, guint32 region, guint64 index);

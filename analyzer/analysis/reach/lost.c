@@ -36,6 +36,9 @@ typedef struct {
     PmSlot self;
     gboolean edges;
     PmTally *tally;
+    guint64 run_chunk_bytes; /* lost chunks of one size in a row, not counted yet */
+    guint64 run_chunks;
+    PmAddr run_example;
 } Worker;
 
 /* A word of a lost chunk that may point into a heap. */
@@ -65,25 +68,47 @@ move_window(Worker *worker, PmAddr user)
                                              worker->window, MIN(span.length_bytes, WINDOW_BYTES));
 }
 
-static void
-scan_lost(Worker *worker, PmSlot slot, const PmSlotChunk *chunk)
+/* Whether the window holds [@user, @user + @bytes). */
+static inline gboolean
+is_in_window(const Worker *worker, PmAddr user, guint64 bytes)
 {
+    return user >= worker->window_start && bytes <= worker->window_bytes &&
+           user - worker->window_start <= worker->window_bytes - bytes;
+}
+
+static inline __attribute__((always_inline)) void
+scan_lost(Worker *worker, const PmResolverFilter *filter, PmSlot slot, PmRange user)
+{
+    const guint64 bytes = pm_range_bytes(user);
     worker->self = slot;
-    guint64 offset = chunk->user - worker->window_start;
-    if (offset >= worker->window_bytes || worker->window_bytes - offset < chunk->usable_bytes) {
-        if (chunk->usable_bytes < WINDOW_BYTES / 2)
-            move_window(worker, chunk->user);
-        offset = 0;
-    }
-    if (chunk->user >= worker->window_start &&
-        chunk->user - worker->window_start < worker->window_bytes &&
-        worker->window_bytes - (chunk->user - worker->window_start) >= chunk->usable_bytes)
-        pm_reach_scan_bytes(worker->reach, &worker->filter,
-                            worker->window + (chunk->user - worker->window_start),
-                            chunk->usable_bytes, chunk->user, visit_word, worker);
+    if (G_UNLIKELY(!is_in_window(worker, user.start, bytes)) && bytes < WINDOW_BYTES / 2)
+        move_window(worker, user.start);
+    if (G_LIKELY(is_in_window(worker, user.start, bytes)))
+        pm_reach_scan_bytes(worker->reach, filter,
+                            worker->window + (user.start - worker->window_start), bytes, user.start,
+                            visit_word, worker);
     else
-        pm_reach_scan_range(worker->reach, &worker->filter, &worker->reader,
-                            pm_slot_chunk_range(chunk), visit_word, worker);
+        pm_reach_scan_range(worker->reach, filter, &worker->reader, user, visit_word, worker);
+}
+
+static void
+flush_run(Worker *worker)
+{
+    if (worker->run_chunks > 0)
+        pm_tally_add_lost(worker->tally, worker->run_chunk_bytes, worker->run_chunks,
+                          worker->run_example);
+    worker->run_chunks = 0;
+}
+
+static inline void
+count_lost(Worker *worker, guint64 chunk_bytes, PmAddr user)
+{
+    if (G_UNLIKELY(chunk_bytes != worker->run_chunk_bytes || worker->run_chunks == 0)) {
+        flush_run(worker);
+        worker->run_chunk_bytes = chunk_bytes;
+        worker->run_example = user;
+    }
+    worker->run_chunks++;
 }
 
 static PmReachClass
@@ -104,39 +129,45 @@ pm_reach_get_slot_class(const PmReach *reach, PmSlot slot)
     return pm_plane_get(reach->grey, slot) ? PM_REACH_LEAK_INDIRECT : PM_REACH_LEAK_CYCLE;
 }
 
-/* The chunk at bit @bit of a word of starts. */
-static void
-get_chunk(const PmReach *reach, guint32 region, PmSlot slot, guint64 starts_behind,
-          PmSlotChunk *ret_chunk)
-{
-    pm_resolver_get_chunk_until(
-        reach->resolver, slot, region,
-        starts_behind != 0 ? slot + 1 + (guint64)__builtin_ctzll(starts_behind) : PM_SLOT_NONE,
-        ret_chunk);
-}
+/* What a job needs to know of its region. */
+typedef struct {
+    guint32 region;
+    PmSlot first_slot;
+    PmAddr first_user;
+    guint64 slot_bytes;
+} SweepRegion;
 
 static void
-sweep_word(Worker *worker, const SweepJob *job, guint64 index)
+sweep_word(Worker *worker, const SweepRegion *region, guint64 index)
 {
     const PmReach *reach = worker->reach;
-    guint64 words = 0;
-    const PmSlot first = pm_resolver_get_sweep(reach->resolver, job->region, &words) + index * 64;
-    const guint64 used = pm_resolver_get_used_starts(reach->resolver, job->region, index);
-    const guint64 starts = used | pm_resolver_get_free_starts(reach->resolver, job->region, index);
+    const PmResolverFilter filter = worker->filter;
+    const PmSlot first = region->first_slot + index * 64;
+    const guint64 used = pm_resolver_get_used_starts(reach->resolver, region->region, index);
+    const guint64 starts =
+        used | pm_resolver_get_free_starts(reach->resolver, region->region, index);
     const guint64 visited = __atomic_load_n(&reach->visited[first / 64], __ATOMIC_RELAXED);
 
     for (guint64 bits = used; bits != 0; bits &= bits - 1) {
         const guint bit = (guint)__builtin_ctzll(bits);
         const PmSlot slot = first + bit;
         PmSlotChunk chunk;
-        get_chunk(reach, job->region, slot, bit < 63 ? starts >> (bit + 1) : 0, &chunk);
-        if ((visited >> bit) & 1) {
+        /* Most chunks end in the same word of the plane. */
+        const guint64 behind = bit < 63 ? starts >> (bit + 1) : 0;
+        if (G_LIKELY(behind != 0)) {
+            chunk.user = region->first_user + (index * 64 + bit) * region->slot_bytes;
+            chunk.chunk_bytes = ((guint64)__builtin_ctzll(behind) + 1) * region->slot_bytes;
+            chunk.usable_bytes = chunk.chunk_bytes - reach->word_bytes;
+        } else {
+            pm_resolver_get_chunk(reach->resolver, slot, region->region, &chunk);
+        }
+        if (G_UNLIKELY((visited >> bit) & 1)) {
             pm_tally_add_reached(worker->tally, get_visited_class(reach, slot),
                                  pm_plane_get(reach->visited, slot + 1), chunk.chunk_bytes);
             continue;
         }
-        pm_tally_add_lost(worker->tally, chunk.chunk_bytes, chunk.user);
-        scan_lost(worker, slot, &chunk);
+        count_lost(worker, chunk.chunk_bytes, chunk.user);
+        scan_lost(worker, &filter, slot, pm_slot_chunk_range(&chunk));
     }
 }
 
@@ -154,9 +185,15 @@ run_sweep(PmJobs *jobs, gpointer data)
     };
     while (pm_jobs_next(jobs, &index)) {
         const SweepJob *job = &g_array_index(sweep->jobs, SweepJob, index);
+        guint64 words = 0;
+        SweepRegion region = {.region = job->region};
+        region.first_slot = pm_resolver_get_sweep(sweep->reach->resolver, job->region, &words);
+        region.first_user =
+            pm_resolver_get_first_user(sweep->reach->resolver, job->region, &region.slot_bytes);
         for (guint64 word = job->first_word; word < job->end_word; word++)
-            sweep_word(&worker, job, word);
+            sweep_word(&worker, &region, word);
     }
+    flush_run(&worker);
     g_mutex_lock(&sweep->lock);
     pm_tally_merge(sweep->total, worker.tally);
     sweep->reach->lost_edges = sweep->reach->lost_edges || worker.edges;

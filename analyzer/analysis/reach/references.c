@@ -305,8 +305,7 @@ collect_path(const PathSearch *search)
         at = parent;
     }
     for (guint i = 0; i < search->collector.references->len; i++) {
-        const PmReference *reference =
-            &g_array_index(search->collector.references, PmReference, i);
+        const PmReference *reference = &g_array_index(search->collector.references, PmReference, i);
         if (reference->to == at->user) {
             g_array_append_vals(path, reference, 1);
             break;

@@ -78,19 +78,13 @@ get_count(PmTally *tally, guint64 chunk_bytes)
     return count;
 }
 
-static void
-add_lost(PmTally *tally, guint64 chunk_bytes, guint64 chunks, PmAddr example)
+void
+pm_tally_add_lost(PmTally *tally, guint64 chunk_bytes, guint64 chunks, PmAddr example)
 {
     LostCount *count = get_count(tally, chunk_bytes);
     if (count->chunks == 0 || example < count->example)
         count->example = example;
     count->chunks += chunks;
-}
-
-void
-pm_tally_add_lost(PmTally *tally, guint64 chunk_bytes, PmAddr user)
-{
-    add_lost(tally, chunk_bytes, 1, user);
 }
 
 void
@@ -107,12 +101,12 @@ pm_tally_merge(PmTally *into, const PmTally *from)
     for (guint i = 0; i < SMALL_BYTES >> SMALL_SHIFT; i++) {
         const LostCount *count = &from->small[i];
         if (count->chunks > 0)
-            add_lost(into, count->chunk_bytes, count->chunks, count->example);
+            pm_tally_add_lost(into, count->chunk_bytes, count->chunks, count->example);
     }
     g_hash_table_iter_init(&iter, from->large);
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         const LostCount *count = value;
-        add_lost(into, count->chunk_bytes, count->chunks, count->example);
+        pm_tally_add_lost(into, count->chunk_bytes, count->chunks, count->example);
     }
 }
 

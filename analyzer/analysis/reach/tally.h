@@ -15,8 +15,9 @@ void pm_tally_add_reached(PmTally *tally, PmReachClass reach_class, gboolean sta
 void pm_tally_remove_reached(PmTally *tally, PmReachClass reach_class, gboolean stack_only,
                              guint64 chunk_bytes);
 
-/* Counts a lost chunk. @user: its user pointer; the lowest of each size is its example. */
-void pm_tally_add_lost(PmTally *tally, guint64 chunk_bytes, PmAddr user);
+/* Counts @chunks lost chunks of one size. @example: the user pointer of one; the lowest of each
+ * size is kept. */
+void pm_tally_add_lost(PmTally *tally, guint64 chunk_bytes, guint64 chunks, PmAddr example);
 
 /* Adds @from to @into. */
 void pm_tally_merge(PmTally *into, const PmTally *from);
