@@ -4,6 +4,9 @@
  */
 #include "ptmalloc/ptmalloc-private.h"
 
+/* The most that any layout has. */
+#define FASTBINS_MAX 11
+
 static PmAddr
 unmask(const PmPtmalloc *ptmalloc, PmAddr position, guint64 stored)
 {
@@ -90,18 +93,21 @@ fastbin_index(const PmPtmalloc *ptmalloc, guint64 chunk_bytes)
     return (guint)MIN(index, G_MAXUINT);
 }
 
-static void
+/* Returns: how many chunks were marked. */
+static guint64
 mark_fastbin(PmPtmalloc *ptmalloc, const PmArenaBuild *build, guint index, PmAddr header)
 {
     const guint64 word = ptmalloc->word_bytes;
-    while (header != 0) {
+    for (guint64 marked = 0;; marked++) {
+        if (header == 0)
+            return marked;
         PmChunk chunk;
         guint64 stored = 0;
         const PmAddr user = header + 2 * word;
         if (user % ptmalloc->layout->alignment != 0) {
             pm_ptmalloc_violation(ptmalloc, build, "fastbin-unaligned", user,
                                   "a link in fastbin %u leads to an unaligned address", index);
-            return;
+            return marked;
         }
         const PmMarkResult result =
             pm_ptmalloc_mark_free(ptmalloc, header, PM_CHUNK_FASTBIN, &chunk);
@@ -110,19 +116,80 @@ mark_fastbin(PmPtmalloc *ptmalloc, const PmArenaBuild *build, guint index, PmAdd
             pm_ptmalloc_report_link(ptmalloc, build, "fastbin-link", header, list,
                                     result == PM_MARK_NO_CHUNK ? "where no chunk begins"
                                                                : "a chunk that is free in a bin");
-            return;
+            return marked;
         }
         if (result == PM_MARK_AGAIN) {
             pm_ptmalloc_violation(ptmalloc, build, "fastbin-repeated", user,
                                   "a chunk in fastbin %u stands in a list of free chunks already: "
                                   "freed twice",
                                   index);
-            return;
+            return marked;
         }
         if (fastbin_index(ptmalloc, chunk.chunk_bytes) != index)
             pm_ptmalloc_violation(ptmalloc, build, "fastbin-size", user,
                                   "a chunk of 0x%" G_GINT64_MODIFIER "x bytes in fastbin %u",
                                   chunk.chunk_bytes, index);
+        if (!pm_read(ptmalloc, user, &stored))
+            return marked + 1;
+        header = pm_ptmalloc_decode_link(ptmalloc, user, stored);
+    }
+}
+
+/* The chunk at @header of @build's, where it is on a bin's list or in a fastbin. */
+static gboolean
+find_loose(const PmPtmalloc *ptmalloc, const PmArenaBuild *build, PmAddr address,
+           PmChunk *ret_chunk)
+{
+    return pm_heap_find_chunk(ptmalloc->heap, address, ret_chunk, NULL) && !ret_chunk->mmapped &&
+           ret_chunk->arena == build->index &&
+           (ret_chunk->state == PM_CHUNK_BIN || ret_chunk->state == PM_CHUNK_FASTBIN);
+}
+
+/*
+ * malloc_trim first merges the chunks in fastbins with what is free on either side (malloc.c,
+ * malloc_consolidate): adds what can be given back of the stretch that @first, a chunk in a
+ * fastbin, is the first such of. Those behind it add nothing.
+ */
+static void
+merge_stretch(const PmPtmalloc *ptmalloc, PmArenaBuild *build, const PmChunk *first)
+{
+    const PmAddr header_bytes = 2 * (PmAddr)ptmalloc->word_bytes;
+    PmAddr start = first->address - header_bytes;
+    PmChunk chunk;
+    guint64 counted = 0;
+
+    if (find_loose(ptmalloc, build, start - 1, &chunk)) {
+        const PmAddr before = chunk.address - header_bytes;
+        PmChunk other;
+        if (chunk.state == PM_CHUNK_FASTBIN || find_loose(ptmalloc, build, before - 1, &other))
+            return;
+        start = before;
+    }
+    PmAddr end = start;
+    while (find_loose(ptmalloc, build, end + header_bytes, &chunk) &&
+           chunk.address == end + header_bytes) {
+        if (chunk.state == PM_CHUNK_BIN)
+            counted += pm_trimmable_bytes(ptmalloc->word_bytes, end, chunk.chunk_bytes);
+        end += chunk.chunk_bytes;
+    }
+    build->arena.trimmable_bytes -= counted;
+    if (end == build->arena.top)
+        build->merged_top_bytes += end - start;
+    else
+        build->arena.trimmable_bytes +=
+            pm_trimmable_bytes(ptmalloc->word_bytes, start, end - start);
+}
+
+/* Follows the @count chunks of a fastbin again, now that all are marked. */
+static void
+merge_fastbin(const PmPtmalloc *ptmalloc, PmArenaBuild *build, PmAddr header, guint64 count)
+{
+    for (; count > 0; count--) {
+        PmChunk chunk;
+        guint64 stored = 0;
+        const PmAddr user = header + 2 * (PmAddr)ptmalloc->word_bytes;
+        if (find_loose(ptmalloc, build, user, &chunk))
+            merge_stretch(ptmalloc, build, &chunk);
         if (!pm_read(ptmalloc, user, &stored))
             return;
         header = pm_ptmalloc_decode_link(ptmalloc, user, stored);
@@ -136,13 +203,16 @@ pm_ptmalloc_mark_fastbins(PmPtmalloc *ptmalloc)
     if (layout->fastbins < 0)
         return;
     for (guint i = 0; i < ptmalloc->arenas->len; i++) {
-        const PmArenaBuild *build = pm_ptmalloc_get_build(ptmalloc, i);
+        PmArenaBuild *build = pm_ptmalloc_get_build(ptmalloc, i);
+        guint64 heads[FASTBINS_MAX] = {0};
+        guint64 counts[FASTBINS_MAX] = {0};
         for (guint j = 0; j < layout->fastbin_count; j++) {
-            guint64 head = 0;
             const PmAddr slot =
                 build->arena.address + (guint)layout->fastbins + (PmAddr)j * ptmalloc->word_bytes;
-            if (pm_read(ptmalloc, slot, &head))
-                mark_fastbin(ptmalloc, build, j, head);
+            if (pm_read(ptmalloc, slot, &heads[j]))
+                counts[j] = mark_fastbin(ptmalloc, build, j, heads[j]);
         }
+        for (guint j = 0; j < layout->fastbin_count; j++)
+            merge_fastbin(ptmalloc, build, heads[j], counts[j]);
     }
 }

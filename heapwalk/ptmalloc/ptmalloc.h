@@ -78,8 +78,8 @@ typedef struct {
  * system_bytes; where a damaged heap does not add up, a diagnostic ("arena-sum") says by how much.
  * @threads: tids attached (their thread_arena points here), @thread_count of them.
  * @bins: chunks in state bin by size, ascending; @bin_count of them.
- * @trimmable_bytes: what malloc_trim(0) would give back: whole pages inside bin chunks (fastbins
- * taken apart), and the main arena's top.
+ * @trimmable_bytes: what malloc_trim(0) would give back: whole pages inside bin chunks (with what
+ * is in fastbins merged into them first), and the main arena's top.
  */
 typedef struct {
     PmAddr address;

@@ -76,16 +76,6 @@ put_gap(Walker *walker, guint64 bytes, PmOverhead overhead)
     walker->previous_bytes = 0;
 }
 
-/* The whole pages that malloc_trim gives back from a free chunk: those behind its header.
- * (malloc.c, mtrim) */
-static guint64
-count_trimmable(const Walker *walker, PmAddr header, guint64 bytes)
-{
-    const PmAddr first_page = pm_align_up(header + 6 * walker->word, PAGE);
-    const PmAddr end = header + bytes;
-    return first_page < end ? pm_align_down(end - first_page, PAGE) : 0;
-}
-
 /* Whether the chunk at @chunk is on a list of a bin: its neighbours there point back to it. */
 static gboolean
 is_linked(const Walker *walker, PmAddr chunk)
@@ -125,7 +115,7 @@ note_previous_free(Walker *walker, guint64 prev_size)
             return;
     }
     walker->region->states[granule >> 6] |= (guint64)1 << (granule & 63);
-    walker->counts->trimmable_bytes += count_trimmable(walker, previous, bytes);
+    walker->counts->trimmable_bytes += pm_trimmable_bytes(walker->word, previous, bytes);
     if (bytes < PM_WALK_SMALL_BYTES) {
         walker->counts->bins[bytes >> walker->region->shift]++;
     } else {
