@@ -369,6 +369,10 @@ real_compare(const RealSubject *subject, RealTruth *truth, const RealExpected *e
     g_autoptr(JsonNode) info = real_ask(subject, "info", NULL);
     if (info == NULL)
         return;
+    if (JSON_NODE_HOLDS_NULL(real_get(info, "data.glibc"))) {
+        real_fail("no glibc heap was found");
+        return;
+    }
     compare_info(info, truth, expected);
     const char *main_arena = real_get_string(info, "data.glibc.main_arena");
     Walk walk;

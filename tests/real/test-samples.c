@@ -53,6 +53,9 @@ static const Case cases[] = {
     {"small-mmapped", "layouts", "--mmap-threshold 1024 --body", REAL_KERNEL_CORE, 1, 0, 1, 1},
     {"no-mmapped", "layouts", "--mmap-threshold 32M --body --many-mmapped 40", REAL_KERNEL_CORE, 1,
      0, 1, 1},
+    {"large-bins", "layouts", "--many-mmapped 50 --mmap-threshold 32M", REAL_KERNEL_CORE, 1, 0, 1,
+     1},
+    {"mix-one-exited", "mix", "--exit-some --threads 1", REAL_KERNEL_CORE, 1, 1, 1, 1},
     {"top-pad", "layouts", "--top-pad 1M --body --many-mmapped 20", REAL_KERNEL_CORE, 1, 0, 1, 1},
 };
 

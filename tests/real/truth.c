@@ -58,12 +58,13 @@ static void
 read_row(RealTruth *truth, const char *line)
 {
     RealRow row = {0};
-    char kind[16], place[16], state[16], reach[16];
-    int fields = sscanf(
-        line,
-        "0x%" G_GINT64_MODIFIER "x %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %15s %15s %15s %15s",
-        &row.address, &row.requested_bytes, &row.usable_bytes, kind, place, state, reach);
-    g_assert_cmpint(fields, ==, 7);
+    char kind[16], place[16], state[16], name[64] = "";
+    int fields = sscanf(line,
+                        "0x%" G_GINT64_MODIFIER "x %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT
+                        " %15s %15s %15s %19s %63s",
+                        &row.address, &row.requested_bytes, &row.usable_bytes, kind, place, state,
+                        row.reach, name);
+    g_assert_cmpint(fields, >=, 7);
     row.place = g_str_equal(place, "main")     ? REAL_PLACE_MAIN
                 : g_str_equal(place, "thread") ? REAL_PLACE_THREAD
                                                : REAL_PLACE_MMAPPED;
@@ -117,6 +118,8 @@ real_truth_read(const char *path)
 void
 real_truth_free(RealTruth *truth)
 {
+    for (guint i = 0; i < truth->live->len; i++)
+        g_free(g_array_index(truth->live, RealRow, i).name);
     g_array_unref(truth->live);
     g_free(truth->glibc);
     g_free(truth);

@@ -12,13 +12,18 @@ typedef enum {
     REAL_PLACE_MMAPPED,
 } RealPlace;
 
-/* One live row. @seen: for the comparison's own use. */
+/*
+ * One live row. @reach: the class, as `chunks` names it. @name: what the sample calls it, or NULL.
+ * @seen: for the comparison's own use.
+ */
 typedef struct {
     guint64 address;
     guint64 requested_bytes;
     guint64 usable_bytes;
     guint64 chunk_bytes; /* what the chunk's size field must be, by glibc's version */
     RealPlace place;
+    char reach[20];
+    char *name;
     gboolean seen;
 } RealRow;
 
