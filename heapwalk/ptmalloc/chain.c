@@ -9,10 +9,13 @@
 typedef struct {
     const PmWalk *walk;
     PmSpan span;
-    guint64 budget; /* headers that may still be read: bounds a search through hostile data */
+    guint64 budget; /* headers that may still be read */
 } Chain;
 
+/* Headers that one search, and all searches of a core, may read: long chains that end in nothing,
+ * tried from each of their chunks, would take for ever. */
 #define SEARCH_BUDGET ((guint64)1 << 28)
+#define TOTAL_BUDGET  ((guint64)1 << 29)
 
 /* Reads the two words at @header; FALSE where they are not in the core. */
 static gboolean
@@ -86,13 +89,13 @@ chain_holds(Chain *chain, PmAddr header, const PmChainSearch *search)
     return TRUE;
 }
 
-PmAddr
-pm_walk_find_chain(const PmWalk *walk, const PmChainSearch *search)
+static PmAddr
+find_chain(Chain *chain, const PmChainSearch *search)
 {
-    Chain chain = {.walk = walk, .budget = SEARCH_BUDGET};
+    const PmWalk *walk = chain->walk;
     const PmAddr to = MIN(search->to, walk->limit);
 
-    for (PmAddr at = search->from; at < to && chain.budget > 0;) {
+    for (PmAddr at = search->from; at < to && chain->budget > 0;) {
         PmSpan span;
         pm_space_get_span(walk->ptmalloc->space, at, &span);
         if (span.kind != PM_BYTES_DUMPED || span.hole) {
@@ -103,9 +106,21 @@ pm_walk_find_chain(const PmWalk *walk, const PmChainSearch *search)
             continue;
         }
         const PmAddr span_end = MIN(to, at + span.length_bytes);
-        for (; at < span_end && chain.budget > 0; at += search->step)
-            if (chain_holds(&chain, at, search))
+        for (; at < span_end && chain->budget > 0; at += search->step)
+            if (chain_holds(chain, at, search))
                 return at;
     }
     return PM_ADDR_NONE;
+}
+
+PmAddr
+pm_walk_find_chain(const PmWalk *walk, const PmChainSearch *search)
+{
+    guint64 *searched = &walk->ptmalloc->searched_headers;
+    const guint64 before = __atomic_load_n(searched, __ATOMIC_RELAXED);
+    const guint64 budget = before < TOTAL_BUDGET ? MIN(TOTAL_BUDGET - before, SEARCH_BUDGET) : 0;
+    Chain chain = {.walk = walk, .budget = budget};
+    const PmAddr found = find_chain(&chain, search);
+    __atomic_fetch_add(searched, budget - chain.budget, __ATOMIC_RELAXED);
+    return found;
 }

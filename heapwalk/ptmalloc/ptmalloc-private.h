@@ -40,6 +40,7 @@ struct PmPtmalloc {
     guint64 heap_max_bytes;       /* what thread heaps are aligned to */
     GPtrArray *arenas;            /* PmArenaBuild */
     guint rings;                  /* of arenas; more than one where dlmopen loaded a further libc */
+    guint64 searched_headers;     /* by all searches for chains; atomic */
     PmHeapBuilder *builder;
     PmHeap *heap;
     PmMmapped mmapped;
