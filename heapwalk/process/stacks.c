@@ -1,6 +1,9 @@
 #include "process/stacks.h"
 
 #define TCBS_MAX (1u << 20)
+/* Nodes that are looked at on all lists: one that is a loop without a head has none for any thread
+ * on it. */
+#define STEPS_MAX (8 * TCBS_MAX)
 /* How far the heads of the other lists lie from the one that a thread leads to: they are neighbours
  * in _rtld_global (2.34 and later) or in libpthread's static data. */
 #define HEADS_DISTANCE 0x100
@@ -25,6 +28,7 @@ typedef struct {
     guint64 word_bytes;
     GArray *tcbs; /* PmTcb */
     GHashTable *seen;
+    guint steps;        /* nodes looked at */
     GHashTable *listed; /* control blocks met on a list */
 } Finder;
 
@@ -79,10 +83,10 @@ add_tcb(Finder *finder, PmAddr tp)
  * Returns: FALSE where the list is damaged or not in the core.
  */
 static gboolean
-find_head(const Finder *finder, PmAddr tp, PmAddr *ret_head)
+find_head(Finder *finder, PmAddr tp, PmAddr *ret_head)
 {
     PmAddr node = tp + finder->layout->list;
-    for (guint i = 0; i < TCBS_MAX; i++) {
+    for (; finder->steps < STEPS_MAX; finder->steps++) {
         if (!pm_space_read_word(finder->space, node, &node) || node < finder->layout->list)
             return FALSE;
         if (!is_tcb(finder, node - finder->layout->list)) {
@@ -101,7 +105,8 @@ add_list(Finder *finder, PmAddr head)
     if (!pm_space_read_word(finder->space, head, &node) || node < finder->layout->list ||
         !pm_space_read_word(finder->space, node + finder->word_bytes, &back) || back != head)
         return;
-    for (guint i = 0; i < TCBS_MAX && node != head && node >= finder->layout->list; i++) {
+    for (; finder->steps < STEPS_MAX && node != head && node >= finder->layout->list;
+         finder->steps++) {
         const PmAddr tp = node - finder->layout->list;
         if (!is_tcb(finder, tp))
             return;
