@@ -38,7 +38,7 @@ parse_event(const unsigned char *message)
         abort();
     memset(event, 0, sizeof *event);
     event->kind = (uint16_t)(message[0] << 8);
-    ledger_note(event, sizeof *event, LEDGER_MALLOC, true, false);
+    ledger_note(event, sizeof *event, LEDGER_MALLOC, true, LEDGER_LEAK_ROOT);
     return event;
 }
 

@@ -23,7 +23,7 @@ fibonacci(uint64_t n)
     uint64_t *terms = calloc(TERMS, sizeof *terms);
     if (!terms)
         abort();
-    ledger_note(terms, TERMS * sizeof *terms, LEDGER_CALLOC, true, false);
+    ledger_note(terms, TERMS * sizeof *terms, LEDGER_CALLOC, true, LEDGER_LEAK_ROOT);
     terms[1] = 1;
     for (uint64_t i = 2; i <= n % TERMS; i++)
         terms[i] = terms[i - 1] + terms[i - 2];

@@ -8,7 +8,7 @@
  *     # postmalloc ledger 1
  *     # pid 4711
  *     # glibc 2.36
- *     0x55d0c0f3e2a0 20 24 malloc main live lost
+ *     0x55d0c0f3e2a0 20 24 malloc main live leak-root parsed
  *     …
  *     # mallinfo arena=135168 hblks=0 hblkhd=0 fordblks=1200 fsmblks=0 uordblks=133968
  *     # mapped bytes=0
@@ -16,11 +16,12 @@
  *
  * A row is: user address, requested bytes, malloc_usable_size(), kind (malloc, calloc, realloc,
  * memalign), place (main, thread: the arena that the chunk's header names; mmapped), state (live,
- * freed), reach (reachable, lost; - where freed). Rows come in the order of the allocations. An
- * address may be in several freed rows and in one live row. "# mallinfo" is what mallinfo() said
- * just before the end, over all arenas (hblkhd since 2.43 grows by 16 with every block that
- * realloc() moves by mremap, and keeps that); "# mapped" the sum of the mappings of live mmapped
- * blocks. Neither is there without a row. "# end" shows that the ledger is complete.
+ * freed), reach (LedgerReach; - where freed), and a name where the sample gave it one. Rows come in
+ * the order of the allocations. An address may be in several freed rows and in one live row.
+ * "# mallinfo" is what mallinfo() said just before the end, over all arenas (hblkhd since 2.43
+ * grows by 16 with every block that realloc() moves by mremap, and keeps that); "# mapped" the sum
+ * of the mappings of live mmapped blocks. Neither is there without a row. "# end" shows that the
+ * ledger is complete.
  *
  * The addresses that a sample needs are kept XOR-masked, in a table that was mapped with mmap and
  * is unmapped before the end, and the sample scrubs its registers and the dead part of its stacks:
@@ -39,6 +40,21 @@ typedef enum {
     LEDGER_REALLOC,
     LEDGER_MEMALIGN,
 } LedgerKind;
+
+/*
+ * What still refers to a block when the sample ends; in the ledger "leak-root", "leak-cycle" and so
+ * on. A leak root has no lost block outside that points to it, a leak cycle is a ring of which the
+ * same is true, and on either others hang. INTERIOR: reachable, but not by pointers to the start of
+ * blocks alone; WEAK: only from a mapping of which nobody can tell whether it is still used.
+ */
+typedef enum {
+    LEDGER_LEAK_ROOT,
+    LEDGER_LEAK_CYCLE,
+    LEDGER_LEAK_INDIRECT,
+    LEDGER_REACHABLE,
+    LEDGER_REACHABLE_INTERIOR,
+    LEDGER_REACHABLE_WEAK,
+} LedgerReach;
 
 /* How a sample ends. */
 typedef enum {
@@ -88,7 +104,8 @@ void ledger_open(const LedgerOptions *options);
  * Streaming rows: for samples that never free what they tell. Writes a row at once and keeps
  * nothing; does nothing without --ledger. One thread at a time.
  */
-void ledger_note(void *pointer, size_t requested_bytes, LedgerKind kind, bool live, bool reachable);
+void ledger_note(void *pointer, size_t requested_bytes, LedgerKind kind, bool live,
+                 LedgerReach reach);
 
 /*
  * Kept rows: for samples that free, hand over and reallocate. The table takes @rows rows in all;
@@ -97,15 +114,21 @@ void ledger_note(void *pointer, size_t requested_bytes, LedgerKind kind, bool li
 void ledger_table_open(size_t rows);
 
 /*
- * Adds a live, lost row, and overwrites the slack after the request, where a stale link of malloc's
- * could keep something alive. Thread-safe. NULL as @pointer or a full table ends the program with
- * status 3.
+ * Adds a live row of class LEDGER_LEAK_ROOT, and overwrites the slack after the request, where a
+ * stale link of malloc's could keep something alive. Thread-safe. NULL as @pointer or a full table
+ * ends the program with status 3.
  */
 LedgerSlot ledger_add(void *pointer, size_t requested_bytes, LedgerKind kind);
+
+/* Says of a row what its class is and what to call it: a static string without spaces, or NULL. */
+void ledger_describe(LedgerSlot slot, LedgerReach reach, const char *name);
 
 /* The pointer of a live row, and what was requested of it. */
 void *ledger_get_pointer(LedgerSlot slot);
 size_t ledger_get_requested(LedgerSlot slot);
+
+/* The live row of @pointer, or LEDGER_SLOT_NONE. Looks at one row after the other. */
+LedgerSlot ledger_find(const void *pointer);
 
 /* Calls free() and marks the row. Thread-safe for different rows. */
 void ledger_free(LedgerSlot slot);
@@ -134,8 +157,11 @@ uint64_t ledger_random(uint64_t *state);
  */
 size_t ledger_random_size(uint64_t *state);
 
-/* Completes the ledger (rows of the table, mallinfo), unmaps the table, scrubs registers and dead
- * stack, ends as @options say. */
+/* Completes the ledger (rows of the table, mallinfo) and unmaps the table. For samples that then
+ * end in a way of their own (ending.h). */
+void ledger_close(void);
+
+/* Closes the ledger, scrubs registers and dead stack, ends as @options say. */
 _Noreturn void ledger_finish(const LedgerOptions *options);
 
 /* What every other thread of a sample ends in: scrubs its registers and dead stack and sleeps

@@ -1,0 +1,247 @@
+/*
+ * What a leak scan must tell apart: blocks that are kept in every way there is, and blocks that are
+ * lost although something looks like a reference.
+ *
+ * Usage: reach [--clean | SCENE…] [OPTIONS OF ledger.h]
+ *
+ * SCENE is one of the options in the tables of reach-*.c, such as --list, --lost-ring or --tls.
+ * --clean builds all that lose nothing. Otherwise one more block, "control", is lost in any case,
+ * the last before the top of the heap. --end abort here is a SIGABRT without a call of abort(), so
+ * that the registers of the last frame are in the core.
+ */
+#include "reach.h"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define TABLE_ROWS  (1u << 20)
+#define MAX_THREADS 64
+#define MAX_SCENES  128
+#define POLL_USEC   1000
+#define PAGE        4096
+
+EndingHold reach_hold;
+int reach_signal;
+
+static const ReachScene *const tables[] = {reach_shapes,  reach_freed,  reach_holders,
+                                           reach_threads, reach_stacks, NULL};
+
+/* Of each started thread: what it runs, and its id once it sleeps for good. */
+static struct {
+    void (*body)(void);
+    pthread_t thread;
+    atomic_int parked;
+} threads[MAX_THREADS];
+static unsigned thread_count;
+static __thread unsigned own_index;
+
+void
+reach_require(bool condition, const char *text)
+{
+    if (condition)
+        return;
+    (void)!write(STDERR_FILENO, text, strlen(text));
+    (void)!write(STDERR_FILENO, "\n", 1);
+    _exit(3);
+}
+
+LedgerSlot
+reach_new_slot(const char *name, size_t bytes, LedgerReach reach)
+{
+    void *pointer = malloc(bytes);
+    reach_require(pointer != NULL, "no memory");
+    memset(pointer, 0, bytes);
+    LedgerSlot slot = ledger_add(pointer, bytes, LEDGER_MALLOC);
+    ledger_describe(slot, reach, name);
+    return slot;
+}
+
+void *
+reach_new(const char *name, size_t bytes, LedgerReach reach)
+{
+    return ledger_get_pointer(reach_new_slot(name, bytes, reach));
+}
+
+/* The next chunk's size field follows the usable bytes; its low three bits are flags. */
+void
+reach_require_top(const void *block)
+{
+    const char *next = (const char *)block + malloc_usable_size((void *)block);
+    size_t bytes = *(const size_t *)(const void *)next & ~(size_t)7;
+    reach_require(next - sizeof(size_t) + bytes == (const char *)sbrk(0), "not below the top");
+}
+
+void *
+reach_map(size_t bytes)
+{
+    char *mapping =
+        mmap(NULL, bytes + (size_t)2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    reach_require(mapping != MAP_FAILED, "no memory to map");
+    reach_require(!mprotect(mapping + PAGE, bytes, PROT_READ | PROT_WRITE), "mprotect failed");
+    return mapping + PAGE;
+}
+
+static void *
+run_thread(void *index)
+{
+    own_index = (unsigned)(uintptr_t)index;
+    threads[own_index].body();
+    return NULL;
+}
+
+/* The argument is a number: no address of a block goes into the thread's descriptor. */
+void
+reach_start_thread(void (*body)(void))
+{
+    unsigned index = thread_count++;
+    reach_require(index < MAX_THREADS, "too many threads");
+    threads[index].body = body;
+    reach_require(
+        !pthread_create(&threads[index].thread, NULL, run_thread, (void *)(uintptr_t)index),
+        "no thread");
+}
+
+static void
+tell_parked(void)
+{
+    threads[own_index].parked = (int)syscall(SYS_gettid);
+}
+
+_Noreturn void
+reach_park(void)
+{
+    tell_parked();
+    ledger_park();
+}
+
+_Noreturn void
+reach_hold_and_park(const EndingHold *hold)
+{
+    tell_parked();
+    ending_hold(hold, 0, ENDING_SCRUB_THREAD);
+}
+
+/* The state letter of /proc/self/task/ID/stat (proc(5)); 'X' where the thread is gone. */
+static int
+read_state(int id)
+{
+    char path[64], text[256];
+    (void)snprintf(path, sizeof path, "/proc/self/task/%d/stat", id);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 'X';
+    ssize_t count = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (count <= 0)
+        return 'X';
+    text[count] = 0;
+    const char *after_name = strrchr(text, ')');
+    return after_name && after_name[1] ? after_name[2] : '?';
+}
+
+void
+reach_await_gone(int id)
+{
+    while (read_state(id) != 'X')
+        usleep(POLL_USEC);
+}
+
+/* A thread that has told of itself blocks nowhere but in its last sleep. */
+static void
+await_threads(void)
+{
+    for (unsigned i = 0; i < thread_count; i++) {
+        while (!threads[i].parked || read_state(threads[i].parked) != 'S')
+            usleep(POLL_USEC);
+    }
+}
+
+static const ReachScene *
+find_scene(const char *option)
+{
+    for (size_t i = 0; tables[i]; i++) {
+        for (const ReachScene *scene = tables[i]; scene->option; scene++) {
+            if (!strcmp(scene->option, option))
+                return scene;
+        }
+    }
+    ledger_usage(option);
+}
+
+/* All that lose nothing and leave the end as it is. Returns: how many. */
+static size_t
+find_clean(const ReachScene **ret_scenes)
+{
+    size_t count = 0;
+    for (size_t i = 0; tables[i]; i++) {
+        for (const ReachScene *scene = tables[i]; scene->option; scene++) {
+            if (!scene->loses && !scene->end)
+                ret_scenes[count++] = scene;
+        }
+    }
+    return count;
+}
+
+/*
+ * A lost block whose last word overlaps the header of the heap's top, to which malloc's own state
+ * points: that keeps nothing.
+ */
+static __attribute__((noinline)) void
+lose_control(void)
+{
+    reach_require_top(reach_new("control", 3000, LEDGER_LEAK_ROOT));
+}
+
+static __attribute__((noinline)) void
+build(const ReachScene *const *scenes, size_t count, bool control)
+{
+    ledger_table_open(TABLE_ROWS);
+    for (size_t i = 0; i < count; i++)
+        scenes[i]->build();
+    if (control)
+        lose_control();
+    for (size_t i = 0; i < count; i++) {
+        if (scenes[i]->finish)
+            scenes[i]->finish();
+    }
+    await_threads();
+    ledger_close();
+}
+
+int
+main(int argc, char **argv)
+{
+    static const ReachScene *scenes[MAX_SCENES];
+    LedgerOptions options = {.seed = 1};
+    size_t count = 0;
+    bool clean = false;
+    for (int i = 1; i < argc; i++) {
+        if (ledger_parse_option(&options, argc, argv, &i))
+            continue;
+        if (count == MAX_SCENES)
+            ledger_usage(argv[i]);
+        if (!strcmp(argv[i], "--clean"))
+            clean = true;
+        else
+            scenes[count++] = find_scene(argv[i]);
+    }
+    if (clean)
+        count = find_clean(scenes);
+    reach_signal = options.end == LEDGER_END_STOP ? SIGSTOP : SIGABRT;
+    ledger_open(&options);
+    build(scenes, count, !clean);
+    for (size_t i = 0; i < count; i++) {
+        if (scenes[i]->end)
+            scenes[i]->end();
+    }
+    ending_hold(&reach_hold, reach_signal, ENDING_SCRUB_MAIN);
+}
