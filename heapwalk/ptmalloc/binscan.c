@@ -109,6 +109,14 @@ compare_hits(gconstpointer a, gconstpointer b)
     return left->bins < right->bins ? -1 : left->bins > right->bins;
 }
 
+/* How far a hit is from a perfect one. A window that is shifted by some bins shows other words as
+ * bins; they are bad, or lead nowhere. */
+static guint
+count_doubtful(const PmBinHit *hit)
+{
+    return hit->bad + hit->unknown;
+}
+
 void
 pm_binscan_reduce(const PmSpace *space, GArray *hits)
 {
@@ -119,7 +127,7 @@ pm_binscan_reduce(const PmSpace *space, GArray *hits)
     g_array_sort(hits, compare_hits);
     for (guint i = 0; i < hits->len; i++) {
         if (kept > 0 && all[i].bins - all[kept - 1].bins < bins_bytes) {
-            if (all[i].bad < all[kept - 1].bad)
+            if (count_doubtful(&all[i]) < count_doubtful(&all[kept - 1]))
                 all[kept - 1] = all[i];
             continue;
         }

@@ -152,12 +152,25 @@ reduce_candidates(GArray *candidates)
     return kept;
 }
 
+/* Whether glibc's counters agree with what was found, but for what they gain by mremap from 2.43 on
+ * (par.c). */
+static gboolean
+do_counts_agree(const PmPtmalloc *ptmalloc)
+{
+    const PmMmapped *mmapped = &ptmalloc->mmapped;
+    const guint64 surplus = mmapped->expected_bytes - mmapped->bytes;
+    if (mmapped->chunks != mmapped->expected_chunks)
+        return FALSE;
+    return surplus == 0 ||
+           (ptmalloc->par->first_version >= 43 && mmapped->expected_bytes > mmapped->bytes &&
+            surplus % (2 * ptmalloc->word_bytes) == 0);
+}
+
 static void
 check_counts(PmPtmalloc *ptmalloc)
 {
     const PmMmapped *mmapped = &ptmalloc->mmapped;
-    if (!mmapped->expected_known ||
-        (mmapped->chunks == mmapped->expected_chunks && mmapped->bytes == mmapped->expected_bytes))
+    if (!mmapped->expected_known || do_counts_agree(ptmalloc))
         return;
     if (pm_image_is_truncated(pm_space_get_image(ptmalloc->space)))
         pm_diagnostics_add(ptmalloc->diagnostics, "mmapped-lost", PM_SEVERITY_WARNING, PM_ADDR_NONE,

@@ -47,6 +47,20 @@ is_sbrk_base(const PmPtmalloc *ptmalloc, PmAddr sbrk_base)
 }
 
 /*
+ * Whether @n_mmaps mappings can have @mmapped_mem bytes. From 2.43 on every realloc() by mremap
+ * adds two words to mmapped_mem that nothing takes off again (measured on 2.43 and 2.44).
+ */
+static gboolean
+are_counters(const PmParLayout *layout, guint64 n_mmaps, guint64 mmapped_mem)
+{
+    const gboolean drifts = layout->first_version >= 43;
+    const guint64 unit = drifts ? 2 * (guint64)layout->word_bytes : 4096;
+    if (mmapped_mem % unit != 0 || (n_mmaps > 0 && mmapped_mem / n_mmaps < 4096))
+        return FALSE;
+    return n_mmaps > 0 || mmapped_mem == 0 || drifts;
+}
+
+/*
  * Whether the fields of @layout at @address could be mp_'s: sbrk_base lies in mapped memory at or
  * below a main arena's top (or is 0 where brk was never used), and the counters agree with each
  * other.
@@ -68,8 +82,7 @@ is_par(const PmPtmalloc *ptmalloc, const PmParLayout *layout, PmAddr address, gb
         (n_mmaps_max != MMAP_MAX_DEFAULT || (top_pad != 0 && top_pad != TOP_PAD_DEFAULT)) &&
         !is_sbrk_base(ptmalloc, sbrk_base))
         return FALSE;
-    if (n_mmaps > n_mmaps_max || mmapped_mem % 4096 != 0 || (n_mmaps == 0) != (mmapped_mem == 0) ||
-        (n_mmaps > 0 && mmapped_mem / n_mmaps < 4096))
+    if (n_mmaps > n_mmaps_max || !are_counters(layout, n_mmaps, mmapped_mem))
         return FALSE;
 
     const PmArena *main_arena =

@@ -65,7 +65,7 @@ pm_ptmalloc_get_build(const PmPtmalloc *ptmalloc, gsize index)
 /* The whole pages that malloc_trim gives back from the free chunk of @bytes at @header: those
  * behind its six words of links. (malloc.c, mtrim) */
 static inline guint64
-pm_trimmable_bytes(guint word_bytes, PmAddr header, guint64 bytes)
+pm_trimmable_bytes(guint64 word_bytes, PmAddr header, guint64 bytes)
 {
     const PmAddr first_page = pm_align_up(header + 6 * (PmAddr)word_bytes, 4096);
     const PmAddr end = header + bytes;

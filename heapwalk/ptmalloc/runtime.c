@@ -19,6 +19,10 @@ typedef struct {
 static const FileLayout file_layout_64 = {0x38, 0x70, 0x74, 0xa0, 0x30, 0xd8};
 static const FileLayout file_layout_32 = {0x1c, 0x38, 0x3c, 0x58, 0x18, 0x94};
 
+/* How far from the start of a static program's heap its start-up may have put the vdso's link map.
+ */
+#define STATIC_CHUNKS_MAX 256
+
 #define IO_MAGIC            0xfbad0000u
 #define IO_MAGIC_MASK       0xffff0000u
 #define IO_USER_BUF         1u /* setvbuf gave the buffer: it is the program's */
@@ -77,6 +81,37 @@ add_link_maps(PmPtmalloc *ptmalloc)
         if (modules[i].link_map != PM_ADDR_NONE)
             pm_ptmalloc_add_runtime(ptmalloc, modules[i].link_map, PM_RUNTIME_LINK_MAP,
                                     g_strdup_printf("link map of %s", modules[i].path));
+}
+
+/*
+ * A static program has no list of link maps to be found, but it makes one link map in its heap,
+ * early: the vdso's. It begins with the vdso's address and holds its own as l_real, its sixth word.
+ * (elf/setup-vdso.h, include/link.h)
+ */
+static void
+add_static_link_map(PmPtmalloc *ptmalloc)
+{
+    gsize count = 0;
+    PmAddr vdso = PM_ADDR_NONE;
+    const PmModule *modules = pm_process_get_modules(ptmalloc->process, &count);
+    for (gsize i = 0; i < count; i++) {
+        if (modules[i].link_map != PM_ADDR_NONE)
+            return;
+        if (modules[i].is_vdso)
+            vdso = modules[i].bias;
+    }
+
+    PmHeapIter iter;
+    PmChunk chunk;
+    pm_heap_iter_init(&iter, ptmalloc->heap, 0);
+    for (guint i = 0; i < STATIC_CHUNKS_MAX && pm_heap_iter_next(&iter, &chunk); i++) {
+        guint64 address = 0, real = 0;
+        if (pm_read(ptmalloc, chunk.address, &address) && address == vdso &&
+            pm_read(ptmalloc, chunk.address + 5 * ptmalloc->word_bytes, &real) &&
+            real == chunk.address)
+            pm_ptmalloc_add_runtime(ptmalloc, chunk.address, PM_RUNTIME_LINK_MAP,
+                                    g_strdup("link map of [vdso]"));
+    }
 }
 
 /* The buffers of the FILE at @file, if it is stdin, stdout or stderr. */
@@ -180,6 +215,7 @@ pm_ptmalloc_mark_runtime(PmPtmalloc *ptmalloc)
     for (gsize i = 0; i < count; i++)
         add_dtv(ptmalloc, &tcbs[i]);
     add_link_maps(ptmalloc);
+    add_static_link_map(ptmalloc);
     add_streams(ptmalloc);
     sort_runtime(ptmalloc->runtime);
     apply_runtime(ptmalloc);

@@ -339,7 +339,7 @@ search_ended_threads(PmPtmalloc *ptmalloc, const PmThread *threads, gsize count,
  * size. An empty one cannot be told from any zeroed chunk, and stays used.
  */
 static void
-search_heap(PmPtmalloc *ptmalloc)
+search_heap(PmPtmalloc *ptmalloc, GHashTable *seen)
 {
     g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(Tcache));
     PmHeapIter iter;
@@ -354,8 +354,58 @@ search_heap(PmPtmalloc *ptmalloc)
             read_candidate(ptmalloc, &chunk, FALSE, &tcache, &entries) && entries > 0)
             g_array_append_val(found, tcache);
     }
-    for (guint i = 0; i < found->len; i++)
-        mark_tcache(&g_array_index(found, Tcache, i), NULL);
+    for (guint i = 0; i < found->len; i++) {
+        const Tcache *tcache = &g_array_index(found, Tcache, i);
+        if (g_hash_table_add(seen, GSIZE_TO_POINTER((gsize)tcache->address)))
+            mark_tcache(tcache, NULL);
+    }
+}
+
+/*
+ * The word that 2.34 and later write behind the link of every chunk in any tcache, a random one for
+ * each process (tcache_key): the second word of two chunks that were found in one.
+ */
+static gboolean
+learn_key(const PmPtmalloc *ptmalloc, guint64 *ret_key)
+{
+    guint64 candidate = 0;
+    PmHeapIter iter;
+    PmChunk chunk;
+    if (ptmalloc->first_minor < 34)
+        return FALSE;
+    pm_heap_iter_init(&iter, ptmalloc->heap, 0);
+    while (pm_heap_iter_next(&iter, &chunk)) {
+        guint64 key = 0;
+        if (chunk.state != PM_CHUNK_TCACHE ||
+            !pm_read(ptmalloc, chunk.address + ptmalloc->word_bytes, &key) || key == 0)
+            continue;
+        if (key == candidate) {
+            *ret_key = key;
+            return TRUE;
+        }
+        candidate = key;
+    }
+    return FALSE;
+}
+
+/* Marks the chunks that carry the key, though the tcache that they are in is lost. malloc() clears
+ * it. */
+static void
+mark_by_key(PmPtmalloc *ptmalloc)
+{
+    guint64 key = 0;
+    PmHeapIter iter;
+    PmChunk chunk;
+    if (!learn_key(ptmalloc, &key))
+        return;
+    pm_heap_iter_init(&iter, ptmalloc->heap, 0);
+    while (pm_heap_iter_next(&iter, &chunk)) {
+        guint64 word = 0;
+        if (chunk.state == PM_CHUNK_USED && !chunk.mmapped &&
+            pm_read(ptmalloc, chunk.address + ptmalloc->word_bytes, &word) && word == key)
+            pm_ptmalloc_mark_free(ptmalloc, chunk.address - 2 * ptmalloc->word_bytes,
+                                  PM_CHUNK_TCACHE, &chunk);
+    }
 }
 
 void
@@ -373,6 +423,10 @@ pm_ptmalloc_mark_tcaches(PmPtmalloc *ptmalloc)
     }
     if (count > 0)
         search_ended_threads(ptmalloc, threads, count, seen);
-    else
-        search_heap(ptmalloc);
+    /* A cut core may have lost control blocks, and arenas with the tcache structs in them. */
+    const gboolean cut = pm_image_is_truncated(pm_space_get_image(ptmalloc->space));
+    if (count == 0 || cut)
+        search_heap(ptmalloc, seen);
+    if (cut)
+        mark_by_key(ptmalloc);
 }
