@@ -8,10 +8,12 @@
 #include <stdlib.h>
 
 void
-pm_chunk_walk_init(PmChunkWalk *walk, const PmSubject *subject, const PmChunkFilter *filter)
+pm_chunk_walk_init(PmChunkWalk *walk, const PmSubject *subject, const PmReach *reach,
+                   const PmChunkFilter *filter)
 {
     *walk = (PmChunkWalk){.filter = *filter,
                           .ptmalloc = subject->ptmalloc,
+                          .reach = reach,
                           .word_bytes = pm_image_get_target(subject->image)->word_bytes};
     if (filter->by_request)
         walk->class_bytes = pm_ptmalloc_get_chunk_bytes(subject->ptmalloc, filter->request_bytes);
@@ -38,7 +40,10 @@ passes(const PmChunkWalk *walk, const PmChunk *chunk)
         return FALSE;
     if (filter->by_arena && chunk->arena != filter->arena)
         return FALSE;
-    return !filter->by_request || serves_request(walk, chunk);
+    if (filter->by_request && !serves_request(walk, chunk))
+        return FALSE;
+    return filter->reaches == 0 ||
+           (filter->reaches >> pm_reach_get_class(walk->reach, chunk) & 1) != 0;
 }
 
 gboolean

@@ -1,10 +1,10 @@
 /*
- * Which chunks a command speaks of (--size, --chunk-size, --state, --arena), and the walk over
- * them.
+ * Which chunks a command speaks of (--size, --chunk-size, --state, --reach, --arena), and the walk
+ * over them.
  */
 #pragma once
 
-#include "analysis/subject.h"
+#include "analysis/reach/reach.h"
 
 /* Every state, for PmChunkFilter.states. */
 #define PM_CHUNK_STATES_ALL ((1U << PM_CHUNK_STATES) - 1)
@@ -12,6 +12,7 @@
 /*
  * @states: bit s for PmChunkState s. @by_request: chunks that serve malloc(@request_bytes).
  * @by_chunk_bytes: chunks of exactly @chunk_bytes. @by_arena: chunks of the arena at index @arena.
+ * @reaches: bit c for PmReachClass c; 0 for chunks of any class or none.
  */
 typedef struct {
     guint states;
@@ -21,6 +22,7 @@ typedef struct {
     guint64 chunk_bytes;
     gboolean by_arena;
     guint32 arena;
+    guint reaches;
 } PmChunkFilter;
 
 /* Walks the chunks that pass a filter, in ascending address order. To be read through
@@ -29,11 +31,14 @@ typedef struct {
     PmHeapIter iter;
     PmChunkFilter filter;
     const PmPtmalloc *ptmalloc;
+    const PmReach *reach;
     guint word_bytes;
     guint64 class_bytes;
 } PmChunkWalk;
 
-void pm_chunk_walk_init(PmChunkWalk *walk, const PmSubject *subject, const PmChunkFilter *filter);
+/* @reach: needed where the filter asks for classes; else it may be NULL. */
+void pm_chunk_walk_init(PmChunkWalk *walk, const PmSubject *subject, const PmReach *reach,
+                        const PmChunkFilter *filter);
 
 /* The next chunk that passes; FALSE at the end. Makes no allocation. */
 gboolean pm_chunk_walk_next(PmChunkWalk *walk, PmChunk *ret_chunk);

@@ -3,6 +3,8 @@
  */
 #include "analysis/sizes.h"
 
+#include "analysis/leaks.h"
+
 #include <stdlib.h>
 
 /* Chunk bytes of many chunks of one size; a hostile heap saturates. */
@@ -23,6 +25,12 @@ guint64
 pm_size_row_free_bytes(const PmSizeRow *row)
 {
     return multiply(row->free_chunks, row->chunk_bytes);
+}
+
+guint64
+pm_size_row_lost_bytes(const PmSizeRow *row)
+{
+    return multiply(row->lost_chunks, row->chunk_bytes);
 }
 
 static int
@@ -114,6 +122,32 @@ pm_sizes_new(const PmPtmalloc *ptmalloc)
     if (sizes->row_count > 0)
         qsort(sizes->rows, sizes->row_count, sizeof *sizes->rows, compare_rows);
     return sizes;
+}
+
+static int
+compare_size_to_lost(const void *key, const void *lost)
+{
+    guint64 size = *(const guint64 *)key;
+    guint64 other = ((const PmLostSize *)lost)->chunk_bytes;
+    return (size > other) - (size < other);
+}
+
+void
+pm_sizes_add_lost(PmSizes *sizes, const PmSubject *subject, const PmReach *reach)
+{
+    if (reach == NULL)
+        return;
+    const PmReachResult *result = pm_reach_get_result(reach);
+    sizes->lost_known = TRUE;
+    sizes->lost_certain = pm_leaks_are_certain(subject, reach);
+    sizes->lost = result->lost;
+    for (gsize i = 0; i < sizes->row_count && result->size_count > 0; i++) {
+        PmSizeRow *row = &sizes->rows[i];
+        const PmLostSize *lost = bsearch(&row->chunk_bytes, result->sizes, result->size_count,
+                                         sizeof *lost, compare_size_to_lost);
+        if (lost != NULL)
+            row->lost_chunks = lost->lost_chunks;
+    }
 }
 
 void

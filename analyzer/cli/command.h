@@ -15,6 +15,9 @@
 /*
  * @answers: one line for --help. @takes: PmTakes bits. @heap: what it needs of it.
  * @shows_violations: it shows the heap's violations itself, so that they are no warnings besides.
+ * @shows_coverage: it says itself which roots are missing.
+ * @prepare: (nullable): once the core is open, before warnings are shown: the scan, where the
+ * command needs one. Returns: FALSE with @error set.
  * @run: analyses and shows. Returns: PM_EXIT_ANSWERED or PM_EXIT_LIMIT; PM_EXIT_FAILED with @error
  * set, before anything was written to the sink.
  */
@@ -24,6 +27,8 @@ typedef struct {
     guint takes;
     PmHeapNeed heap;
     gboolean shows_violations;
+    gboolean shows_coverage;
+    gboolean (*prepare)(PmSession *session, GError **error);
     int (*run)(const PmSession *session, const PmSink *sink, GError **error);
 } PmCommand;
 
@@ -32,5 +37,8 @@ extern const PmCommand pm_command_info;
 extern const PmCommand pm_command_arenas;
 extern const PmCommand pm_command_sizes;
 extern const PmCommand pm_command_chunks;
+extern const PmCommand pm_command_leaks;
+extern const PmCommand pm_command_refs;
+extern const PmCommand pm_command_path;
 extern const PmCommand pm_command_show;
 extern const PmCommand pm_command_check;

@@ -11,14 +11,14 @@
 #include <unistd.h>
 
 static const PmCommand *const commands[] = {
-    &pm_command_report, &pm_command_info, &pm_command_arenas, &pm_command_sizes,
-    &pm_command_chunks, &pm_command_show, &pm_command_check,
+    &pm_command_report, &pm_command_info, &pm_command_arenas, &pm_command_sizes, &pm_command_chunks,
+    &pm_command_leaks,  &pm_command_refs, &pm_command_path,   &pm_command_show,  &pm_command_check,
 };
 
 /* Names that INTERFACE.md gives to commands of later versions. */
 static const char *const reserved_commands[] = {
-    "maps",     "threads", "types",   "sample",  "schema", "leaks", "refs",     "path",
-    "retained", "sites",   "structs", "strings", "diff",   "sql",   "snapshot", "plugins"};
+    "maps",    "threads", "types", "sample", "schema",   "retained", "sites",
+    "structs", "strings", "diff",  "sql",    "snapshot", "plugins"};
 
 static int
 fail_usage(const char *message)
@@ -55,9 +55,11 @@ print_help(const PmCommand *command)
     for (gsize i = 0; i < G_N_ELEMENTS(commands); i++)
         printf("  %-8s %s\n", commands[i]->name, commands[i]->answers);
     g_autofree char *options = pm_options_describe(PM_TAKES_COMMON);
-    printf("\noptions of every command:\n%s"
-           "\nexit status: 0 answered, 1 could not be answered, 2 wrong usage\n",
-           options);
+    printf(
+        "\noptions of every command:\n%s"
+        "\nexit status: 0 answered, 1 could not be answered, 2 wrong usage, 3 a limit was passed\n"
+        "             (check --strict, leaks --fail-over)\n",
+        options);
 }
 
 static const PmCommand *
@@ -146,9 +148,20 @@ run_command(const PmCommand *command, PmSession *session, const PmSink *sink, GE
         pm_session_print_diagnostics(session, TRUE);
         return PM_EXIT_FAILED;
     }
+    if (command->prepare != NULL && !command->prepare(session, error))
+        return PM_EXIT_FAILED;
+    if (!command->shows_coverage)
+        pm_session_note_missing_roots(session);
+    pm_progress_start(session->progress, PM_PHASE_ANSWER);
     if (sink->json == NULL)
         pm_session_print_diagnostics(session, !command->shows_violations);
     return command->run(session, sink, error);
+}
+
+static void
+hide_progress(gpointer progress)
+{
+    pm_progress_hide(progress);
 }
 
 static int
@@ -157,6 +170,10 @@ execute(const PmCommand *command, const PmOptions *options)
     g_autoptr(PmOutput) output = pm_output_new(STDOUT_FILENO);
     g_autoptr(PmSession) session = pm_session_new(options);
     g_autofree char *again = quote_core(options);
+    if (isatty(STDOUT_FILENO) == 1) {
+        output->before = hide_progress;
+        output->before_data = session->progress;
+    }
     PmJson json;
     pm_json_init(&json, output);
     PmSink sink = {.output = output,

@@ -16,6 +16,7 @@ typedef struct {
     gboolean quiet;
     gboolean verbose;
     gboolean strict;
+    gboolean lost;
     char *exe;
     char *sysroot;
     char *debug_dir;
@@ -29,6 +30,8 @@ typedef struct {
     char *state;
     char *arena;
     char *limit;
+    char *reach;
+    char *fail_over;
     char *reserved;
 } RawOptions;
 
@@ -50,6 +53,9 @@ typedef struct {
     const char *value;
     const char *help;
 } OptionRow;
+
+/* Continues the help of an option below itself. */
+#define HELP_BREAK "\n                           "
 
 #define AT(field) G_STRUCT_OFFSET(RawOptions, field)
 
@@ -76,10 +82,17 @@ static const OptionRow option_rows[] = {
     {"chunk-size", 0, PM_TAKES_CHUNKS, AT(chunk_size), "N",
      "chunks of exactly N bytes, header included"},
     {"state", 0, PM_TAKES_CHUNKS, AT(state), "LIST", "used, tcache, fastbin, bin, top, runtime"},
+    {"reach", 0, PM_TAKES_REACH, AT(reach), "LIST",
+     "lost (all three leak classes), leak-root, leak-cycle, leak-indirect," HELP_BREAK
+     "reachable, reachable-interior, reachable-weak"},
     {"arena", 0, PM_TAKES_ARENA, AT(arena), "ADDR", "of this arena alone"},
     {"limit", 0, PM_TAKES_LIMIT, AT(limit), "N", "rows in lists (default 20; 0 = all, streamed)"},
     {"strict", 0, PM_TAKES_STRICT, AT(strict), NULL,
      "exit status 3 where an invariant is violated"},
+    {"lost", 0, PM_TAKES_LOST, AT(lost), NULL,
+     "say what is lost in a large core, too: takes longer"},
+    {"fail-over", 0, PM_TAKES_FAIL_OVER, AT(fail_over), "BYTES",
+     "exit status 3 where more than BYTES are lost"},
     {"help", 'h', PM_TAKES_COMMON, AT(help), NULL, "this help"},
     {"version", 0, RESERVED, AT(version), NULL, ""},
     {"pid", 'p', RESERVED, AT(reserved), "PID", ""},
@@ -87,7 +100,6 @@ static const OptionRow option_rows[] = {
     {"html", 0, RESERVED, AT(reserved), "FILE", ""},
     {"rules", 0, RESERVED, AT(reserved), "FILE", ""},
     {"yara", 0, RESERVED, AT(reserved), "FILE", ""},
-    {"reach", 0, RESERVED, AT(reserved), "LIST", ""},
     {"type", 0, RESERVED, AT(reserved), "NAME", ""},
 };
 
@@ -118,13 +130,16 @@ make_entry(const OptionRow *row, RawOptions *raw)
     return entry;
 }
 
-/* GOption changes what it reads: a copy, NULL-terminated. (transfer full) */
+/* GOption changes what it reads: a copy, NULL-terminated. It does not know -j8, which people are
+ * used to. (transfer full) */
 static char **
 copy_arguments(int argc, char **argv)
 {
     char **arguments = g_new0(char *, (gsize)argc + 1);
     for (int i = 0; i < argc; i++)
-        arguments[i] = g_strdup(argv[i]);
+        arguments[i] = g_str_has_prefix(argv[i], "-j") && g_ascii_isdigit(argv[i][2])
+                           ? g_strconcat("--jobs=", argv[i] + 2, NULL)
+                           : g_strdup(argv[i]);
     return arguments;
 }
 
@@ -220,6 +235,40 @@ parse_states(const char *list, guint *ret_states, GError **error)
     return TRUE;
 }
 
+/* The bits that @word of --reach stands for; 0 where it is none. */
+static guint
+find_reaches(const char *word)
+{
+    guint lost = 0;
+    for (guint i = 0; i < PM_REACH_CLASSES; i++) {
+        if (strcmp(word, pm_reach_class_name((PmReachClass)i)) == 0)
+            return 1U << i;
+        if (pm_reach_class_is_lost((PmReachClass)i))
+            lost |= 1U << i;
+    }
+    return strcmp(word, "lost") == 0 ? lost : 0;
+}
+
+static gboolean
+parse_reaches(const char *list, guint *ret_reaches, GError **error)
+{
+    g_auto(GStrv) words = g_strsplit(list, ",", -1);
+    guint reaches = 0;
+    for (guint i = 0; words[i] != NULL; i++) {
+        guint found = find_reaches(words[i]);
+        if (found == 0) {
+            g_set_error(error, PM_ERROR, PM_ERROR_USAGE,
+                        "--reach: '%s' is none of lost, reachable, reachable-interior, "
+                        "reachable-weak, leak-root, leak-cycle, leak-indirect",
+                        words[i]);
+            return FALSE;
+        }
+        reaches |= found;
+    }
+    *ret_reaches = reaches;
+    return TRUE;
+}
+
 /* The index of @text among @words, of which there are @count. */
 static gboolean
 parse_word(const char *option, const char *text, const char *const *words, guint *ret_index,
@@ -242,6 +291,7 @@ parse_chunk_options(PmOptions *options, const RawOptions *raw, GError **error)
     PmChunkFilter *filter = &options->filter;
     filter->states = PM_CHUNK_STATES_ALL;
     options->arena = PM_ADDR_NONE;
+    options->fails_over = raw->fail_over != NULL;
     filter->by_request = raw->size != NULL;
     filter->by_chunk_bytes = raw->chunk_size != NULL;
     filter->by_arena = raw->arena != NULL;
@@ -254,7 +304,10 @@ parse_chunk_options(PmOptions *options, const RawOptions *raw, GError **error)
            (!filter->by_chunk_bytes ||
             pm_parse_size(raw->chunk_size, &filter->chunk_bytes, error)) &&
            (!filter->by_arena || pm_parse_address(raw->arena, &options->arena, error)) &&
-           (raw->state == NULL || parse_states(raw->state, &filter->states, error));
+           (raw->state == NULL || parse_states(raw->state, &filter->states, error)) &&
+           (raw->reach == NULL || parse_reaches(raw->reach, &filter->reaches, error)) &&
+           (!options->fails_over ||
+            pm_parse_size(raw->fail_over, &options->fail_over_bytes, error));
 }
 
 static gboolean
@@ -287,6 +340,7 @@ parse_common_options(PmOptions *options, const RawOptions *raw, GError **error)
     options->quiet = raw->quiet;
     options->verbose = raw->verbose;
     options->strict = raw->strict;
+    options->lost = raw->lost;
     options->exe = g_strdup(raw->exe);
     options->sysroot = g_strdup(raw->sysroot);
     options->debug_dir = g_strdup(raw->debug_dir);

@@ -15,6 +15,9 @@ typedef enum {
     PM_TAKES_LIMIT = 1 << 3,
     PM_TAKES_STRICT = 1 << 4,
     PM_TAKES_ADDRESS = 1 << 5, /* ADDR after CORE */
+    PM_TAKES_REACH = 1 << 6,
+    PM_TAKES_FAIL_OVER = 1 << 7,
+    PM_TAKES_LOST = 1 << 8,
 } PmTakes;
 
 typedef enum {
@@ -29,7 +32,7 @@ typedef enum {
  * @json: --format json. @uptime_seconds: 0 where not given. @top, @limit: 0 means all; the defaults
  * are in.
  * @jobs: 0 means as many as there are processors. @filter: without the arena, whose address is
- * @arena or PM_ADDR_NONE.
+ * @arena or PM_ADDR_NONE. @fails_over: --fail-over was given, and @fail_over_bytes is the limit.
  */
 typedef struct {
     char *core;
@@ -49,8 +52,11 @@ typedef struct {
     gboolean quiet;
     gboolean verbose;
     gboolean strict;
+    gboolean lost;
     PmChunkFilter filter;
     PmAddr arena;
+    gboolean fails_over;
+    guint64 fail_over_bytes;
 } PmOptions;
 
 /* What the user wants. */

@@ -85,13 +85,26 @@ pm_progress_new(gboolean visible)
     return progress;
 }
 
+/* Books the time of the phase that ends; one that comes in pieces is one phase. */
+static void
+add_time(PmProgress *progress, gint64 microseconds)
+{
+    for (guint i = 0; i < progress->phase_count; i++) {
+        if (strcmp(progress->phases[i].name, progress->current) == 0) {
+            progress->phases[i].microseconds += microseconds;
+            return;
+        }
+    }
+    if (progress->phase_count < PHASES_MAX)
+        progress->phases[progress->phase_count++] = (Phase){progress->current, microseconds};
+}
+
 void
 pm_progress_start(PmProgress *progress, const char *phase)
 {
     gint64 now = g_get_monotonic_time();
-    if (progress->current != NULL && progress->phase_count < PHASES_MAX)
-        progress->phases[progress->phase_count++] =
-            (Phase){progress->current, now - progress->started};
+    if (progress->current != NULL)
+        add_time(progress, now - progress->started);
     progress->current = phase;
     progress->started = now;
     g_mutex_lock(&progress->mutex);
@@ -107,6 +120,14 @@ pm_progress_hide(PmProgress *progress)
     g_mutex_lock(&progress->mutex);
     wipe(progress);
     progress->hidden = TRUE;
+    g_mutex_unlock(&progress->mutex);
+}
+
+void
+pm_progress_reveal(PmProgress *progress)
+{
+    g_mutex_lock(&progress->mutex);
+    progress->hidden = FALSE;
     g_mutex_unlock(&progress->mutex);
 }
 

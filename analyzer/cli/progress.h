@@ -9,6 +9,14 @@
 /* The phase whose time gives the rate of chunks. */
 #define PM_PHASE_WALK "walking the heap"
 
+/* What is left when the rest is done. */
+#define PM_PHASE_ANSWER "answering"
+
+/* Phases of commands that ask what refers to what. */
+#define PM_PHASE_SCAN       "looking for what is lost"
+#define PM_PHASE_REFERENCES "collecting references"
+#define PM_PHASE_PATH       "looking for a path"
+
 typedef struct PmProgress PmProgress;
 
 /* @visible: whether lines may be shown; standard error must be a terminal then. */
@@ -25,8 +33,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmProgress, pm_progress_free)
  */
 void pm_progress_start(PmProgress *progress, const char *phase);
 
-/* Wipes the line and shows none from now on: other output follows. Phases are still timed. */
+/* Wipes the line and shows none until pm_progress_reveal(): other output follows. Phases are still
+ * timed. */
 void pm_progress_hide(PmProgress *progress);
+
+/* Allows lines again. */
+void pm_progress_reveal(PmProgress *progress);
 
 /* The phases so far and the memory that was needed, on standard error. @index_bytes, @chunks: of
  * the heap, or 0. */

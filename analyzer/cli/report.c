@@ -13,6 +13,8 @@ run(const PmSession *session, const PmSink *sink, G_GNUC_UNUSED GError **error)
     pm_memory_account(subject, &summary.memory);
     g_autoptr(PmCheck) check = pm_check_new(subject);
     g_autoptr(PmSizes) sizes = subject->ptmalloc == NULL ? NULL : pm_sizes_new(subject->ptmalloc);
+    if (sizes != NULL)
+        pm_sizes_add_lost(sizes, subject, session->reach);
     summary.check = check;
     summary.sizes = sizes;
     pm_report_summary(sink, &summary);
@@ -25,5 +27,6 @@ const PmCommand pm_command_report = {
     .takes = PM_TAKES_COMMON,
     .heap = PM_HEAP_OPTIONAL,
     .shows_violations = TRUE,
+    .prepare = pm_session_try_scan,
     .run = run,
 };

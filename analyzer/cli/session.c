@@ -3,6 +3,7 @@
  */
 #include "cli/session.h"
 
+#include "analysis/leaks.h"
 #include "ptmalloc/allocators.h"
 #include "ptmalloc/violations.h"
 #include "report/format.h"
@@ -30,6 +31,8 @@ void
 pm_session_free(PmSession *session)
 {
     pm_progress_free(session->progress);
+    if (session->reach != NULL)
+        pm_reach_free(session->reach);
     if (session->ptmalloc != NULL)
         pm_ptmalloc_free(session->ptmalloc);
     if (session->process != NULL)
@@ -84,10 +87,45 @@ pm_session_open(PmSession *session, PmHeapNeed heap, GError **error)
         return FALSE;
     if (heap != PM_HEAP_UNUSED && !open_heap(session, heap, error))
         return FALSE;
-    pm_progress_start(session->progress, "answering");
-    if (isatty(STDOUT_FILENO) == 1)
-        pm_progress_hide(session->progress);
     return TRUE;
+}
+
+gboolean
+pm_session_scan(PmSession *session, GError **error)
+{
+    if (session->ptmalloc == NULL)
+        return TRUE;
+    pm_progress_start(session->progress, PM_PHASE_SCAN);
+    session->reach = pm_reach_new(&session->subject, session->options->jobs, error);
+    return session->reach != NULL;
+}
+
+gboolean
+pm_session_try_scan(PmSession *session, G_GNUC_UNUSED GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    if (!pm_session_scan(session, &failure))
+        pm_diagnostics_add(session->diagnostics, "scan-failed", PM_SEVERITY_WARNING, PM_ADDR_NONE,
+                           "what is lost is not known: %s", failure->message);
+    return TRUE;
+}
+
+void
+pm_session_note_missing_roots(PmSession *session)
+{
+    if (session->reach == NULL || pm_leaks_are_certain(&session->subject, session->reach))
+        return;
+    const PmRootCoverage *coverage = &pm_reach_get_result(session->reach)->coverage;
+    guint64 missing = pm_leaks_count_missing_heap(&session->subject);
+    g_autofree char *heap = missing == 0 ? g_strdup("")
+                                         : g_strdup_printf(", and %s of the heap are not",
+                                                           pm_format_bytes(missing).text);
+    pm_diagnostics_add(
+        session->diagnostics, "roots-missing", PM_SEVERITY_WARNING, PM_ADDR_NONE,
+        "no lost chunk is certain: %s of the memory outside the heap that can hold "
+        "references is in the core%s; `postmalloc leaks` says more",
+        coverage->wanted_bytes == 0 ? "nothing" : pm_format_share(pm_coverage_share(coverage)).text,
+        heap);
 }
 
 static void
@@ -107,6 +145,7 @@ pm_session_print_diagnostics(const PmSession *session, gboolean violations)
         return;
     g_autoptr(GHashTable) lines = g_hash_table_new(g_str_hash, g_str_equal);
     guint count = pm_diagnostics_get_count(session->diagnostics);
+    pm_progress_hide(session->progress);
     for (guint i = 0; i < count; i++) {
         const PmDiagnostic *diagnostic = pm_diagnostics_get(session->diagnostics, i);
         if ((diagnostic->severity == PM_SEVERITY_NOTE && !session->options->verbose) ||
@@ -116,7 +155,6 @@ pm_session_print_diagnostics(const PmSession *session, gboolean violations)
         guint printed = GPOINTER_TO_UINT(g_hash_table_lookup(lines, key));
         g_hash_table_insert(lines, key, GUINT_TO_POINTER(printed + 1));
         guint64 total = pm_diagnostics_count_code(session->diagnostics, diagnostic->code);
-        pm_progress_hide(session->progress);
         if (printed < LINES_PER_CODE || session->options->verbose)
             print_diagnostic(diagnostic);
         else if (printed == LINES_PER_CODE)
@@ -125,6 +163,7 @@ pm_session_print_diagnostics(const PmSession *session, gboolean violations)
                           pm_violation_find(diagnostic->code) == NULL ? "; -v shows them"
                                                                       : "; see postmalloc check");
     }
+    pm_progress_reveal(session->progress);
 }
 
 void

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "analysis/reach/reach.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 
@@ -13,13 +14,17 @@ typedef enum {
     PM_HEAP_REQUIRED,
 } PmHeapNeed;
 
-/* @subject: what the analyses see; its pointers are those of the session. */
+/*
+ * @subject: what the analyses see; its pointers are those of the session. @reach: the scan, or NULL
+ * where the command did not ask for it.
+ */
 typedef struct {
     const PmOptions *options;
     PmDiagnostics *diagnostics;
     PmImage *image;
     PmProcess *process;
     PmPtmalloc *ptmalloc;
+    PmReach *reach;
     GError *heap_error;
     char *allocator;
     PmProgress *progress;
@@ -38,6 +43,20 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmSession, pm_session_free)
  * pm_ptmalloc_walk() set. What was opened until then stays in the session.
  */
 gboolean pm_session_open(PmSession *session, PmHeapNeed heap, GError **error);
+
+/*
+ * Scans for what nothing refers to; the session has been opened. Without a heap it does nothing.
+ *
+ * Returns: FALSE with what pm_reach_new() set.
+ */
+gboolean pm_session_scan(PmSession *session, GError **error);
+
+/* The same for commands that have an answer without it: a failure is a diagnostic. Returns: TRUE.
+ */
+gboolean pm_session_try_scan(PmSession *session, GError **error);
+
+/* Adds a diagnostic where the scan lacked so much of the roots that no lost chunk is certain. */
+void pm_session_note_missing_roots(PmSession *session);
 
 /*
  * The diagnostics on standard error, a line each, few of each code; nothing under --quiet, notes

@@ -3,10 +3,11 @@
  */
 #include "report/chunks.h"
 
-#include <string.h>
+/* Columns of the class, the longest name and a gap. */
+#define REACH_COLUMNS 20
 
 static void
-write_row(PmJson *json, const PmChunk *chunk, const PmArena *arena)
+write_row(PmJson *json, const PmChunk *chunk, const char *reach_name, const PmArena *arena)
 {
     pm_json_begin_object(json, NULL);
     pm_json_address(json, "address", chunk->address);
@@ -14,33 +15,25 @@ write_row(PmJson *json, const PmChunk *chunk, const PmArena *arena)
     pm_json_string(json, "state", pm_chunk_state_name(chunk->state));
     pm_json_address(json, "arena", arena == NULL ? PM_ADDR_NONE : arena->address);
     pm_json_bool(json, "mmapped", chunk->mmapped);
-    pm_json_null(json, "reach");
+    pm_json_string(json, "reach", reach_name);
     pm_json_null(json, "type");
     pm_json_end_object(json);
 }
 
-/* @text in a column of @columns, at its left or right end. Only for ASCII. */
+/* @reach: NULL where there is no column for the class. */
 static void
-put_cell(PmOutput *output, const char *text, gsize columns, gboolean right)
-{
-    static const char spaces[] = "                                ";
-    gsize length = strlen(text);
-    gsize padding = columns > length ? MIN(columns - length, sizeof spaces - 1) : 0;
-    if (right)
-        pm_output_append(output, spaces, padding);
-    pm_output_append(output, text, length);
-    if (!right)
-        pm_output_append(output, spaces, padding);
-}
-
-static void
-print_row(const PmSink *sink, const PmSubject *subject, const PmChunk *chunk, const PmArena *arena)
+print_row(const PmSink *sink, const PmSubject *subject, const PmReach *reach, const PmChunk *chunk,
+          const PmArena *arena)
 {
     PmOutput *output = sink->output;
-    put_cell(output, pm_format_address(chunk->address).text, 20, FALSE);
-    put_cell(output, pm_format_count(chunk->chunk_bytes).text, 14, TRUE);
+    pm_output_cell(output, pm_format_address(chunk->address).text, 20, FALSE);
+    pm_output_cell(output, pm_format_count(chunk->chunk_bytes).text, 14, TRUE);
     pm_output_append(output, "  ", 2);
-    put_cell(output, pm_chunk_state_name(chunk->state), 9, FALSE);
+    pm_output_cell(output, pm_chunk_state_name(chunk->state), 9, FALSE);
+    if (reach != NULL) {
+        const char *name = pm_reach_class_name(pm_reach_get_class(reach, chunk));
+        pm_output_cell(output, name == NULL ? "-" : name, REACH_COLUMNS, FALSE);
+    }
     if (arena == NULL)
         pm_output_string(output, chunk->mmapped ? "mmapped" : "-");
     else if (arena->kind == PM_ARENA_MAIN)
@@ -64,14 +57,15 @@ print_row(const PmSink *sink, const PmSubject *subject, const PmChunk *chunk, co
  * Returns: how many chunks passed the filter; all are counted even where only some are shown.
  */
 static guint64
-stream_rows(const PmSink *sink, const PmSubject *subject, const PmChunkFilter *filter)
+stream_rows(const PmSink *sink, const PmSubject *subject, const PmReach *reach,
+            const PmChunkFilter *filter)
 {
     gsize arena_count = 0;
     const PmArena *arenas = pm_ptmalloc_get_arenas(subject->ptmalloc, &arena_count);
     guint64 count = 0;
     PmChunkWalk walk;
     PmChunk chunk;
-    pm_chunk_walk_init(&walk, subject, filter);
+    pm_chunk_walk_init(&walk, subject, reach, filter);
     while (pm_chunk_walk_next(&walk, &chunk)) {
         count++;
         if (sink->limit != 0 && count > sink->limit)
@@ -81,19 +75,25 @@ stream_rows(const PmSink *sink, const PmSubject *subject, const PmChunkFilter *f
             break;
         const PmArena *arena = chunk.arena < arena_count ? &arenas[chunk.arena] : NULL;
         if (sink->json == NULL)
-            print_row(sink, subject, &chunk, arena);
+            print_row(sink, subject, reach, &chunk, arena);
         else
-            write_row(sink->json, &chunk, arena);
+            write_row(sink->json, &chunk,
+                      reach == NULL ? NULL : pm_reach_class_name(pm_reach_get_class(reach, &chunk)),
+                      arena);
     }
     return count;
 }
 
 static void
-print_text(const PmSink *sink, const PmSubject *subject, const PmChunkFilter *filter)
+print_text(const PmSink *sink, const PmSubject *subject, const PmReach *reach,
+           const PmChunkFilter *filter)
 {
-    pm_sink_emphasise(sink, "ADDRESS                CHUNK BYTES  STATE    ARENA");
+    pm_sink_emphasise(
+        sink, reach == NULL
+                  ? "ADDRESS                CHUNK BYTES  STATE    ARENA"
+                  : "ADDRESS                CHUNK BYTES  STATE    REACH               ARENA");
     pm_output_char(sink->output, '\n');
-    guint64 count = stream_rows(sink, subject, filter);
+    guint64 count = stream_rows(sink, subject, reach, filter);
     guint64 shown = pm_sink_rows(sink->limit, count);
     if (count == 0)
         pm_sink_line(sink, "no chunk passes the filter");
@@ -105,15 +105,16 @@ print_text(const PmSink *sink, const PmSubject *subject, const PmChunkFilter *fi
 }
 
 void
-pm_report_chunks(const PmSink *sink, const PmSubject *subject, const PmChunkFilter *filter)
+pm_report_chunks(const PmSink *sink, const PmSubject *subject, const PmReach *reach,
+                 const PmChunkFilter *filter)
 {
     if (sink->json == NULL) {
-        print_text(sink, subject, filter);
+        print_text(sink, subject, reach, filter);
         return;
     }
     pm_sink_begin(sink, subject);
     pm_json_begin_array(sink->json, "chunks");
-    guint64 count = stream_rows(sink, subject, filter);
+    guint64 count = stream_rows(sink, subject, reach, filter);
     pm_json_end_array(sink->json);
     pm_sink_json_omitted(sink, "chunks", count - pm_sink_rows(sink->limit, count));
     pm_sink_end(sink);

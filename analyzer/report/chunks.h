@@ -6,4 +6,6 @@
 #include "analysis/chunks.h"
 #include "report/sink.h"
 
-void pm_report_chunks(const PmSink *sink, const PmSubject *subject, const PmChunkFilter *filter);
+/* @reach: NULL where no class is known; needed where @filter asks for one. */
+void pm_report_chunks(const PmSink *sink, const PmSubject *subject, const PmReach *reach,
+                      const PmChunkFilter *filter);

@@ -45,6 +45,16 @@ pm_format_count(guint64 count)
 }
 
 PmShort
+pm_format_rate(double rate)
+{
+    if (rate >= 10)
+        return pm_format_count((guint64)(rate + 0.5));
+    PmShort result;
+    g_ascii_formatd(result.text, sizeof result.text, "%.1f", rate);
+    return result;
+}
+
+PmShort
 pm_format_share(double share)
 {
     PmShort result;
@@ -84,6 +94,25 @@ pm_format_address(guint64 address)
     PmShort result;
     g_snprintf(result.text, sizeof result.text, "0x%" G_GINT64_MODIFIER "x", address);
     return result;
+}
+
+char *
+pm_format_hex_line(const guint8 *bytes, gsize count)
+{
+    GString *line = g_string_new(NULL);
+    count = MIN(count, PM_HEX_LINE_BYTES);
+    for (gsize i = 0; i < PM_HEX_LINE_BYTES; i++) {
+        if (i < count)
+            g_string_append_printf(line, "%s%02x", i == 0 ? "" : " ", bytes[i]);
+        else
+            g_string_append(line, i == 0 ? "  " : "   ");
+    }
+    g_string_append(line, "  ");
+    for (gsize i = 0; i < count; i++) {
+        char byte = (char)bytes[i];
+        g_string_append_c(line, g_ascii_isprint(byte) ? byte : '.');
+    }
+    return g_string_free(line, FALSE);
 }
 
 double

@@ -17,6 +17,9 @@ PmShort pm_format_bytes(guint64 bytes);
 /* "37,104,220" */
 PmShort pm_format_count(guint64 count);
 
+/* Things an hour: "17,130"; one digit of fraction below ten. */
+PmShort pm_format_rate(double rate);
+
 /* "97.2 %"; "<0.1 %" for a share that is small but not nothing. */
 PmShort pm_format_share(double share);
 
@@ -28,6 +31,11 @@ PmShort pm_format_more(guint64 count, const char *noun);
 
 /* "0x7f…" */
 PmShort pm_format_address(guint64 address);
+
+/* A line of up to PM_HEX_LINE_BYTES bytes: hex, filled up to the full width, and ASCII with dots
+ * for the rest. (transfer full) */
+char *pm_format_hex_line(const guint8 *bytes, gsize count);
+#define PM_HEX_LINE_BYTES 16
 
 /* @part of @whole, 0 where there is no whole. */
 double pm_share(guint64 part, guint64 whole);

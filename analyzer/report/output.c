@@ -29,6 +29,10 @@ pm_output_free(PmOutput *output)
 static void
 write_all(PmOutput *output, const char *bytes, gsize count)
 {
+    if (count > 0 && output->before != NULL) {
+        output->before(output->before_data);
+        output->before = NULL;
+    }
     while (count > 0 && output->error == 0) {
         gssize written = write(output->fd, bytes, count);
         if (written >= 0) {
@@ -73,6 +77,19 @@ pm_output_printf(PmOutput *output, const char *format, ...)
     g_autofree char *text = g_strdup_vprintf(format, arguments);
     va_end(arguments);
     pm_output_string(output, text);
+}
+
+void
+pm_output_cell(PmOutput *output, const char *text, gsize columns, gboolean right)
+{
+    static const char spaces[] = "                                ";
+    gsize length = strlen(text);
+    gsize padding = columns > length ? MIN(columns - length, sizeof spaces - 1) : 0;
+    if (right)
+        pm_output_append(output, spaces, padding);
+    pm_output_append(output, text, length);
+    if (!right)
+        pm_output_append(output, spaces, padding);
 }
 
 void

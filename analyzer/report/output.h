@@ -17,12 +17,16 @@
 /*
  * @fd: not owned. @used: bytes that wait in @buffer. @error: errno of the first write that failed,
  * or 0.
+ * @before: (nullable): called once, with @before_data, before the first byte is written; to be set
+ * by the owner.
  */
 typedef struct {
     int fd;
     int error;
     gsize used;
     char *buffer;
+    void (*before)(gpointer data);
+    gpointer before_data;
 } PmOutput;
 
 /* @fd: borrowed until pm_output_free(). */
@@ -42,6 +46,9 @@ void pm_output_append(PmOutput *output, const char *bytes, gsize count);
 
 /* Appends a formatted string; for text, not for hot loops. */
 void pm_output_printf(PmOutput *output, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* Appends @text, filled up with spaces to @columns, at their left or right end. Only for ASCII. */
+void pm_output_cell(PmOutput *output, const char *text, gsize columns, gboolean right);
 
 /* Appends @value in decimal, without separators. */
 void pm_output_uint(PmOutput *output, guint64 value);

@@ -4,11 +4,11 @@
 #include "report/show.h"
 
 #include "report/arenas.h"
+#include "report/reach.h"
+#include "report/references.h"
 
 #include <elf.h>
 #include <string.h>
-
-#define LINE_BYTES 16
 
 static void
 format_permissions(guint32 flags, char ret_text[4])
@@ -40,9 +40,25 @@ write_neighbour(PmJson *json, const char *key, gboolean exists, const PmChunk *c
     pm_json_end_object(json);
 }
 
+/* The class, and the first references that hold the chunk. */
 static void
-write_chunk(PmJson *json, const PmLookup *lookup)
+write_reach(const PmSink *sink, const PmSubject *subject, const PmReach *reach,
+            const PmReferences *holders)
 {
+    if (holders == NULL) {
+        pm_json_null(sink->json, "reach");
+        pm_json_null(sink->json, "held_by");
+        return;
+    }
+    pm_json_string(sink->json, "reach", pm_reach_class_name(holders->held.reach_class));
+    pm_references_write_incoming(sink, "held_by", subject, reach, holders);
+}
+
+static void
+write_chunk(const PmSink *sink, const PmSubject *subject, const PmLookup *lookup,
+            const PmReach *reach, const PmReferences *holders)
+{
+    PmJson *json = sink->json;
     const PmChunk *chunk = &lookup->chunk;
     if (lookup->place > PM_PLACE_FREE_CHUNK) {
         pm_json_null(json, "chunk");
@@ -59,7 +75,7 @@ write_chunk(PmJson *json, const PmLookup *lookup)
     pm_json_bool(json, "mmapped", chunk->mmapped);
     pm_json_address(json, "arena", lookup->arena == NULL ? PM_ADDR_NONE : lookup->arena->address);
     pm_json_string(json, "runtime", lookup->runtime);
-    pm_json_null(json, "reach");
+    write_reach(sink, subject, reach, holders);
     pm_json_null(json, "type");
     write_neighbour(json, "before", lookup->has_before, &lookup->before);
     write_neighbour(json, "after", lookup->has_after, &lookup->after);
@@ -150,13 +166,14 @@ write_preview(PmJson *json, const PmLookup *lookup)
 }
 
 static void
-write_json(const PmSink *sink, const PmSubject *subject, const PmLookup *lookup)
+write_json(const PmSink *sink, const PmSubject *subject, const PmLookup *lookup,
+           const PmReach *reach, const PmReferences *holders)
 {
     PmJson *json = sink->json;
     pm_sink_begin(sink, subject);
     pm_json_address(json, "address", lookup->address);
     pm_json_string(json, "what", pm_place_name(lookup->place));
-    write_chunk(json, lookup);
+    write_chunk(sink, subject, lookup, reach, holders);
     pm_json_address(json, "arena", lookup->arena == NULL ? PM_ADDR_NONE : lookup->arena->address);
     write_symbol(json, lookup);
     write_module(json, lookup);
@@ -210,6 +227,28 @@ print_chunk(const PmSink *sink, const PmLookup *lookup)
         pm_sink_field(sink, "arena", "none: it has a mapping of its own");
     print_neighbour(sink, "before", lookup->has_before, &lookup->before);
     print_neighbour(sink, "after", lookup->has_after, &lookup->after);
+}
+
+static void
+print_holders(const PmSink *sink, const PmSubject *subject, const PmReach *reach,
+              const PmReferences *holders)
+{
+    pm_reach_print_verdict(sink, &holders->held);
+    for (guint i = 0; i < holders->incoming->len; i++) {
+        PmReferenceEnds ends;
+        pm_reference_ends_init(&ends, subject, reach,
+                               &g_array_index(holders->incoming, PmReference, i));
+        g_autofree char *source = pm_reference_describe_source(&ends);
+        pm_sink_field(sink, i == 0 ? "held by" : "", source);
+        pm_reference_ends_clear(&ends);
+    }
+    if (holders->incoming_omitted > 0) {
+        g_autofree char *more =
+            g_strdup_printf("%s: postmalloc refs %s %s",
+                            pm_format_more(holders->incoming_omitted, "reference").text,
+                            sink->again, pm_format_address(holders->held.chunk.address).text);
+        pm_sink_field(sink, "", more);
+    }
 }
 
 /* "symbol+0x1f", and how it is known. */
@@ -267,23 +306,10 @@ print_region(const PmSink *sink, const PmLookup *lookup)
 static void
 print_preview(const PmSink *sink, const PmLookup *lookup)
 {
-    for (gsize at = 0; at < lookup->preview_count; at += LINE_BYTES) {
-        gsize count = MIN(LINE_BYTES, lookup->preview_count - at);
-        GString *line = g_string_new(NULL);
-        g_string_append_printf(line, "  0x%012" G_GINT64_MODIFIER "x ", lookup->preview_start + at);
-        for (gsize i = 0; i < LINE_BYTES; i++) {
-            if (i < count)
-                g_string_append_printf(line, " %02x", lookup->preview[at + i]);
-            else
-                g_string_append(line, "   ");
-        }
-        g_string_append(line, "  ");
-        for (gsize i = 0; i < count; i++) {
-            char byte = (char)lookup->preview[at + i];
-            g_string_append_c(line, g_ascii_isprint(byte) ? byte : '.');
-        }
-        pm_sink_line(sink, "%s", line->str);
-        g_string_free(line, TRUE);
+    for (gsize at = 0; at < lookup->preview_count; at += PM_HEX_LINE_BYTES) {
+        g_autofree char *line =
+            pm_format_hex_line(lookup->preview + at, lookup->preview_count - at);
+        pm_sink_line(sink, "  0x%012" G_GINT64_MODIFIER "x  %s", lookup->preview_start + at, line);
     }
 }
 
@@ -326,10 +352,11 @@ print_answer(const PmSink *sink, const PmLookup *lookup)
 }
 
 void
-pm_report_show(const PmSink *sink, const PmSubject *subject, const PmLookup *lookup)
+pm_report_show(const PmSink *sink, const PmSubject *subject, const PmLookup *lookup,
+               const PmReach *reach, const PmReferences *holders)
 {
     if (sink->json != NULL) {
-        write_json(sink, subject, lookup);
+        write_json(sink, subject, lookup, reach, holders);
         return;
     }
     print_answer(sink, lookup);
@@ -337,6 +364,8 @@ pm_report_show(const PmSink *sink, const PmSubject *subject, const PmLookup *loo
         print_chunk(sink, lookup);
     else if (lookup->arena != NULL)
         print_arena(sink, lookup->arena);
+    if (holders != NULL)
+        print_holders(sink, subject, reach, holders);
     if (lookup->has_symbol)
         print_symbol(sink, lookup);
     if (lookup->thread != NULL)

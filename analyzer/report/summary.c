@@ -65,9 +65,11 @@ write_json(const PmSink *sink, const PmSummary *summary)
     if (subject->ptmalloc == NULL) {
         pm_json_null(json, "arenas");
         pm_json_null(json, "mmapped");
+        pm_json_null(json, "lost");
         pm_json_null(json, "sizes");
     } else {
         pm_arenas_write_json(sink, subject->ptmalloc, PM_ARENA_NONE, FALSE);
+        pm_sizes_write_lost(json, summary->sizes);
         pm_sizes_write_json(sink, subject, summary->sizes);
     }
     pm_json_uint(json, "violations", summary->check->row_count + summary->check->omitted);
@@ -165,6 +167,7 @@ print_sizes(const PmSink *sink, const PmSubject *subject, const PmSizes *sizes)
         rest += pm_size_row_used_bytes(&sizes->rows[i]);
     pm_sink_heading(sink, "TOP SIZES");
     pm_sizes_print_table(sink, subject, sizes, shown);
+    pm_sizes_print_lost(sink, sizes);
     if (shown < sizes->row_count)
         pm_sink_line(sink, "  %s hold the other %s: postmalloc sizes %s --top 0",
                      pm_format_more(sizes->row_count - shown, "size").text,
@@ -196,6 +199,8 @@ print_next(const PmSink *sink, const PmSummary *summary)
     if (summary->sizes != NULL) {
         if (summary->check->row_count > 0)
             pm_sink_line(sink, "  postmalloc check %s", sink->again);
+        if (summary->sizes->lost.chunks > 0)
+            pm_sink_line(sink, "  postmalloc leaks %s", sink->again);
         if (summary->sizes->row_count > 0)
             pm_sink_line(sink, "  postmalloc chunks %s --chunk-size %s --state used", sink->again,
                          pm_format_address(summary->sizes->rows[0].chunk_bytes).text);

@@ -11,6 +11,7 @@ struct PmTable {
     struct libscols_table *scols;
     struct libscols_line *line;
     gsize next_cell;
+    GPtrArray *notes; /* by row; NULL where there is none */
     gboolean headings;
 };
 
@@ -27,6 +28,7 @@ pm_table_new(const PmSink *sink, const PmColumn *columns, guint column_count)
 {
     PmTable *table = g_new0(PmTable, 1);
     table->sink = sink;
+    table->notes = g_ptr_array_new_with_free_func(g_free);
     table->scols = scols_new_table();
     abort_unless(table->scols);
     scols_table_set_column_separator(table->scols, "  ");
@@ -49,6 +51,7 @@ void
 pm_table_free(PmTable *table)
 {
     scols_unref_table(table->scols);
+    g_ptr_array_unref(table->notes);
     g_free(table);
 }
 
@@ -58,6 +61,7 @@ pm_table_add_row(PmTable *table)
     table->line = scols_table_new_line(table->scols, NULL);
     abort_unless(table->line);
     table->next_cell = 0;
+    g_ptr_array_add(table->notes, NULL);
 }
 
 void
@@ -69,6 +73,16 @@ pm_table_add_cell(PmTable *table, const char *text)
 }
 
 void
+pm_table_add_note(PmTable *table, guint indent, const char *text)
+{
+    g_return_if_fail(table->notes->len > 0);
+    gpointer *place = &g_ptr_array_index(table->notes, table->notes->len - 1);
+    g_autofree char *safe = pm_sanitise(text, table->sink->utf8);
+    g_free(*place);
+    *place = g_strdup_printf("%*s%s", (int)indent, "", safe);
+}
+
+void
 pm_table_print(PmTable *table, guint indent)
 {
     char *text = NULL;
@@ -77,15 +91,22 @@ pm_table_print(PmTable *table, guint indent)
         return;
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
     free(text);
+    guint row = 0;
     for (guint i = 0; lines[i] != NULL; i++) {
         g_strchomp(lines[i]);
         if (lines[i][0] == '\0')
             continue;
         pm_output_printf(table->sink->output, "%*s", (int)indent, "");
-        if (i == 0 && table->headings)
+        gboolean heading = i == 0 && table->headings;
+        if (heading)
             pm_sink_emphasise(table->sink, lines[i]);
         else
             pm_output_string(table->sink->output, lines[i]);
         pm_output_char(table->sink->output, '\n');
+        const char *note =
+            heading || row >= table->notes->len ? NULL : g_ptr_array_index(table->notes, row);
+        if (note != NULL)
+            pm_output_printf(table->sink->output, "%*s%s\n", (int)indent, "", note);
+        row += heading ? 0 : 1;
     }
 }

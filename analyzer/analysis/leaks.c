@@ -1,0 +1,191 @@
+/*
+ * Examples, missing roots and totals around the scan's result; see leaks.h.
+ */
+#include "analysis/leaks.h"
+
+#include "analysis/chunks.h"
+
+#include <stdlib.h>
+
+/* How many chunks of the right size are asked for their class before there is no twin. */
+#define TWIN_TRIES 1000000
+
+double
+pm_coverage_share(const PmRootCoverage *coverage)
+{
+    return coverage->wanted_bytes == 0
+               ? 0
+               : (double)coverage->present_bytes / (double)coverage->wanted_bytes;
+}
+
+/* The bytes of @range that the process had and the core has not. */
+static guint64
+count_missing(const PmSpace *space, PmRange range)
+{
+    guint64 missing = 0;
+    PmAddr at = range.start;
+    while (at < range.end) {
+        PmSpan span;
+        pm_space_get_span(space, at, &span);
+        guint64 length = MIN(span.length_bytes, range.end - at);
+        if (span.kind == PM_BYTES_NOT_DUMPED || span.kind == PM_BYTES_LOST ||
+            span.kind == PM_BYTES_NOT_MAPPED)
+            missing += length;
+        at += length;
+    }
+    return missing;
+}
+
+guint64
+pm_leaks_count_missing_heap(const PmSubject *subject)
+{
+    const PmSpace *space = pm_process_get_space(subject->process);
+    guint64 missing = 0;
+    gsize count = 0;
+    const PmArena *arenas = pm_ptmalloc_get_arenas(subject->ptmalloc, &count);
+    for (gsize i = 0; i < count; i++) {
+        for (gsize j = 0; j < arenas[i].heap_count; j++) {
+            const PmArenaHeap *heap = &arenas[i].heaps[j];
+            missing += count_missing(space, (PmRange){heap->start, heap->end});
+        }
+    }
+    const PmHeapRegion *regions =
+        pm_heap_get_regions(pm_ptmalloc_get_heap(subject->ptmalloc), &count);
+    for (gsize i = 0; i < count; i++) {
+        if (regions[i].mmapped)
+            missing += count_missing(space, regions[i].range);
+    }
+    return missing;
+}
+
+gboolean
+pm_leaks_are_certain(const PmSubject *subject, const PmReach *reach)
+{
+    return pm_coverage_share(&pm_reach_get_result(reach)->coverage) >= PM_COVERAGE_CERTAIN &&
+           pm_leaks_count_missing_heap(subject) == 0;
+}
+
+static int
+compare_missing(const void *left, const void *right)
+{
+    const PmMissingRoot *a = left;
+    const PmMissingRoot *b = right;
+    if (a->missing_bytes != b->missing_bytes)
+        return a->missing_bytes < b->missing_bytes ? 1 : -1;
+    return (a->root->range.start > b->root->range.start) -
+           (a->root->range.start < b->root->range.start);
+}
+
+static void
+find_missing(PmLeaks *leaks, const PmSubject *subject, const PmReach *reach)
+{
+    const PmSpace *space = pm_process_get_space(subject->process);
+    gsize count = 0;
+    const PmRoot *roots = pm_roots_get(pm_reach_get_roots(reach), &count);
+    leaks->missing = g_new0(PmMissingRoot, count);
+    for (gsize i = 0; i < count; i++) {
+        guint64 missing = roots[i].weak ? 0 : count_missing(space, roots[i].range);
+        if (missing > 0)
+            leaks->missing[leaks->missing_count++] = (PmMissingRoot){&roots[i], missing};
+    }
+    if (leaks->missing_count > 0)
+        qsort(leaks->missing, leaks->missing_count, sizeof *leaks->missing, compare_missing);
+}
+
+static void
+fill_group(const PmSubject *subject, const PmLostGroup *group, PmLeakGroup *ret_group)
+{
+    const PmSpace *space = pm_process_get_space(subject->process);
+    guint word_bytes = pm_image_get_target(subject->image)->word_bytes;
+    PmChunk chunk;
+    ret_group->group = group;
+    if (!pm_heap_find_chunk(pm_ptmalloc_get_heap(subject->ptmalloc), group->example, &chunk, NULL))
+        return;
+    if (group->chunk_bytes != 0)
+        ret_group->requests =
+            pm_requests_of(subject->ptmalloc, word_bytes, group->chunk_bytes, chunk.mmapped);
+    gsize count = (gsize)MIN(chunk.usable_bytes, PM_EXAMPLE_BYTES);
+    while (count > 0 && !pm_space_read(space, chunk.address, ret_group->contents, count))
+        count /= 2;
+    ret_group->content_bytes = count;
+}
+
+/* Adds up what is in use. Returns: how many of it are the program's and of @chunk_bytes. */
+static guint64
+count_used(PmLeaks *leaks, const PmPtmalloc *ptmalloc, guint64 chunk_bytes)
+{
+    gsize count = 0;
+    guint64 of_size = 0;
+    const PmSizeCount *sizes = pm_ptmalloc_get_sizes(ptmalloc, &count);
+    for (gsize i = 0; i < count; i++) {
+        guint64 runtime = sizes[i].chunks[PM_CHUNK_RUNTIME];
+        guint64 used = sizes[i].chunks[PM_CHUNK_USED] + runtime;
+        leaks->used.chunks += used;
+        leaks->used.chunk_bytes += used * sizes[i].chunk_bytes;
+        leaks->runtime.chunks += runtime;
+        leaks->runtime.chunk_bytes += runtime * sizes[i].chunk_bytes;
+        if (sizes[i].chunk_bytes == chunk_bytes)
+            of_size = sizes[i].chunks[PM_CHUNK_USED];
+    }
+    return of_size;
+}
+
+static guint64
+count_lost_of(const PmReachResult *result, guint64 chunk_bytes)
+{
+    for (gsize i = 0; i < result->size_count; i++) {
+        if (result->sizes[i].chunk_bytes == chunk_bytes)
+            return result->sizes[i].lost_chunks;
+    }
+    return 0;
+}
+
+/* A reachable chunk of @chunk_bytes. */
+static PmAddr
+find_twin(const PmSubject *subject, const PmReach *reach, guint64 chunk_bytes)
+{
+    PmChunkFilter filter = {
+        .states = 1U << PM_CHUNK_USED, .by_chunk_bytes = TRUE, .chunk_bytes = chunk_bytes};
+    PmChunkWalk walk;
+    PmChunk chunk;
+    pm_chunk_walk_init(&walk, subject, reach, &filter);
+    for (guint tries = 0; tries < TWIN_TRIES && pm_chunk_walk_next(&walk, &chunk); tries++) {
+        PmReachClass reach_class = pm_reach_get_class(reach, &chunk);
+        if (reach_class != PM_REACH_NONE && !pm_reach_class_is_lost(reach_class))
+            return chunk.address;
+    }
+    return PM_ADDR_NONE;
+}
+
+PmLeaks *
+pm_leaks_new(const PmSubject *subject, const PmReach *reach)
+{
+    PmLeaks *leaks = g_new0(PmLeaks, 1);
+    const PmReachResult *result = pm_reach_get_result(reach);
+    leaks->result = result;
+    leaks->group_count = result->group_count;
+    leaks->groups = g_new0(PmLeakGroup, result->group_count);
+    for (gsize i = 0; i < result->group_count; i++)
+        fill_group(subject, &result->groups[i], &leaks->groups[i]);
+    find_missing(leaks, subject, reach);
+    leaks->missing_heap_bytes = pm_leaks_count_missing_heap(subject);
+    leaks->certain = pm_leaks_are_certain(subject, reach);
+    gsize count = 0;
+    const PmThread *threads = pm_process_get_threads(subject->process, &count);
+    for (gsize i = 0; i < count; i++)
+        leaks->blind_threads += threads[i].registers == NULL;
+    guint64 first_size = result->group_count == 0 ? 0 : result->groups[0].chunk_bytes;
+    guint64 used = count_used(leaks, subject->ptmalloc, first_size);
+    leaks->twin = PM_ADDR_NONE;
+    if (first_size != 0 && used > count_lost_of(result, first_size))
+        leaks->twin = find_twin(subject, reach, first_size);
+    return leaks;
+}
+
+void
+pm_leaks_free(PmLeaks *leaks)
+{
+    g_free(leaks->groups);
+    g_free(leaks->missing);
+    g_free(leaks);
+}

@@ -1,0 +1,27 @@
+/*
+ * postmalloc leaks: what nothing refers to any more.
+ */
+#include "report/leaks.h"
+#include "cli/command.h"
+
+static int
+run(const PmSession *session, const PmSink *sink, G_GNUC_UNUSED GError **error)
+{
+    const PmOptions *options = session->options;
+    g_autoptr(PmLeaks) leaks = pm_leaks_new(&session->subject, session->reach);
+    pm_report_leaks(sink, &session->subject, leaks,
+                    options->fails_over ? &options->fail_over_bytes : NULL);
+    gboolean over =
+        options->fails_over && leaks->result->lost.chunk_bytes > options->fail_over_bytes;
+    return over ? PM_EXIT_LIMIT : PM_EXIT_ANSWERED;
+}
+
+const PmCommand pm_command_leaks = {
+    .name = "leaks",
+    .answers = "What nothing refers to any more, grouped by what the rest of it hangs on.",
+    .takes = PM_TAKES_COMMON | PM_TAKES_FAIL_OVER,
+    .heap = PM_HEAP_REQUIRED,
+    .shows_coverage = TRUE,
+    .prepare = pm_session_scan,
+    .run = run,
+};
