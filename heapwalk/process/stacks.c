@@ -6,7 +6,7 @@
 #define STEPS_MAX (8 * TCBS_MAX)
 /* How far the heads of the other lists lie from the one that a thread leads to: they are neighbours
  * in _rtld_global (2.34 and later) or in libpthread's static data. */
-#define HEADS_DISTANCE 0x2000
+#define HEADS_DISTANCE 0x8000
 
 /*
  * struct pthread: `list` and `tid`. nptl/descr.h: behind a header that the ABI fixes, the same

@@ -47,7 +47,7 @@ static const Case cases[] = {
     {"many-mmapped", "layouts", "--many-mmapped 200", TRUE, 1, 0, 0},
     {"mix-one-exited", "mix", "--exit-some --threads 1", TRUE, 1, 1, 1},
     {"foreign-sbrk-blocked", "layouts", "--foreign-sbrk --noncontiguous", FALSE, 1, 0, 1},
-    {"large-bins", "layouts", "--many-mmapped 50 --mmap-threshold 32M", FALSE, 1, 0, 1},
+    {"large-bins", "layouts", "--many-mmapped 50 --mmap-threshold 32M", FALSE, 1, 0, 0},
     {"every-shape", "layouts", "--no-free --trimmed --full-heap 2 --foreign-sbrk", TRUE, 3, 0, 3},
     {"body", "layouts", "--body", FALSE, 1, 0, 1},
 };
