@@ -34,15 +34,23 @@ pm_ptmalloc_read_par(const PmPtmalloc *ptmalloc, guint offset, guint64 count, gu
            read_at(ptmalloc, ptmalloc->glibc.mp + offset, count, ret_value);
 }
 
-/* Whether the main arena's memory begins at @sbrk_base: while it is contiguous, system_mem before
- * the end of top. */
+/*
+ * Whether the main arena's memory begins at @sbrk_base: while it is contiguous, system_mem before
+ * the end of top. Any pointer to the start of the heap does; in front of mp_'s stand two thresholds
+ * that hardly anybody sets to 0.
+ *
+ * @address: where mp_ would be.
+ */
 static gboolean
-is_sbrk_base(const PmPtmalloc *ptmalloc, PmAddr sbrk_base)
+is_sbrk_base(const PmPtmalloc *ptmalloc, PmAddr address, PmAddr sbrk_base)
 {
     const PmArena *arena = &pm_ptmalloc_find_build(ptmalloc, ptmalloc->glibc.main_arena)->arena;
-    guint64 head = 0;
-    return sbrk_base != 0 && arena->contiguous &&
-           pm_read(ptmalloc, arena->top + ptmalloc->word_bytes, &head) &&
+    guint64 head = 0, trim_threshold = 0, mmap_threshold = 0;
+    if (sbrk_base == 0 || !arena->contiguous || !pm_read(ptmalloc, address, &trim_threshold) ||
+        !pm_read(ptmalloc, address + 2 * ptmalloc->word_bytes, &mmap_threshold) ||
+        trim_threshold == 0 || mmap_threshold == 0)
+        return FALSE;
+    return pm_read(ptmalloc, arena->top + ptmalloc->word_bytes, &head) &&
            arena->top + pm_head_bytes(head) - arena->system_bytes == sbrk_base;
 }
 
@@ -80,7 +88,7 @@ is_par(const PmPtmalloc *ptmalloc, const PmParLayout *layout, PmAddr address, gb
         return FALSE;
     if (strict &&
         (n_mmaps_max != MMAP_MAX_DEFAULT || (top_pad != 0 && top_pad != TOP_PAD_DEFAULT)) &&
-        !is_sbrk_base(ptmalloc, sbrk_base))
+        !is_sbrk_base(ptmalloc, address, sbrk_base))
         return FALSE;
     if (n_mmaps > n_mmaps_max || !are_counters(layout, n_mmaps, mmapped_mem))
         return FALSE;
