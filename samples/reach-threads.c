@@ -77,7 +77,6 @@ static void
 keep_in_thread_local(void)
 {
     thread_local_root = ledger_get_pointer(thread_local_slot);
-    reach_park();
 }
 
 static void
@@ -93,7 +92,6 @@ static void
 keep_in_plugin(void)
 {
     hold_in_plugin_local(ledger_get_pointer(plugin_slot));
-    reach_park();
 }
 
 /* The thread's block for the module is made in the thread's own arena. */
@@ -111,7 +109,6 @@ keep_in_keys(void)
 {
     pthread_setspecific(low_key, ledger_get_pointer(low_slot));
     pthread_setspecific(high_key, ledger_get_pointer(high_slot));
-    reach_park();
 }
 
 static void
@@ -168,7 +165,6 @@ allocate_in_arena(void)
     across[1] = NULL;
     void **lost = reach_new("lost-in-thread-arena", 600, LEDGER_LEAK_ROOT);
     lost[10] = reach_new("lost-below-thread-arena", 24, LEDGER_LEAK_INDIRECT);
-    reach_park();
 }
 
 static void
@@ -190,7 +186,6 @@ free_in_arena(void)
                   "no neighbours");
     reach_new("before-thread-top", 24, LEDGER_LEAK_ROOT);
     ledger_free(next);
-    reach_park();
 }
 
 static void

@@ -65,12 +65,11 @@ reach_show(uint64_t hidden)
 }
 
 /*
- * Starts a thread that calls @body, which ends in reach_park() or reach_hold_and_park(). The
- * sample does not end before they sleep.
+ * Starts a thread that calls @body and then clears up and sleeps forever. A body that is to leave a
+ * frame or registers behind calls one of the next two instead of coming back. The sample does not
+ * end before all of them sleep.
  */
 void reach_start_thread(void (*body)(void));
-
-/* Called by a thread that has left behind what it was to: clears up and sleeps forever. */
 _Noreturn void reach_park(void);
 _Noreturn void reach_hold_and_park(const EndingHold *hold);
 
