@@ -4,12 +4,12 @@
 # To build: a C compiler, meson, and the libraries that meson.build asks for.
 packages_build="gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libelf-dev libdw-dev libsmartcols-dev"
 # To test, besides. gdb makes snapshots; libc6-dbg has libc's symbols; patchelf starts samples under other loaders.
-packages_test="gdb libc6-dbg valgrind libjson-glib-dev patchelf python3 binutils"
+packages_test="g++ gdb libc6-dbg valgrind libjson-glib-dev patchelf python3 binutils"
 # Where the distribution still has them: other versions format and warn differently, and their tests are then skipped.
 packages_test_optional="clang-format-14 clang-tidy-14"
 
 fedora_build="gcc meson ninja-build pkgconf-pkg-config glib2-devel elfutils-devel libsmartcols-devel"
-fedora_test="gdb valgrind json-glib-devel patchelf python3 binutils"
+fedora_test="gcc-c++ gdb valgrind json-glib-devel patchelf python3 binutils"
 arch_build="gcc meson ninja pkgconf glib2 libelf util-linux-libs"
 arch_test="gdb valgrind json-glib patchelf python binutils"
 
