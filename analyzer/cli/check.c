@@ -17,6 +17,7 @@ const PmCommand pm_command_check = {
     .answers = "Every violated invariant of the heap, its address and what it usually means.",
     .takes = PM_TAKES_COMMON | PM_TAKES_LIMIT | PM_TAKES_STRICT,
     .heap = PM_HEAP_REQUIRED,
+    .verifies_bins = TRUE,
     .shows_violations = TRUE,
     .run = run,
 };

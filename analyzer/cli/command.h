@@ -14,6 +14,7 @@
 
 /*
  * @answers: one line for --help. @takes: PmTakes bits. @heap: what it needs of it.
+ * @verifies_bins: every list of free chunks is followed too, for `check`.
  * @shows_violations: it shows the heap's violations itself, so that they are no warnings besides.
  * @shows_coverage: it says itself which roots are missing.
  * @prepare: (nullable): once the core is open, before warnings are shown: the scan, where the
@@ -26,6 +27,7 @@ typedef struct {
     const char *answers;
     guint takes;
     PmHeapNeed heap;
+    gboolean verifies_bins;
     gboolean shows_violations;
     gboolean shows_coverage;
     gboolean (*prepare)(PmSession *session, GError **error);

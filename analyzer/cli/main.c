@@ -143,7 +143,7 @@ quote_core(const PmOptions *options)
 static int
 run_command(const PmCommand *command, PmSession *session, const PmSink *sink, GError **error)
 {
-    if (!pm_session_open(session, command->heap, error)) {
+    if (!pm_session_open(session, command->heap, command->verifies_bins, error)) {
         /* What was read before it failed may say why. */
         pm_session_print_diagnostics(session, TRUE);
         return PM_EXIT_FAILED;

@@ -46,10 +46,10 @@ pm_session_free(PmSession *session)
 }
 
 static gboolean
-open_heap(PmSession *session, PmHeapNeed need, GError **error)
+open_heap(PmSession *session, PmHeapNeed need, gboolean verify_bins, GError **error)
 {
     pm_progress_start(session->progress, PM_PHASE_WALK);
-    PmPtmallocOptions options = {.jobs = session->options->jobs};
+    PmPtmallocOptions options = {.jobs = session->options->jobs, .verify_bins = verify_bins};
     session->ptmalloc =
         pm_ptmalloc_walk(session->process, &options, session->diagnostics, &session->heap_error);
     session->subject.ptmalloc = session->ptmalloc;
@@ -70,7 +70,7 @@ open_heap(PmSession *session, PmHeapNeed need, GError **error)
 }
 
 gboolean
-pm_session_open(PmSession *session, PmHeapNeed heap, GError **error)
+pm_session_open(PmSession *session, PmHeapNeed heap, gboolean verify_bins, GError **error)
 {
     const PmOptions *options = session->options;
     pm_progress_start(session->progress, "opening the core");
@@ -85,7 +85,7 @@ pm_session_open(PmSession *session, PmHeapNeed heap, GError **error)
     session->subject.process = session->process;
     if (session->process == NULL)
         return FALSE;
-    if (heap != PM_HEAP_UNUSED && !open_heap(session, heap, error))
+    if (heap != PM_HEAP_UNUSED && !open_heap(session, heap, verify_bins, error))
         return FALSE;
     return TRUE;
 }

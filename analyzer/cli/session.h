@@ -39,10 +39,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmSession, pm_session_free)
 /*
  * Opens the core.
  *
+ * @verify_bins: follow the lists of the bins too, for what `check` reports.
  * Returns: FALSE with what pm_image_open(), pm_process_open() and, for PM_HEAP_REQUIRED,
  * pm_ptmalloc_walk() set. What was opened until then stays in the session.
  */
-gboolean pm_session_open(PmSession *session, PmHeapNeed heap, GError **error);
+gboolean pm_session_open(PmSession *session, PmHeapNeed heap, gboolean verify_bins, GError **error);
 
 /*
  * Scans for what nothing refers to; the session has been opened. Without a heap it does nothing.

@@ -219,6 +219,7 @@ add_thread_heap(HeapWalk *heaps, PmArenaBuild *build, PmAddr heap, guint64 size)
                  .kind = PM_WALK_THREAD,
                  .start = first_chunk(ptmalloc, behind),
                  .limit = heap + size,
+                 .exact_limit = TRUE,
                  .top = build->arena.top},
         .start = heap,
         .exact_end = TRUE,
@@ -343,6 +344,9 @@ add_brk_heap(HeapWalk *heaps, PmArenaBuild *build)
                  .resume = TRUE},
         .start = heap.start,
     };
+    /* While it is contiguous, system_mem ends with top. */
+    job.walk.exact_limit =
+        build->arena.contiguous && pm_range_bytes(heap) == build->arena.system_bytes;
     if (job.walk.start >= job.walk.limit)
         return;
     job.overhead[PM_OVERHEAD_ALIGNMENT] = job.walk.start - heap.start;

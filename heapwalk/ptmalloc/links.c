@@ -63,26 +63,60 @@ pm_ptmalloc_mark_free(PmPtmalloc *ptmalloc, PmAddr header, PmChunkState state, P
     return result;
 }
 
-/*
- * A link of the list @list leads to @header, where it should not. A part of the heap that is not in
- * the core is no damage.
- *
- * @what: what is there instead.
- */
-void
-pm_ptmalloc_report_link(PmPtmalloc *ptmalloc, const PmArenaBuild *build, const char *code,
-                        PmAddr header, const char *list, const char *what)
+/* The codes of what can be wrong with a link, by the state that its list gives. */
+typedef struct {
+    const char *unaligned;
+    const char *astray;
+    const char *repeated;
+} LinkCodes;
+
+static const LinkCodes tcache_codes = {"tcache-unaligned", "tcache-link", "tcache-repeated"};
+static const LinkCodes fastbin_codes = {"fastbin-unaligned", "fastbin-link", "fastbin-repeated"};
+
+/* The link leads where it should not. A part of the heap that is not in the core is no damage. */
+static void
+report_astray(PmPtmalloc *ptmalloc, const PmFreeLink *link, const char *code, const char *what)
 {
     guint64 head = 0;
-    const PmAddr user = header + 2 * ptmalloc->word_bytes;
-    const gboolean cut = pm_image_is_truncated(pm_space_get_image(ptmalloc->space));
-    if (cut || !pm_read(ptmalloc, header + ptmalloc->word_bytes, &head))
-        pm_diagnostics_add(ptmalloc->diagnostics, "list-lost", PM_SEVERITY_WARNING, user,
+    const PmImage *image = pm_space_get_image(ptmalloc->space);
+    const gboolean unread = pm_image_find_segment(image, link->target) != NULL &&
+                            !pm_read(ptmalloc, link->target - ptmalloc->word_bytes, &head);
+    if (unread || pm_image_is_truncated(image))
+        pm_diagnostics_add(ptmalloc->diagnostics, "list-lost", PM_SEVERITY_WARNING, link->holder,
                            "the rest of %s is not in the core: freed chunks in it may be shown as "
                            "used",
-                           list);
+                           link->list);
     else
-        pm_ptmalloc_violation(ptmalloc, build, code, user, "a link in %s leads to %s", list, what);
+        pm_ptmalloc_violation(ptmalloc, link->build, code, link->holder,
+                              "the link here, in %s, leads to 0x%" G_GINT64_MODIFIER "x, %s",
+                              link->list, link->target, what);
+}
+
+gboolean
+pm_ptmalloc_take_free(PmPtmalloc *ptmalloc, const PmFreeLink *link, PmChunk *ret_chunk)
+{
+    const LinkCodes *codes = link->state == PM_CHUNK_TCACHE ? &tcache_codes : &fastbin_codes;
+    if (link->target % ptmalloc->layout->alignment != 0) {
+        report_astray(ptmalloc, link, codes->unaligned, "which is not aligned");
+        return FALSE;
+    }
+    switch (pm_ptmalloc_mark_free(ptmalloc, link->target - 2 * ptmalloc->word_bytes, link->state,
+                                  ret_chunk)) {
+    case PM_MARK_DONE:
+        return TRUE;
+    case PM_MARK_NO_CHUNK:
+        report_astray(ptmalloc, link, codes->astray, "where no chunk begins");
+        return FALSE;
+    case PM_MARK_NOT_USED:
+        report_astray(ptmalloc, link, codes->astray, "a chunk that is free in a bin");
+        return FALSE;
+    case PM_MARK_AGAIN:
+        pm_ptmalloc_violation(ptmalloc, link->build, codes->repeated, link->target,
+                              "a chunk in %s stands in a list of free chunks already: freed twice",
+                              link->list);
+        return FALSE;
+    }
+    return FALSE;
 }
 
 /* malloc.c, fastbin_index. */
@@ -95,44 +129,33 @@ fastbin_index(const PmPtmalloc *ptmalloc, guint64 chunk_bytes)
 
 /* Returns: how many chunks were marked. */
 static guint64
-mark_fastbin(PmPtmalloc *ptmalloc, const PmArenaBuild *build, guint index, PmAddr header)
+mark_fastbin(PmPtmalloc *ptmalloc, const PmArenaBuild *build, guint index, PmAddr slot)
 {
-    const guint64 word = ptmalloc->word_bytes;
-    for (guint64 marked = 0;; marked++) {
-        if (header == 0)
-            return marked;
+    const guint64 header_bytes = 2 * ptmalloc->word_bytes;
+    g_autofree char *list = g_strdup_printf("fastbin %u", index);
+    PmFreeLink link = {.build = build, .state = PM_CHUNK_FASTBIN, .list = list, .holder = slot};
+    guint64 header = 0;
+    guint64 marked = 0;
+
+    if (!pm_read(ptmalloc, slot, &header))
+        return 0;
+    while (header != 0) {
         PmChunk chunk;
         guint64 stored = 0;
-        const PmAddr user = header + 2 * word;
-        if (user % ptmalloc->layout->alignment != 0) {
-            pm_ptmalloc_violation(ptmalloc, build, "fastbin-unaligned", user,
-                                  "a link in fastbin %u leads to an unaligned address", index);
+        link.target = header + header_bytes;
+        if (!pm_ptmalloc_take_free(ptmalloc, &link, &chunk))
             return marked;
-        }
-        const PmMarkResult result =
-            pm_ptmalloc_mark_free(ptmalloc, header, PM_CHUNK_FASTBIN, &chunk);
-        if (result == PM_MARK_NO_CHUNK || result == PM_MARK_NOT_USED) {
-            g_autofree char *list = g_strdup_printf("fastbin %u", index);
-            pm_ptmalloc_report_link(ptmalloc, build, "fastbin-link", header, list,
-                                    result == PM_MARK_NO_CHUNK ? "where no chunk begins"
-                                                               : "a chunk that is free in a bin");
-            return marked;
-        }
-        if (result == PM_MARK_AGAIN) {
-            pm_ptmalloc_violation(ptmalloc, build, "fastbin-repeated", user,
-                                  "a chunk in fastbin %u stands in a list of free chunks already: "
-                                  "freed twice",
-                                  index);
-            return marked;
-        }
+        marked++;
         if (fastbin_index(ptmalloc, chunk.chunk_bytes) != index)
-            pm_ptmalloc_violation(ptmalloc, build, "fastbin-size", user,
+            pm_ptmalloc_violation(ptmalloc, build, "fastbin-size", chunk.address,
                                   "a chunk of 0x%" G_GINT64_MODIFIER "x bytes in fastbin %u",
                                   chunk.chunk_bytes, index);
-        if (!pm_read(ptmalloc, user, &stored))
-            return marked + 1;
-        header = pm_ptmalloc_decode_link(ptmalloc, user, stored);
+        if (!pm_read(ptmalloc, chunk.address, &stored))
+            return marked;
+        header = pm_ptmalloc_decode_link(ptmalloc, chunk.address, stored);
+        link.holder = chunk.address;
     }
+    return marked;
 }
 
 /* The chunk at @header of @build's, where it is on a bin's list or in a fastbin. */
@@ -210,7 +233,7 @@ pm_ptmalloc_mark_fastbins(PmPtmalloc *ptmalloc)
             const PmAddr slot =
                 build->arena.address + (guint)layout->fastbins + (PmAddr)j * ptmalloc->word_bytes;
             if (pm_read(ptmalloc, slot, &heads[j]))
-                counts[j] = mark_fastbin(ptmalloc, build, j, heads[j]);
+                counts[j] = mark_fastbin(ptmalloc, build, j, slot);
         }
         for (guint j = 0; j < layout->fastbin_count; j++)
             merge_fastbin(ptmalloc, build, heads[j], counts[j]);

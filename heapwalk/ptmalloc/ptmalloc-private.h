@@ -140,10 +140,24 @@ void pm_ptmalloc_add_runtime(PmPtmalloc *ptmalloc, PmAddr user, PmRuntimeKind ki
 PmMarkResult pm_ptmalloc_mark_free(PmPtmalloc *ptmalloc, PmAddr header, PmChunkState state,
                                    PmChunk *ret_chunk);
 
-/* A link in @list leads to @header, where @what is; a violation @code, or a loss where the core
- * lacks the part. */
-void pm_ptmalloc_report_link(PmPtmalloc *ptmalloc, const PmArenaBuild *build, const char *code,
-                             PmAddr header, const char *list, const char *what);
+/*
+ * A link of a list of free chunks.
+ *
+ * @build: the arena whose list it is, or NULL. @state: what the list makes of its chunks:
+ * PM_CHUNK_TCACHE or PM_CHUNK_FASTBIN. @list: for a person. @holder: the chunk or the slot that
+ * holds the link. @target: the user pointer that it leads to.
+ */
+typedef struct {
+    const PmArenaBuild *build;
+    PmChunkState state;
+    const char *list;
+    PmAddr holder;
+    PmAddr target;
+} PmFreeLink;
+
+/* Marks the chunk that @link leads to. FALSE where it leads astray, which is then reported, at the
+ * holder. */
+gboolean pm_ptmalloc_take_free(PmPtmalloc *ptmalloc, const PmFreeLink *link, PmChunk *ret_chunk);
 
 /*
  * What a free chunk's link really points to.

@@ -126,54 +126,44 @@ static void
 mark_bin(const Tcache *tcache, guint bin)
 {
     PmPtmalloc *ptmalloc = tcache->ptmalloc;
-    const PmAddr header_bytes = 2 * ptmalloc->word_bytes;
+    const guint64 bin_bytes = bin_chunk_bytes(ptmalloc, bin);
     PmAddr entry = tcache->entries[bin];
     guint length = 0;
+    if (entry == 0 && (tcache->layout->inverted || tcache->counts[bin] == 0))
+        return;
+    g_autofree char *list =
+        g_strdup_printf("the tcache bin for chunks of 0x%" G_GINT64_MODIFIER "x bytes", bin_bytes);
+    PmFreeLink link = {
+        .state = PM_CHUNK_TCACHE,
+        .list = list,
+        .holder = tcache->address + tcache->layout->entries + bin * ptmalloc->word_bytes,
+    };
 
     for (; entry != 0; length++) {
         PmChunk chunk;
         guint64 stored = 0;
-        if (entry % ptmalloc->layout->alignment != 0) {
-            pm_ptmalloc_violation(ptmalloc, NULL, "tcache-unaligned", entry,
-                                  "a link in a tcache bin (chunks of 0x%" G_GINT64_MODIFIER
-                                  "x bytes) leads to an unaligned address",
-                                  bin_chunk_bytes(ptmalloc, bin));
+        link.target = entry;
+        if (!pm_ptmalloc_take_free(ptmalloc, &link, &chunk))
             return;
-        }
-        const PmMarkResult result =
-            pm_ptmalloc_mark_free(ptmalloc, entry - header_bytes, PM_CHUNK_TCACHE, &chunk);
-        if (result == PM_MARK_NO_CHUNK || result == PM_MARK_NOT_USED) {
-            g_autofree char *list =
-                g_strdup_printf("the tcache bin for chunks of 0x%" G_GINT64_MODIFIER "x bytes",
-                                bin_chunk_bytes(ptmalloc, bin));
-            pm_ptmalloc_report_link(ptmalloc, NULL, "tcache-link", entry - header_bytes, list,
-                                    result == PM_MARK_NO_CHUNK ? "where no chunk begins"
-                                                               : "a chunk that is free in a bin");
-            return;
-        }
-        if (result == PM_MARK_AGAIN) {
-            pm_ptmalloc_violation(ptmalloc, NULL, "tcache-repeated", entry,
-                                  "a chunk stands twice in tcache bins: freed twice");
-            return;
-        }
         if (!bin_serves(ptmalloc, bin, chunk.chunk_bytes))
             pm_ptmalloc_violation(ptmalloc, NULL, "tcache-size", entry,
                                   "a chunk of 0x%" G_GINT64_MODIFIER
                                   "x bytes in the tcache bin for 0x%" G_GINT64_MODIFIER "x",
-                                  chunk.chunk_bytes, bin_chunk_bytes(ptmalloc, bin));
+                                  chunk.chunk_bytes, bin_bytes);
         if (!pm_read(ptmalloc, entry, &stored)) {
-            pm_diagnostics_add(ptmalloc->diagnostics, "tcache-unread", PM_SEVERITY_WARNING, entry,
-                               "the rest of a tcache bin is not in the core; freed chunks in it "
-                               "may be shown as used");
+            pm_diagnostics_add(ptmalloc->diagnostics, "list-lost", PM_SEVERITY_WARNING, entry,
+                               "the rest of %s is not in the core: freed chunks in it may be shown "
+                               "as used",
+                               list);
             return;
         }
+        link.holder = entry;
         entry = pm_ptmalloc_decode_link(ptmalloc, entry, stored);
     }
     if (!tcache->layout->inverted && length != tcache->counts[bin])
         pm_ptmalloc_violation(ptmalloc, NULL, "tcache-count", tcache->address,
-                              "the tcache bin for 0x%" G_GINT64_MODIFIER
-                              "x bytes holds %u chunks but counts %u",
-                              bin_chunk_bytes(ptmalloc, bin), length, tcache->counts[bin]);
+                              "%s holds %u chunks but counts %u", list, length,
+                              tcache->counts[bin]);
 }
 
 /* Marks a thread's tcache: its bins' chunks as free, itself as glibc's own. */

@@ -33,27 +33,6 @@ typedef struct {
     gboolean done;
 } Walker;
 
-void
-pm_walk_counts_init(PmWalkCounts *counts, guint shift)
-{
-    *counts = (PmWalkCounts){.pin = PM_ADDR_NONE};
-    counts->all = g_new0(guint64, PM_WALK_SMALL_BYTES >> shift);
-    counts->bins = g_new0(guint64, PM_WALK_SMALL_BYTES >> shift);
-    counts->large = pm_size_table_new();
-    counts->foreign_gaps = g_array_new(FALSE, FALSE, sizeof(guint64));
-    counts->buffer = g_malloc(PM_WALK_BUFFER_BYTES);
-}
-
-void
-pm_walk_counts_clear(PmWalkCounts *counts)
-{
-    g_free(counts->all);
-    g_free(counts->bins);
-    g_free(counts->buffer);
-    g_array_unref(counts->foreign_gaps);
-    g_hash_table_unref(counts->large);
-}
-
 static guint64
 granule_of(const Walker *walker, PmAddr header)
 {
@@ -303,7 +282,7 @@ take_top(Walker *walker, guint64 prev_size, guint64 head)
 
     if (!(head & PM_PREV_INUSE))
         note_previous_free(walker, prev_size);
-    const gboolean wrong_end = walk->kind == PM_WALK_THREAD && bytes != room;
+    const gboolean wrong_end = walk->exact_limit && bytes != room;
     if (bytes > room || bytes > arena->system_bytes || bytes < 2 * walker->word || wrong_end) {
         pm_ptmalloc_violation(walker->ptmalloc, walk->build, "top-size",
                               walker->header + 2 * walker->word,
@@ -461,47 +440,6 @@ find_pin(const PmRegionBuilder *region)
     return PM_ADDR_NONE;
 }
 
-static void
-add_counts(PmSizeTable *sizes, PmWalkCounts *counts, guint64 bytes, const guint64 *chunks)
-{
-    PmSizeCount *sum = pm_size_table_get(sizes, bytes);
-    for (guint state = 0; state < PM_CHUNK_STATES; state++) {
-        sum->chunks[state] += chunks[state];
-        if (pm_chunk_state_is_free((PmChunkState)state))
-            counts->free_bytes += bytes * chunks[state];
-        else
-            counts->used_bytes += bytes * chunks[state];
-    }
-}
-
-/* Moves what was counted into the arena's table, and sums it up in @counts. */
-static void
-fold_counts(const PmWalk *walk, PmWalkCounts *counts, guint shift)
-{
-    GHashTableIter iter;
-    gpointer value = NULL;
-
-    g_mutex_lock(&walk->build->lock);
-    for (guint64 i = 0; i < (guint64)PM_WALK_SMALL_BYTES >> shift; i++) {
-        if (counts->all[i] == 0)
-            continue;
-        const guint64 chunks[PM_CHUNK_STATES] = {
-            [PM_CHUNK_USED] = counts->all[i] - counts->bins[i],
-            [PM_CHUNK_BIN] = counts->bins[i],
-        };
-        add_counts(walk->build->sizes, counts, i << shift, chunks);
-    }
-    g_hash_table_iter_init(&iter, counts->large);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        const PmSizeCount *count = value;
-        add_counts(walk->build->sizes, counts, count->chunk_bytes, count->chunks);
-    }
-    g_mutex_unlock(&walk->build->lock);
-    memset(counts->all, 0, (PM_WALK_SMALL_BYTES >> shift) * sizeof(guint64));
-    memset(counts->bins, 0, (PM_WALK_SMALL_BYTES >> shift) * sizeof(guint64));
-    g_hash_table_remove_all(counts->large);
-}
-
 gboolean
 pm_walk_run(const PmWalk *walk, PmWalkCounts *counts, PmAddr *ret_end, GError **error)
 {
@@ -536,7 +474,7 @@ pm_walk_run(const PmWalk *walk, PmWalkCounts *counts, PmAddr *ret_end, GError **
                               walker.damages - DAMAGES_MAX);
     pm_heap_builder_end_region(walk->ptmalloc->builder, walker.region, walker.header);
     counts->pin = find_pin(walker.region);
-    fold_counts(walk, counts, walker.region->shift);
+    pm_walk_counts_fold(counts, walk->build, walker.region->shift);
     *ret_end = walker.header;
     return TRUE;
 }

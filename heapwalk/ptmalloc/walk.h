@@ -29,6 +29,9 @@ typedef struct {
 void pm_walk_counts_init(PmWalkCounts *counts, guint shift);
 void pm_walk_counts_clear(PmWalkCounts *counts);
 
+/* Moves what was counted into the arena's table, and sums it up in @counts. */
+void pm_walk_counts_fold(PmWalkCounts *counts, PmArenaBuild *build, guint shift);
+
 typedef enum {
     PM_WALK_MAIN,   /* a segment of a main arena: ends at top or at a double fencepost */
     PM_WALK_THREAD, /* a heap of a thread arena: ends at top or at its closing head of size 0 */
@@ -39,6 +42,7 @@ typedef enum {
  *
  * @start: header of the first chunk. @limit: end of the memory that can hold chunks. @top: the
  * arena's top; anywhere.
+ * @exact_limit: top, where it is here, must end at the limit.
  * @resume: look for a further segment behind the fenceposts of one (the brk heap: somebody else
  * called sbrk).
  */
@@ -50,6 +54,7 @@ typedef struct {
     PmAddr limit;
     PmAddr top;
     gboolean resume;
+    gboolean exact_limit;
 } PmWalk;
 
 /*
