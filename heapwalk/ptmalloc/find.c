@@ -335,6 +335,18 @@ set_found_by(PmPtmalloc *ptmalloc, PmAddr symbol, PmSymbolSource source)
             source == PM_SYMBOL_FROM_DEBUG_FILE ? PM_FOUND_BY_DEBUG_FILE : PM_FOUND_BY_SYMBOL;
 }
 
+/* Whether glibc's malloc was never used though it is set up (mallinfo does that), because another
+ * one serves in its place. */
+static gboolean
+is_other_allocator(const PmPtmalloc *ptmalloc)
+{
+    for (guint i = 0; i < ptmalloc->arenas->len; i++)
+        if (pm_ptmalloc_get_build(ptmalloc, i)->arena.system_bytes != 0)
+            return FALSE;
+    g_autofree char *name = pm_allocator_recognise(ptmalloc->process, NULL);
+    return name != NULL;
+}
+
 /* glibc's heap is there, and so is another allocator: what that one holds is not in any figure. */
 static void
 note_other_allocator(PmPtmalloc *ptmalloc)
@@ -370,7 +382,7 @@ pm_ptmalloc_find_arenas(PmPtmalloc *ptmalloc, GError **error)
         choose_main(ptmalloc);
         set_found_by(ptmalloc, symbol, source);
     }
-    if (ptmalloc->arenas->len > 0) {
+    if (ptmalloc->arenas->len > 0 && !is_other_allocator(ptmalloc)) {
         note_other_allocator(ptmalloc);
         return TRUE;
     }
