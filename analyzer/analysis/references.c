@@ -81,7 +81,10 @@ pm_references_free(PmReferences *references)
 PmPath *
 pm_path_new(const PmReach *reach, const PmHeldChunk *held, GError **error)
 {
-    GArray *steps = pm_reach_find_path(reach, &held->chunk, error);
+    /* No root leads to what is lost: the scan has looked already. */
+    GArray *steps = pm_reach_class_is_lost(held->reach_class)
+                        ? g_array_new(FALSE, FALSE, sizeof(PmReference))
+                        : pm_reach_find_path(reach, &held->chunk, error);
     if (steps == NULL)
         return NULL;
     PmPath *path = g_new0(PmPath, 1);

@@ -16,7 +16,6 @@
  * @answers: one line for --help. @takes: PmTakes bits. @heap: what it needs of it.
  * @verifies_bins: every list of free chunks is followed too, for `check`.
  * @shows_violations: it shows the heap's violations itself, so that they are no warnings besides.
- * @shows_coverage: it says itself which roots are missing.
  * @prepare: (nullable): once the core is open, before warnings are shown: the scan, where the
  * command needs one. Returns: FALSE with @error set.
  * @run: analyses and shows. Returns: PM_EXIT_ANSWERED or PM_EXIT_LIMIT; PM_EXIT_FAILED with @error
@@ -29,7 +28,6 @@ typedef struct {
     PmHeapNeed heap;
     gboolean verifies_bins;
     gboolean shows_violations;
-    gboolean shows_coverage;
     gboolean (*prepare)(PmSession *session, GError **error);
     int (*run)(const PmSession *session, const PmSink *sink, GError **error);
 } PmCommand;

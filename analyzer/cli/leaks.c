@@ -21,7 +21,6 @@ const PmCommand pm_command_leaks = {
     .answers = "What nothing refers to any more, grouped by what the rest of it hangs on.",
     .takes = PM_TAKES_COMMON | PM_TAKES_FAIL_OVER,
     .heap = PM_HEAP_REQUIRED,
-    .shows_coverage = TRUE,
     .prepare = pm_session_scan,
     .run = run,
 };

@@ -150,8 +150,6 @@ run_command(const PmCommand *command, PmSession *session, const PmSink *sink, GE
     }
     if (command->prepare != NULL && !command->prepare(session, error))
         return PM_EXIT_FAILED;
-    if (!command->shows_coverage)
-        pm_session_note_missing_roots(session);
     pm_progress_start(session->progress, PM_PHASE_ANSWER);
     if (sink->json == NULL)
         pm_session_print_diagnostics(session, !command->shows_violations);

@@ -3,7 +3,6 @@
  */
 #include "cli/session.h"
 
-#include "analysis/leaks.h"
 #include "ptmalloc/allocators.h"
 #include "ptmalloc/violations.h"
 #include "report/format.h"
@@ -108,24 +107,6 @@ pm_session_try_scan(PmSession *session, G_GNUC_UNUSED GError **error)
         pm_diagnostics_add(session->diagnostics, "scan-failed", PM_SEVERITY_WARNING, PM_ADDR_NONE,
                            "what is lost is not known: %s", failure->message);
     return TRUE;
-}
-
-void
-pm_session_note_missing_roots(PmSession *session)
-{
-    if (session->reach == NULL || pm_leaks_are_certain(&session->subject, session->reach))
-        return;
-    const PmRootCoverage *coverage = &pm_reach_get_result(session->reach)->coverage;
-    guint64 missing = pm_leaks_count_missing_heap(&session->subject);
-    g_autofree char *heap = missing == 0 ? g_strdup("")
-                                         : g_strdup_printf(", and %s of the heap are not",
-                                                           pm_format_bytes(missing).text);
-    pm_diagnostics_add(
-        session->diagnostics, "roots-missing", PM_SEVERITY_WARNING, PM_ADDR_NONE,
-        "no lost chunk is certain: %s of the memory outside the heap that can hold "
-        "references is in the core%s; `postmalloc leaks` says more",
-        coverage->wanted_bytes == 0 ? "nothing" : pm_format_share(pm_coverage_share(coverage)).text,
-        heap);
 }
 
 static void

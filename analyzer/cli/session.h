@@ -56,9 +56,6 @@ gboolean pm_session_scan(PmSession *session, GError **error);
  */
 gboolean pm_session_try_scan(PmSession *session, GError **error);
 
-/* Adds a diagnostic where the scan lacked so much of the roots that no lost chunk is certain. */
-void pm_session_note_missing_roots(PmSession *session);
-
 /*
  * The diagnostics on standard error, a line each, few of each code; nothing under --quiet, notes
  * only under --verbose.

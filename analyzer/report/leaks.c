@@ -270,6 +270,19 @@ add_group_cells(PmTable *table, const PmSink *sink, const PmLeaks *leaks, gsize 
         table, pm_format_share(pm_share(group->lost_bytes, leaks->result->lost.chunk_bytes)).text);
 }
 
+/* The example's address and a line of its contents: the first one that is not all zeros. */
+static char *
+describe_example(const PmLeakGroup *row)
+{
+    gsize at = 0;
+    while (at < row->content_bytes && row->contents[at] == 0)
+        at++;
+    at = at < row->content_bytes ? at - at % PM_HEX_LINE_BYTES : 0;
+    g_autofree char *hex = pm_format_hex_line(row->contents + at, row->content_bytes - at);
+    return g_strdup_printf("%s  %s", pm_reach_format_place(row->group->example, at).text,
+                           row->content_bytes == 0 ? "its contents are not in the core" : hex);
+}
+
 static void
 print_groups(const PmSink *sink, const PmSubject *subject, const PmLeaks *leaks)
 {
@@ -287,10 +300,7 @@ print_groups(const PmSink *sink, const PmSubject *subject, const PmLeaks *leaks)
             double rate = pm_per_hour(row->group->lost_chunks, subject->uptime_seconds);
             pm_table_add_cell(table, pm_format_rate(rate).text);
         }
-        g_autofree char *hex = pm_format_hex_line(row->contents, row->content_bytes);
-        g_autofree char *note =
-            g_strdup_printf("%s  %s", pm_format_address(row->group->example).text,
-                            row->content_bytes == 0 ? "its contents are not in the core" : hex);
+        g_autofree char *note = describe_example(row);
         pm_table_add_note(table, 4, note);
     }
     pm_sink_heading(sink, "WHAT IS LOST, BY THE CHUNK SIZE OF ITS ROOTS");

@@ -51,17 +51,19 @@ pm_reach_format_place(PmAddr address, guint64 offset_bytes)
 void
 pm_reach_print_held(const PmSink *sink, const PmHeldChunk *held)
 {
-    g_autofree char *chunk = pm_reach_describe_chunk(&held->chunk, held->reach_class);
     g_autofree char *where = NULL;
-    if (held->offset_bytes > 0)
-        where = g_strdup_printf(" is %s into the chunk %s",
+    if (held->offset_bytes == 0)
+        where = g_strdup("the start of a chunk in use");
+    else if (held->offset_bytes < 0)
+        where = g_strdup_printf("in the header of the chunk %s",
+                                pm_format_address(held->chunk.address).text);
+    else
+        where = g_strdup_printf("%s into the chunk %s",
                                 pm_format_things((guint64)held->offset_bytes, "byte").text,
                                 pm_format_address(held->chunk.address).text);
-    else if (held->offset_bytes < 0)
-        where = g_strdup_printf(" is in the header of the chunk %s",
-                                pm_format_address(held->chunk.address).text);
-    g_autofree char *line = g_strdup_printf("%s%s: %s", pm_format_address(held->address).text,
-                                            where == NULL ? "" : where, chunk);
+    g_autofree char *line =
+        g_strdup_printf("%s is %s, %s", pm_format_address(held->address).text, where,
+                        pm_format_things(held->chunk.chunk_bytes, "byte").text);
     pm_sink_emphasise(sink, line);
     pm_output_char(sink->output, '\n');
 }

@@ -1,10 +1,11 @@
 /*
  * Makes the inputs of the golden tests in the folder that is its argument: always the same bytes.
  *
- *   heap.core       an x86-64 process with one glibc 2.36 heap: main_arena in libc's data, 512 KiB
- * in [heap] cut.core        the same, cut off in the middle of the heap no-heap.core    the same
- * without main_arena and heap s390.core, big-endian.core, empty.core, text.core, core.zst   what is
- * refused
+ * heap.core: an x86-64 process with one glibc 2.36 heap: main_arena in libc's data, 512 KiB in
+ * [heap]. cut.core, snapshot.core: the same, cut off in the middle of the heap and before the
+ * notes. leaky.core: the same with references between chunks. no-heap.core: the same without
+ * main_arena and heap. s390.core, ppc64.core, server, empty.core, text.core, core.zst: what is
+ * refused.
  */
 #include <glib/gstdio.h>
 #include <string.h>
@@ -38,6 +39,7 @@ enum {
 static guint64 heap[128 * 512];
 static guint64 data[2 * 512];
 static guint64 stack[512];
+static guint64 globals[512];
 
 static guint64 *
 heap_word(guint64 address)
@@ -133,7 +135,7 @@ new_core(guint16 machine, gboolean with_heap)
     CoreBuilder *builder = core_builder_new(machine);
     core_builder_add_segment(
         builder, &(CoreSegment){.start = EXE, .mapped_bytes = 4 * PAGE, .flags = PF_R | PF_X});
-    add_segment(builder, EXE + 4 * PAGE, stack, PAGE);
+    add_segment(builder, EXE + 4 * PAGE, globals, PAGE);
     if (with_heap)
         add_segment(builder, HEAP, heap, HEAP_BYTES);
     add_segment(builder, LIBC, with_heap ? (const void *)data : zeros, 2 * PAGE);
@@ -145,6 +147,35 @@ new_core(guint16 machine, gboolean with_heap)
     core_builder_add_auxv(builder, auxv, G_N_ELEMENTS(auxv));
     core_builder_add_file_mappings(builder, mappings, G_N_ELEMENTS(mappings));
     return builder;
+}
+
+/* The user pointer of the small chunk @index; 0 is free. */
+static guint64
+small(guint64 index)
+{
+    return HEAP + 32 * index + 16;
+}
+
+/*
+ * A chain whose second link points into the middle of a chunk; a chunk that only the live stack
+ * holds, and one that only the dead stack does; a lost ring with a tail; a small chunk that two
+ * larger ones lead to. Nothing holds the rest.
+ */
+static void
+fill_references(void)
+{
+    const guint64 large = small(SMALL_CHUNKS) + 0x2010; /* the one of 0x410 bytes */
+    const guint64 other = large + 0x410 + 0x90;         /* the one of 0x110 bytes */
+    globals[8] = GUINT64_TO_LE(small(1));
+    set_heap_word(small(1), small(2) + 8);
+    set_heap_word(small(2) + 8, small(3));
+    stack[0x900 / 8] = GUINT64_TO_LE(small(4));
+    stack[0x100 / 8] = GUINT64_TO_LE(small(5));
+    set_heap_word(small(6), small(7));
+    set_heap_word(small(7), small(6));
+    set_heap_word(small(7) + 8, small(8));
+    set_heap_word(large + 0x20, small(9));
+    set_heap_word(other, small(9));
 }
 
 static void
@@ -161,6 +192,7 @@ main(int argc, char **argv)
     if (argc != 2 || g_chdir(argv[1]) != 0)
         g_error("usage: make-cores FOLDER");
     memset(stack, 0x11, sizeof stack);
+    memset(globals, 0x11, sizeof globals);
     fill_heap();
 
     g_autoptr(CoreBuilder) full = new_core(EM_X86_64, TRUE);
@@ -181,6 +213,9 @@ main(int argc, char **argv)
     g_autoptr(CoreBuilder) executable = new_core(EM_X86_64, FALSE);
     core_builder_set_ident(executable, ELFDATA2LSB, ET_EXEC);
     core_builder_write(executable, "server");
+    fill_references();
+    g_autoptr(CoreBuilder) leaky = new_core(EM_X86_64, TRUE);
+    core_builder_write(leaky, "leaky.core");
     write_bytes("empty.core", "", 0);
     write_bytes("text.core", "a log file\n", 11);
     write_bytes("core.zst", "\x28\xb5\x2f\xfd\0\0\0\0", 8);
