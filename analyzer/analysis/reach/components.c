@@ -44,6 +44,13 @@ search_clear(Search *search)
     g_free(search->entered);
 }
 
+/* Zeroed; NULL where there is no memory. */
+static gpointer
+make_array(const Search *search, gsize element_bytes)
+{
+    return g_try_malloc0_n((gsize)search->count + 1, element_bytes);
+}
+
 static gboolean
 search_init(Search *search, PmReach *reach)
 {
@@ -51,14 +58,13 @@ search_init(Search *search, PmReach *reach)
     if (search->set == NULL)
         return FALSE;
     search->count = pm_slot_set_get_count(search->set);
-    const gsize count = (gsize)search->count + 1;
-    search->slots = g_try_new(PmSlot, count);
-    search->order = g_try_new0(guint32, count);
-    search->low = g_try_new(guint32, count);
-    search->component = g_try_new(guint32, count);
-    search->pending = g_try_new(guint32, count);
-    search->frames = g_try_new(Frame, count);
-    search->entered = g_try_new0(guint8, count);
+    search->slots = make_array(search, sizeof(PmSlot));
+    search->order = make_array(search, sizeof(guint32));
+    search->low = make_array(search, sizeof(guint32));
+    search->component = make_array(search, sizeof(guint32));
+    search->pending = make_array(search, sizeof(guint32));
+    search->frames = make_array(search, sizeof(Frame));
+    search->entered = make_array(search, 1);
     if (search->slots == NULL || search->order == NULL || search->low == NULL ||
         search->component == NULL || search->pending == NULL || search->frames == NULL ||
         search->entered == NULL)

@@ -83,12 +83,12 @@ scan_lost(Worker *worker, const PmResolverFilter *filter, PmSlot slot, PmRange u
     worker->self = slot;
     if (G_UNLIKELY(!is_in_window(worker, user.start, bytes)) && bytes < WINDOW_BYTES / 2)
         move_window(worker, user.start);
-    if (G_LIKELY(is_in_window(worker, user.start, bytes)))
-        pm_reach_scan_bytes(worker->reach, filter,
-                            worker->window + (user.start - worker->window_start), bytes, user.start,
-                            visit_word, worker);
-    else
-        pm_reach_scan_range(worker->reach, filter, &worker->reader, user, visit_word, worker);
+    if (G_LIKELY(is_in_window(worker, user.start, bytes))) {
+        const PmRun run = {worker->window + (user.start - worker->window_start), bytes, user.start};
+        pm_reach_scan_bytes(worker->reach, filter, &run, visit_word, worker);
+        return;
+    }
+    pm_reach_scan_range(worker->reach, filter, &worker->reader, user, visit_word, worker);
 }
 
 static void

@@ -225,9 +225,10 @@ static void
 begin_at_roots(Worker *worker, const Piece *piece)
 {
     const PmRoot *root = piece->root;
+    const PmRun registers = {root->bytes, root->byte_count, 0};
     if (root->kind == PM_ROOT_REGISTERS)
-        pm_reach_scan_bytes(worker->reach, &worker->marking->filter, root->bytes, root->byte_count,
-                            0, visit_word, worker);
+        pm_reach_scan_bytes(worker->reach, &worker->marking->filter, &registers, visit_word,
+                            worker);
     else
         pm_reach_scan_range(worker->reach, &worker->marking->filter, &worker->reader, piece->range,
                             visit_word, worker);

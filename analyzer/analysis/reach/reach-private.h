@@ -84,22 +84,36 @@ pm_reader_get(PmReader *reader, PmAddr address, guint64 *ret_length_bytes)
  * points to (demangled where it was stored mangled). */
 typedef void (*PmWordVisitor)(gpointer data, PmAddr at, guint64 value);
 
-/* Shows every word of @bytes that may point into a heap to @visit. */
+/* Bytes to be scanned. @at: where they stand in the process, or their offset in a note. */
+typedef struct {
+    const guint8 *bytes;
+    guint64 count;
+    PmAddr at;
+} PmRun;
+
+/* Shows what @value stands for, were it mangled, to @visit. */
 static inline __attribute__((always_inline)) void
-pm_reach_scan_bytes(const PmReach *reach, const PmResolverFilter *filter, const guint8 *bytes,
-                    guint64 count, PmAddr at, PmWordVisitor visit, gpointer data)
+pm_reach_visit_plain(const PmReach *reach, const PmResolverFilter *filter, guint64 value, PmAddr at,
+                     PmWordVisitor visit, gpointer data)
+{
+    const guint64 plain = pm_roots_demangle(value, reach->guard);
+    if (pm_resolver_may_hold(filter, plain))
+        visit(data, at, plain);
+}
+
+/* Shows every word of @run that may point into a heap to @visit. */
+static inline __attribute__((always_inline)) void
+pm_reach_scan_bytes(const PmReach *reach, const PmResolverFilter *filter, const PmRun *run,
+                    PmWordVisitor visit, gpointer data)
 {
     const guint64 word_bytes = reach->word_bytes;
-    for (guint64 offset = 0; offset + word_bytes <= count; offset += word_bytes) {
-        const guint64 value = pm_load_word(bytes + offset, word_bytes);
-        if (G_UNLIKELY(pm_resolver_may_hold(filter, value)))
-            visit(data, at + offset, value);
+    for (guint64 offset = 0; offset + word_bytes <= run->count; offset += word_bytes) {
+        const guint64 value = pm_load_word(run->bytes + offset, word_bytes);
+        if (pm_resolver_may_hold(filter, value))
+            visit(data, run->at + offset, value);
         /* A mangled pointer looks random: its upper bits are set. (glibc, PTR_MANGLE) */
-        if (G_UNLIKELY(value >> 48 != 0) && reach->guard_known) {
-            const guint64 plain = pm_roots_demangle(value, reach->guard);
-            if (G_UNLIKELY(pm_resolver_may_hold(filter, plain)))
-                visit(data, at + offset, plain);
-        }
+        if (value >> 48 != 0 && reach->guard_known)
+            pm_reach_visit_plain(reach, filter, value, run->at + offset, visit, data);
     }
 }
 
@@ -113,8 +127,9 @@ pm_reach_scan_range(const PmReach *reach, const PmResolverFilter *filter, PmRead
         guint64 length = 0;
         const guint8 *bytes = pm_reader_get(reader, at, &length);
         length = MIN(length, range.end - at);
+        const PmRun run = {bytes, length, at};
         if (bytes != NULL)
-            pm_reach_scan_bytes(reach, filter, bytes, length, at, visit, data);
+            pm_reach_scan_bytes(reach, filter, &run, visit, data);
         at = pm_align_up(at + length, reach->word_bytes);
     }
 }

@@ -66,9 +66,10 @@ scan_roots(Collector *collector, const PmResolverFilter *filter, gboolean weak, 
     for (gsize i = 0; i < count; i++) {
         if (roots[i].weak != weak)
             continue;
+        const PmRun registers = {roots[i].bytes, roots[i].byte_count, 0};
         collector->root = &roots[i];
         if (roots[i].kind == PM_ROOT_REGISTERS)
-            pm_reach_scan_bytes(reach, filter, roots[i].bytes, roots[i].byte_count, 0, visit, data);
+            pm_reach_scan_bytes(reach, filter, &registers, visit, data);
         else
             pm_reach_scan_range(reach, filter, &reader, roots[i].range, visit, data);
     }
@@ -91,7 +92,27 @@ is_tcache(const PmReach *reach, PmAddr user)
     return low < count && chunks[low].address == user && chunks[low].kind == PM_RUNTIME_TCACHE;
 }
 
-/* Shows every word of the used chunks but the target to add_incoming(). */
+/* Shows every word of the used chunk at @slot to add_incoming(). */
+static void
+scan_chunk(Collector *collector, const PmResolverFilter *filter, PmReader *reader, PmSlot slot,
+           guint32 region)
+{
+    PmSlotChunk chunk;
+    const guint before = collector->references->len;
+    const guint64 omitted = collector->omitted;
+    pm_resolver_get_chunk(collector->reach->resolver, slot, region, &chunk);
+    collector->source = chunk.user;
+    pm_reach_scan_range(collector->reach, filter, reader, pm_slot_chunk_range(&chunk), add_incoming,
+                        collector);
+    /* Rare enough to be asked only of those that hit. */
+    if ((collector->references->len > before || collector->omitted > omitted) &&
+        is_tcache(collector->reach, chunk.user)) {
+        g_array_set_size(collector->references, before);
+        collector->omitted = omitted;
+    }
+}
+
+/* The same for all used chunks but the target. */
 static void
 scan_chunks(Collector *collector, const PmResolverFilter *filter)
 {
@@ -104,21 +125,8 @@ scan_chunks(Collector *collector, const PmResolverFilter *filter)
             guint64 bits = pm_resolver_get_used_starts(reach->resolver, region, i);
             for (; bits != 0; bits &= bits - 1) {
                 const PmSlot slot = first + i * 64 + (guint64)__builtin_ctzll(bits);
-                PmSlotChunk chunk;
-                pm_resolver_get_chunk(reach->resolver, slot, region, &chunk);
-                if (slot == collector->target_slot)
-                    continue;
-                collector->source = chunk.user;
-                const guint before = collector->references->len;
-                const guint64 omitted = collector->omitted;
-                pm_reach_scan_range(reach, filter, &reader, pm_slot_chunk_range(&chunk),
-                                    add_incoming, collector);
-                /* Rare enough to be asked only of those that hit. */
-                if ((collector->references->len > before || collector->omitted > omitted) &&
-                    is_tcache(reach, chunk.user)) {
-                    g_array_set_size(collector->references, before);
-                    collector->omitted = omitted;
-                }
+                if (slot != collector->target_slot)
+                    scan_chunk(collector, filter, &reader, slot, region);
             }
         }
     }
