@@ -15,6 +15,11 @@
 #define THREAD_BLOCK_BYTES 0x1000
 /* Where x86-64 keeps the pointer guard in the thread control block (tcbhead_t.pointer_guard). */
 #define GUARD_OFFSET_X86_64 0x30
+/* From uc_stack.ss_sp of a signal frame's ucontext to uc_stack.ss_size, to the saved RSP, and past
+ * it. (Linux, asm/sigcontext.h of x86-64) */
+#define UC_SIZE_OFFSET 0x10
+#define UC_RSP_OFFSET  0x90
+#define UC_BYTES       0x98
 
 /* A tag of an interval: an index into kinds of claims. Excluded memory is no root. */
 #define TAG_EXCLUDED G_MAXUINT64
@@ -127,32 +132,92 @@ get_known_stack(const PmRoots *roots, const PmThread *thread, const PmTcb *tcb)
     return thread->stack;
 }
 
-/* A running thread: its thread-locals, its live stack; what lies below SP is dead. */
+/* The thread-locals of a running thread. */
 static void
-claim_thread(PmRoots *roots, const PmThread *thread, const PmTcb *tcb)
+claim_thread_locals(PmRoots *roots, const PmThread *thread, PmRange stack)
 {
-    const PmRange stack = get_known_stack(roots, thread, tcb);
     PmRoot root = {.kind = PM_ROOT_TLS, .tid = thread->tid};
-
-    if (thread->tp != PM_ADDR_NONE) {
-        PmRange tls = thread->static_tls;
-        if (pm_range_contains(stack, thread->tp))
-            tls.end = stack.end;
-        claim(roots, (PmRange){tls.start, MIN(tls.end, thread->tp)}, &root);
-        root.kind = PM_ROOT_THREAD_BLOCK;
-        claim(roots, (PmRange){MAX(tls.start, thread->tp), tls.end}, &root);
-    }
-    if (thread->sp != PM_ADDR_NONE && pm_range_contains(stack, thread->sp)) {
-        const PmAddr live = MAX(stack.start, thread->sp - MIN(thread->sp, RED_ZONE_BYTES));
-        root.kind = PM_ROOT_STACK;
-        claim(roots, (PmRange){live, stack.end}, &root);
-        exclude(roots, (PmRange){stack.start, live});
+    PmRange tls = thread->static_tls;
+    if (thread->tp == PM_ADDR_NONE)
         return;
-    }
-    root.kind = PM_ROOT_STACK_UNBOUNDED;
+    if (pm_range_contains(stack, thread->tp))
+        tls.end = stack.end;
+    claim(roots, (PmRange){tls.start, MIN(tls.end, thread->tp)}, &root);
+    root.kind = PM_ROOT_THREAD_BLOCK;
+    claim(roots, (PmRange){MAX(tls.start, thread->tp), tls.end}, &root);
+}
+
+static gboolean
+is_bounded(const PmThread *thread, PmRange stack)
+{
+    return thread->sp != PM_ADDR_NONE && pm_range_contains(stack, thread->sp);
+}
+
+/* A thread whose SP lies elsewhere: what is live of its stack is not known, nor what it runs on. */
+static void
+claim_unbounded_stack(PmRoots *roots, const PmThread *thread, PmRange stack)
+{
+    const PmRoot root = {.kind = PM_ROOT_STACK_UNBOUNDED, .tid = thread->tid};
     claim(roots, stack, &root);
     if (thread->sp != PM_ADDR_NONE)
         claim(roots, get_mapping(roots, thread->sp), &root);
+}
+
+/*
+ * Where the live part of @stack begins. Frames lie below SP where a handler runs on an alternate
+ * stack that is itself part of the stack, an array in some caller's frame: then the signal frame
+ * says how far down they reach.
+ */
+static PmAddr
+find_live_start(const PmRoots *roots, const PmThread *thread, PmRange stack)
+{
+    const PmSpace *space = pm_process_get_space(roots->subject->process);
+    PmAddr lowest = thread->sp;
+    PmAddr at = pm_align_up(thread->sp, 8);
+    const gboolean known = pm_image_get_target(roots->subject->image)->arch == PM_ARCH_X86_64;
+
+    while (known && at < stack.end) {
+        PmSpan span;
+        pm_space_get_span(space, at, &span);
+        const guint64 length = MIN(span.length_bytes, stack.end - at);
+        for (guint64 i = 0; span.bytes != NULL && i + UC_BYTES <= length; i += 8) {
+            const PmAddr start = pm_load_u64(span.bytes + i);
+            const guint64 bytes = pm_load_u64(span.bytes + i + UC_SIZE_OFFSET);
+            const PmAddr sp = pm_load_u64(span.bytes + i + UC_RSP_OFFSET);
+            if (start >= stack.start && start <= at + i && bytes > at + i - start &&
+                bytes <= stack.end - start && sp < start && pm_range_contains(stack, sp))
+                lowest = MIN(lowest, sp);
+        }
+        at = pm_align_up(at + length, 8);
+    }
+    return MAX(stack.start, lowest - MIN(lowest, RED_ZONE_BYTES));
+}
+
+static gboolean
+is_module_data(const PmRoots *roots, PmAddr address)
+{
+    gsize count = 0;
+    const PmModule *modules = pm_process_get_modules(roots->subject->process, &count);
+    for (gsize i = 0; i < count; i++)
+        for (gsize j = 0; j < modules[i].data_count; j++)
+            if (pm_range_contains(modules[i].data[j], address))
+                return TRUE;
+    return FALSE;
+}
+
+/*
+ * A thread on its own stack; what lies below SP is dead. But where only the mapping around SP is
+ * known (a thread of a bare clone()) and that is a module's data, variables lie below the stack.
+ */
+static void
+claim_bounded_stack(PmRoots *roots, const PmThread *thread, PmRange stack)
+{
+    const PmRoot root = {.kind = PM_ROOT_STACK, .tid = thread->tid};
+    const PmAddr live = find_live_start(roots, thread, stack);
+    const gboolean guessed = stack.start == thread->stack.start && stack.end == thread->stack.end;
+    claim(roots, (PmRange){live, stack.end}, &root);
+    if (!guessed || !is_module_data(roots, thread->sp))
+        exclude(roots, (PmRange){stack.start, live});
 }
 
 /*
@@ -168,15 +233,6 @@ claim_ended_thread(PmRoots *roots, const PmTcb *tcb)
         block.end = tcb->block.end;
     claim(roots, block, &root);
     exclude(roots, tcb->block);
-}
-
-static const PmTcb *
-find_tcb(const PmTcb *tcbs, gsize count, PmAddr tp)
-{
-    for (gsize i = 0; i < count; i++)
-        if (tcbs[i].tp == tp)
-            return &tcbs[i];
-    return NULL;
 }
 
 static void
@@ -204,31 +260,48 @@ add_registers(PmRoots *roots, const PmThread *thread)
 }
 
 static void
+read_guard(PmRoots *roots, const PmThread *thread)
+{
+    guint64 guard = 0;
+    if (roots->guard_known || thread->tp == PM_ADDR_NONE ||
+        pm_image_get_target(roots->subject->image)->arch != PM_ARCH_X86_64 ||
+        !pm_space_read_word(pm_process_get_space(roots->subject->process),
+                            thread->tp + GUARD_OFFSET_X86_64, &guard))
+        return;
+    roots->guard = guard;
+    roots->guard_known = TRUE;
+}
+
+/*
+ * Thread-locals first, then what a thread may run on that is not its own, and only then what is
+ * dead: a thread may run on a part of another's stack that the other does not use.
+ */
+static void
 claim_threads(PmRoots *roots)
 {
     gsize count = 0;
     gsize tcb_count = 0;
     const PmThread *threads = pm_process_get_threads(roots->subject->process, &count);
     g_autofree PmTcb *tcbs = pm_process_find_tcbs(roots->subject->process, &tcb_count);
+    g_autofree PmRange *stacks = g_new(PmRange, count + 1);
+    g_autoptr(GHashTable) by_tp = g_hash_table_new(g_int64_hash, g_int64_equal);
     g_autoptr(GHashTable) running = g_hash_table_new(g_int64_hash, g_int64_equal);
 
+    for (gsize i = 0; i < tcb_count; i++)
+        g_hash_table_insert(by_tp, &tcbs[i].tp, &tcbs[i]);
     for (gsize i = 0; i < count; i++) {
         g_hash_table_add(running, (gpointer)&threads[i].tp);
         add_registers(roots, &threads[i]);
-        /* The control blocks of threads come first, in their order. */
-        const PmTcb *tcb = i < tcb_count && tcbs[i].tp == threads[i].tp
-                               ? &tcbs[i]
-                               : find_tcb(tcbs, tcb_count, threads[i].tp);
-        claim_thread(roots, &threads[i], tcb);
-        guint64 guard = 0;
-        if (!roots->guard_known && threads[i].tp != PM_ADDR_NONE &&
-            pm_image_get_target(roots->subject->image)->arch == PM_ARCH_X86_64 &&
-            pm_space_read_word(pm_process_get_space(roots->subject->process),
-                               threads[i].tp + GUARD_OFFSET_X86_64, &guard)) {
-            roots->guard = guard;
-            roots->guard_known = TRUE;
-        }
+        read_guard(roots, &threads[i]);
+        stacks[i] = get_known_stack(roots, &threads[i], g_hash_table_lookup(by_tp, &threads[i].tp));
+        claim_thread_locals(roots, &threads[i], stacks[i]);
     }
+    for (gsize i = 0; i < count; i++)
+        if (!is_bounded(&threads[i], stacks[i]))
+            claim_unbounded_stack(roots, &threads[i], stacks[i]);
+    for (gsize i = 0; i < count; i++)
+        if (is_bounded(&threads[i], stacks[i]))
+            claim_bounded_stack(roots, &threads[i], stacks[i]);
     for (gsize i = 0; i < tcb_count; i++)
         if (!g_hash_table_contains(running, &tcbs[i].tp))
             claim_ended_thread(roots, &tcbs[i]);
