@@ -58,7 +58,8 @@ read_block(const Finder *finder, PmAddr tp)
                             &bytes) ||
         !pm_addr_add(start, bytes, &end))
         return none;
-    if (start == 0 || start % 4096 != 0 || tp <= start || tp >= end || end - tp > 65536)
+    /* A stack that the program made (pthread_attr_setstack) may begin anywhere. */
+    if (start == 0 || tp <= start || tp >= end || end - tp > 65536)
         return none;
     return (PmRange){start, end};
 }
