@@ -7,6 +7,7 @@
 /* How far the heads of the other lists lie from the one that a thread leads to: they are neighbours
  * in _rtld_global (2.34 and later) or in libpthread's static data. */
 #define HEADS_DISTANCE 0x8000
+#define TID_JOINED     G_MAXUINT32
 
 /*
  * struct pthread: `list` and `tid`. nptl/descr.h: behind a header that the ABI fixes, the same
@@ -16,10 +17,11 @@ typedef struct {
     guint list;
     guint tid;
     guint block;
+    guint joinid; /* from here to `block` lies joinid */
 } PthreadLayout;
 
-static const PthreadLayout layout_x86_64 = {0x2c0, 0x2d0, 0x690};
-static const PthreadLayout layout_i386 = {0x60, 0x68, 0};
+static const PthreadLayout layout_x86_64 = {0x2c0, 0x2d0, 0x690, 0x610};
+static const PthreadLayout layout_i386 = {0x60, 0x68, 0, 0};
 
 typedef struct {
     const PmProcess *process;
@@ -64,6 +66,23 @@ read_block(const Finder *finder, PmAddr tp)
     return (PmRange){start, end};
 }
 
+/*
+ * Whether the thread ended and nobody will ask what it returned. pthread_join() leaves -1 as tid;
+ * of a detached thread `joinid` is its own address. (nptl: pthread_join_common.c, IS_DETACHED)
+ */
+static gboolean
+is_spent(const Finder *finder, const PmTcb *tcb)
+{
+    if (tcb->tid == TID_JOINED)
+        return TRUE;
+    for (guint at = finder->layout->joinid; tcb->tid == 0 && at < finder->layout->block; at += 8) {
+        guint64 word = 0;
+        if (pm_space_read_word(finder->space, tcb->tp + at, &word) && word == tcb->tp)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 static void
 add_tcb(Finder *finder, PmAddr tp)
 {
@@ -75,6 +94,7 @@ add_tcb(Finder *finder, PmAddr tp)
     pm_space_read_word(finder->space, tp + finder->word_bytes, &tcb.dtv);
     pm_space_read_u32(finder->space, tp + finder->layout->tid, &tcb.tid);
     tcb.block = read_block(finder, tp);
+    tcb.spent = is_spent(finder, &tcb);
     g_array_append_val(finder->tcbs, tcb);
 }
 
@@ -128,7 +148,8 @@ search_lists(Finder *finder, const PmThread *threads, gsize count, GHashTable *h
             !g_hash_table_add(heads, GSIZE_TO_POINTER((gsize)head)))
             continue;
         const PmAddr start = head > HEADS_DISTANCE ? head - HEADS_DISTANCE : 0;
-        for (PmAddr at = start; at < head + HEADS_DISTANCE; at += finder->word_bytes)
+        for (PmAddr at = start; at < head + HEADS_DISTANCE && finder->steps < STEPS_MAX;
+             at += finder->word_bytes, finder->steps++)
             add_list(finder, at);
     }
 }

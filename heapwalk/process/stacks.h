@@ -9,6 +9,8 @@
 
 /*
  * @tid: 0 for a thread that ended. @dtv: address of dtv[0], or PM_ADDR_NONE.
+ * @spent: it ended, and was joined or detached: nothing in its block will be read again. (x86-64;
+ * else only where it was joined)
  * @block: the whole stack as glibc mapped it, guard included, with the control block near its end;
  * empty for the main thread, whose stack the kernel made, and where it cannot be told.
  */
@@ -16,6 +18,7 @@ typedef struct {
     PmAddr tp;
     PmAddr dtv;
     guint32 tid;
+    gboolean spent;
     PmRange block;
 } PmTcb;
 

@@ -222,7 +222,8 @@ claim_bounded_stack(PmRoots *roots, const PmThread *thread, PmRange stack)
 
 /*
  * A thread that ended, whose stack glibc keeps: what it returned stands in its struct pthread until
- * it is joined; its stack and its thread-locals are dead.
+ * it is joined; its stack and its thread-locals are dead. Once it is joined all of it is, also the
+ * argument that it was started with.
  */
 static void
 claim_ended_thread(PmRoots *roots, const PmTcb *tcb)
@@ -231,7 +232,8 @@ claim_ended_thread(PmRoots *roots, const PmTcb *tcb)
     PmRange block = {tcb->tp, tcb->tp + THREAD_BLOCK_BYTES};
     if (pm_range_bytes(tcb->block) > 0)
         block.end = tcb->block.end;
-    claim(roots, block, &root);
+    if (!tcb->spent)
+        claim(roots, block, &root);
     exclude(roots, tcb->block);
 }
 
