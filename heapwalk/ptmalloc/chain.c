@@ -53,7 +53,7 @@ is_closing(Chain *chain, PmAddr header, guint64 head)
     const guint64 word = walk->ptmalloc->word_bytes;
     guint64 prev_size = 0, second = 0;
     if (walk->kind == PM_WALK_THREAD)
-        return header + 2 * word == walk->limit && pm_head_bytes(head) == 0;
+        return header + 2 * word == pm_walk_get_closing_end(walk) && pm_head_bytes(head) == 0;
     return pm_head_bytes(head) == 2 * word &&
            read_header(chain, header + 2 * word, &prev_size, &second) &&
            second == (2 * word | PM_PREV_INUSE);

@@ -310,11 +310,12 @@ static gboolean
 take_thread_closing(Walker *walker, guint64 prev_size, guint64 head)
 {
     const guint64 unit = 2 * walker->word;
-    const PmAddr left = walker->walk->limit - walker->header;
+    const PmAddr closing_end = pm_walk_get_closing_end(walker->walk);
+    const PmAddr left = closing_end - walker->header;
     const guint64 bytes = pm_head_bytes(head);
 
-    if (walker->walk->kind != PM_WALK_THREAD || (left == unit ? bytes != 0 : bytes != unit) ||
-        left > 2 * unit)
+    if (walker->walk->kind != PM_WALK_THREAD || walker->header >= closing_end ||
+        (left == unit ? bytes != 0 : bytes != unit) || left > 2 * unit)
         return FALSE;
     if (!(head & PM_PREV_INUSE)) {
         note_previous_free(walker, prev_size);
@@ -325,6 +326,8 @@ take_thread_closing(Walker *walker, guint64 prev_size, guint64 head)
         put_gap(walker, 2 * unit, PM_OVERHEAD_FENCEPOSTS);
     }
     put_gap(walker, unit, PM_OVERHEAD_FENCEPOSTS);
+    if (walker->header == closing_end)
+        put_gap(walker, walker->walk->limit - closing_end, PM_OVERHEAD_ALIGNMENT);
     return TRUE;
 }
 

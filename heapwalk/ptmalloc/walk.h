@@ -58,6 +58,17 @@ typedef struct {
 } PmWalk;
 
 /*
+ * Where the closing head of a full thread heap ends: sysmalloc rounds what it leaves of top down
+ * to a chunk's size, and where chunks are aligned to more than their header (i386 since 2.26) that
+ * is before the heap's end.
+ */
+static inline PmAddr
+pm_walk_get_closing_end(const PmWalk *walk)
+{
+    return walk->limit - (walk->ptmalloc->layout->alignment - 2 * walk->ptmalloc->word_bytes);
+}
+
+/*
  * Walks @walk into a new region of the index.
  *
  * @counts: added to, then folded into the arena. @ret_end: (out): where the walked part ends:
