@@ -117,45 +117,102 @@ set_heap_max(PmPtmalloc *ptmalloc)
         ptmalloc->heap_max_bytes = 4 * page;
 }
 
-/* Tries the layouts of @ptmalloc's versions at @address. */
+/*
+ * What mp_ may be.
+ *
+ * @first_version, @last_version: of all layouts whose fields fit. @layout: the shortest of them.
+ * @defaults: how many of the words before the counters are what they are in most processes.
+ */
+typedef struct {
+    PmAddr address;
+    const PmParLayout *layout;
+    guint first_version;
+    guint last_version;
+    guint defaults;
+} ParMatch;
+
+static guint
+count_defaults(const PmPtmalloc *ptmalloc, PmAddr address)
+{
+    guint64 trim_threshold = 0, top_pad = 0, mmap_threshold = 0;
+    pm_read(ptmalloc, address, &trim_threshold);
+    pm_read(ptmalloc, address + ptmalloc->word_bytes, &top_pad);
+    pm_read(ptmalloc, address + 2 * ptmalloc->word_bytes, &mmap_threshold);
+    return (guint)(trim_threshold != 0) + (guint)(top_pad == TOP_PAD_DEFAULT) +
+           (guint)(mmap_threshold != 0);
+}
+
+/* Tries the layouts of @ptmalloc's versions at @address. Some differ only behind sbrk_base (2.24
+ * and 2.26 on 64 bit, 2.43 and 2.44): nothing here tells these apart. */
 static gboolean
-try_layouts(PmPtmalloc *ptmalloc, PmAddr address, gboolean strict)
+match_layouts(const PmPtmalloc *ptmalloc, PmAddr address, gboolean strict, ParMatch *ret_match)
 {
     gsize count = 0;
+    ParMatch match = {.address = address};
     const PmParLayout *layouts = pm_par_layouts(&count);
     for (gsize i = 0; i < count; i++) {
         const PmParLayout *layout = &layouts[i];
         if (layout->word_bytes != ptmalloc->word_bytes ||
-            !pm_ptmalloc_allows(ptmalloc, layout->first_version, layout->last_version))
+            !pm_ptmalloc_allows(ptmalloc, layout->first_version, layout->last_version) ||
+            !is_par(ptmalloc, layout, address, strict))
             continue;
-        if (!is_par(ptmalloc, layout, address, strict))
-            continue;
-        pm_ptmalloc_narrow_versions(ptmalloc, layout->first_version, layout->last_version);
-        ptmalloc->par = layout;
-        ptmalloc->glibc.mp = address;
-        set_heap_max(ptmalloc);
-        return TRUE;
+        if (match.layout == NULL)
+            match.first_version = layout->first_version;
+        if (match.layout == NULL || layout->par_bytes < match.layout->par_bytes)
+            match.layout = layout;
+        match.last_version = layout->last_version;
     }
-    return FALSE;
+    if (match.layout == NULL)
+        return FALSE;
+    match.defaults = count_defaults(ptmalloc, address);
+    *ret_match = match;
+    return TRUE;
+}
+
+static void
+take_match(PmPtmalloc *ptmalloc, const ParMatch *match)
+{
+    pm_ptmalloc_narrow_versions(ptmalloc, match->first_version, match->last_version);
+    ptmalloc->par = match->layout;
+    ptmalloc->glibc.mp = match->address;
+    set_heap_max(ptmalloc);
+}
+
+/* Without a symbol. On 32 bit the counters of 2.26 look like those of 2.35 from an address 12 bytes
+ * lower: the words in front of them decide. */
+static gboolean
+search_par(const PmPtmalloc *ptmalloc, ParMatch *ret_best)
+{
+    const PmAddr main_arena = ptmalloc->glibc.main_arena;
+    const PmAddr start = main_arena > PAR_DISTANCE_MAX ? main_arena - PAR_DISTANCE_MAX : 0;
+    gboolean found = FALSE;
+    for (PmAddr at = pm_align_up(start, ptmalloc->word_bytes); at < main_arena + PAR_DISTANCE_MAX;
+         at += ptmalloc->word_bytes) {
+        ParMatch match;
+        if (match_layouts(ptmalloc, at, TRUE, &match) &&
+            (!found || match.defaults > ret_best->defaults)) {
+            *ret_best = match;
+            found = TRUE;
+        }
+    }
+    return found;
 }
 
 void
 pm_ptmalloc_find_par(PmPtmalloc *ptmalloc)
 {
     PmSymbol symbol;
-    const PmAddr main_arena = ptmalloc->glibc.main_arena;
-    if (main_arena == PM_ADDR_NONE)
+    ParMatch match;
+    if (ptmalloc->glibc.main_arena == PM_ADDR_NONE)
         return;
-    if (ptmalloc->glibc.found_by != PM_FOUND_BY_SIGNATURE && ptmalloc->glibc.module != NULL &&
+    const gboolean by_symbol =
+        ptmalloc->glibc.found_by != PM_FOUND_BY_SIGNATURE && ptmalloc->glibc.module != NULL &&
         pm_process_lookup_symbol(ptmalloc->process, ptmalloc->glibc.module, "mp_", &symbol) &&
-        try_layouts(ptmalloc, symbol.address, FALSE))
-        return;
-    const PmAddr start = main_arena > PAR_DISTANCE_MAX ? main_arena - PAR_DISTANCE_MAX : 0;
-    for (PmAddr at = pm_align_up(start, ptmalloc->word_bytes); at < main_arena + PAR_DISTANCE_MAX;
-         at += ptmalloc->word_bytes)
-        if (try_layouts(ptmalloc, at, TRUE))
-            return;
-    pm_diagnostics_add(ptmalloc->diagnostics, "mp-missing", PM_SEVERITY_NOTE, PM_ADDR_NONE,
-                       "malloc's parameters (mp_) were not found: the number of mmapped chunks "
-                       "cannot be checked against glibc's own count");
+        match_layouts(ptmalloc, symbol.address, FALSE, &match);
+    if (by_symbol || search_par(ptmalloc, &match))
+        take_match(ptmalloc, &match);
+    else
+        pm_diagnostics_add(ptmalloc->diagnostics, "mp-missing", PM_SEVERITY_NOTE, PM_ADDR_NONE,
+                           "malloc's parameters (mp_) were not found: the number of mmapped chunks "
+                           "cannot be checked against glibc's own count");
 }
