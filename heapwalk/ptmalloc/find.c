@@ -115,15 +115,18 @@ score_layout(const Finder *finder, const PmStateLayout *layout)
     for (guint i = 0; i < finder->hits->len; i++) {
         const PmAddr bins = g_array_index(finder->hits, PmBinHit, i).bins;
         const PmAddr state = bins - layout->bins;
-        guint64 next = 0, owner = 0, system_mem = 0;
+        guint64 next = 0, owner = 0, system_mem = 0, max_system_mem = 0;
         if (pm_read(ptmalloc, state + layout->next, &next) && is_hit(finder, next + layout->bins))
             score += 8;
         const PmAddr heap = pm_align_down(state, ptmalloc->heap_max_bytes);
         if (state - heap == layout->heap_info_bytes && pm_read(ptmalloc, heap, &owner) &&
             owner == state)
             score += 4;
-        if (pm_read(ptmalloc, state + layout->system_mem, &system_mem) && system_mem > 0 &&
-            system_mem % 4096 == 0)
+        /* max_system_mem comes next, and is never less: what 2.22 has there is no system_mem of
+         * 2.23's, one word further. */
+        if (pm_read(ptmalloc, state + layout->system_mem, &system_mem) &&
+            pm_read(ptmalloc, state + layout->system_mem + ptmalloc->word_bytes, &max_system_mem) &&
+            system_mem > 0 && system_mem % 4096 == 0 && max_system_mem >= system_mem)
             score += 2;
     }
     if (ptmalloc->minor >= layout->first_version && ptmalloc->minor <= layout->last_version)
