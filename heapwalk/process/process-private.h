@@ -6,6 +6,7 @@
 
 typedef struct PmSymbolTables PmSymbolTables;
 typedef struct PmUnwinder PmUnwinder;
+typedef struct PmVariables PmVariables;
 
 typedef struct {
     guint64 type;
@@ -56,6 +57,7 @@ struct PmProcess {
     GArray *threads;
     PmSymbolTables *symbols;
     PmUnwinder *unwinder;
+    PmVariables *variables;
 };
 
 /* info.c: NT_AUXV, before anything else. */
@@ -92,6 +94,10 @@ void pm_process_read_tls(PmProcess *process);
  * life. */
 PmUnwinder *pm_unwinder_new(const PmProcess *process);
 void pm_unwinder_free(PmUnwinder *unwinder);
+/* variables.c: where variables are; empty until one is first asked for. @process: borrowed for its
+ * life. */
+PmVariables *pm_variables_new(const PmProcess *process);
+void pm_variables_free(PmVariables *variables);
 
 static inline PmModule *
 pm_process_module_at(const PmProcess *process, guint index)

@@ -78,6 +78,7 @@ pm_process_open(const PmImage *image, const PmProcessOptions *options, PmDiagnos
     index_modules(process);
     process->symbols = pm_symbol_tables_new(process);
     process->unwinder = pm_unwinder_new(process);
+    process->variables = pm_variables_new(process);
     pm_process_read_threads(process);
     if (process->threads->len == 0)
         pm_process_recover_threads(process);
@@ -93,6 +94,7 @@ pm_process_free(PmProcess *process)
         return;
     pm_symbol_tables_free(process->symbols);
     pm_unwinder_free(process->unwinder);
+    pm_variables_free(process->variables);
     pm_space_free(process->space);
     g_array_unref(process->threads);
     g_array_unref(process->by_address);

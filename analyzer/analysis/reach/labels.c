@@ -6,6 +6,7 @@
 #include <elf.h>
 
 #include "process/unwind.h"
+#include "process/variables.h"
 
 /* "rbx": the register at @offset of the general registers (user_regs_struct of <sys/user.h>); NULL
  * where it has no name. */
@@ -68,27 +69,56 @@ describe_stack(const PmRoots *roots, const PmRoot *root, PmAddr address)
                            function);
 }
 
-/* "session_table (app, .bss) + 0x40", or "app + 0x4040 (no symbol)". */
+/* "session_table.buckets[3].head (app)" where DWARF tells; else by its symbol, "session_table (app)
+ * + 0x40", or "app + 0x4040 (no symbol)". */
 static char *
 describe_data(const PmRoots *roots, const PmRoot *root, PmAddr address, char **ret_symbol,
               guint64 *ret_offset_bytes)
 {
+    const PmProcess *process = pm_roots_get_subject(roots)->process;
     PmSymbol symbol;
     guint64 offset = 0;
     g_autofree char *module = g_path_get_basename(root->module->path);
+    g_autofree char *variable = pm_process_describe_variable(process, address);
+    const gboolean has_symbol = pm_process_symbolize(process, address, &symbol, &offset) &&
+                                (symbol.size_bytes == 0 || offset < symbol.size_bytes);
 
-    if (!pm_process_symbolize(pm_roots_get_subject(roots)->process, address, &symbol, &offset) ||
-        (symbol.size_bytes != 0 && offset >= symbol.size_bytes)) {
-        *ret_offset_bytes = address - root->module->start;
+    *ret_offset_bytes = has_symbol ? offset : address - root->module->start;
+    if (has_symbol && ret_symbol != NULL)
+        *ret_symbol = g_strdup(symbol.name);
+    if (variable != NULL)
+        return g_strdup_printf("%s (%s)", variable, module);
+    if (!has_symbol)
         return g_strdup_printf("%s + 0x%" G_GINT64_MODIFIER "x (no symbol)", module,
                                *ret_offset_bytes);
-    }
-    *ret_offset_bytes = offset;
-    if (ret_symbol != NULL)
-        *ret_symbol = g_strdup(symbol.name);
     if (offset == 0)
         return g_strdup_printf("%s (%s)", symbol.name, module);
     return g_strdup_printf("%s (%s) + 0x%" G_GINT64_MODIFIER "x", symbol.name, module, offset);
+}
+
+/* "cache_head (thread-local, app) of thread 7" where DWARF tells; else by the distance from the
+ * root's start. */
+static char *
+describe_thread_data(const PmRoots *roots, const PmRoot *root, PmAddr address)
+{
+    const PmProcess *process = pm_roots_get_subject(roots)->process;
+    const guint64 offset = address - root->range.start;
+    const PmModule *module = NULL;
+    g_autofree char *variable = NULL;
+    gsize count = 0;
+
+    if (root->tid == 0)
+        return g_strdup_printf("%s of a thread that ended + 0x%" G_GINT64_MODIFIER "x",
+                               pm_root_kind_name(root->kind), offset);
+    const PmThread *threads = pm_process_get_threads(process, &count);
+    for (gsize i = 0; i < count && variable == NULL && root->kind == PM_ROOT_TLS; i++)
+        if (threads[i].tid == root->tid)
+            variable = pm_process_describe_thread_local(process, &threads[i], address, &module);
+    if (variable == NULL)
+        return g_strdup_printf("%s of thread %u + 0x%" G_GINT64_MODIFIER "x",
+                               pm_root_kind_name(root->kind), root->tid, offset);
+    g_autofree char *name = g_path_get_basename(module->path);
+    return g_strdup_printf("%s (thread-local, %s) of thread %u", variable, name, root->tid);
 }
 
 char *
@@ -113,12 +143,7 @@ pm_roots_describe(const PmRoots *roots, const PmRoot *root, PmAddr address, char
         break;
     case PM_ROOT_TLS:
     case PM_ROOT_THREAD_BLOCK:
-        if (root->tid != 0)
-            text = g_strdup_printf("%s of thread %u + 0x%" G_GINT64_MODIFIER "x",
-                                   pm_root_kind_name(root->kind), root->tid, offset);
-        else
-            text = g_strdup_printf("%s of a thread that ended + 0x%" G_GINT64_MODIFIER "x",
-                                   pm_root_kind_name(root->kind), offset);
+        text = describe_thread_data(roots, root, address);
         break;
     default:
         text = g_strdup_printf("%s 0x%" G_GINT64_MODIFIER "x + 0x%" G_GINT64_MODIFIER "x",

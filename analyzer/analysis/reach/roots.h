@@ -83,13 +83,16 @@ pm_roots_demangle(guint64 value, guint64 guard)
 }
 
 /*
- * Where a word of a root is, for a person: "session_table (app, .bss) + 0x40", "stack of thread 7,
- * in parse_event", "rbx of thread 7", "unclassified mapping 0x7f12… + 0x10".
+ * Where a word of a root is, for a person: "session_table.buckets[3].head (app)" and "cache_head
+ * (thread-local, app) of thread 7" where DWARF tells, else "session_table (app) + 0x40" and "tls of
+ * thread 7 + 0x40"; "stack of thread 7, in parse_event", "rbx of thread 7", "unclassified mapping
+ * 0x7f12… + 0x10".
  *
  * @address: of the word; for registers its offset in @root->bytes.
  * @ret_symbol, @ret_offset_bytes: (out) (optional): the symbol alone (transfer full, or NULL) and
  *   the distance from it, or from the root's start where there is none.
- * Returns: (transfer full): one line. One thread at a time (it looks up symbols and may unwind).
+ * Returns: (transfer full): one line. One thread at a time (it looks up symbols, may unwind, and
+ *   may read a module's DWARF).
  */
 char *pm_roots_describe(const PmRoots *roots, const PmRoot *root, PmAddr address, char **ret_symbol,
                         guint64 *ret_offset_bytes);
