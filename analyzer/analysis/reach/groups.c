@@ -194,9 +194,12 @@ replace_examples(Grouping *grouping)
 static void
 finish_groups(PmReach *reach)
 {
-    for (guint i = reach->groups->len; i-- > 0;)
-        if (g_array_index(reach->groups, PmLostGroup, i).lost_chunks == 0)
-            g_array_remove_index(reach->groups, i);
+    PmLostGroup *groups = (PmLostGroup *)(gpointer)reach->groups->data;
+    guint kept = 0;
+    for (guint i = 0; i < reach->groups->len; i++)
+        if (groups[i].lost_chunks > 0)
+            groups[kept++] = groups[i];
+    g_array_set_size(reach->groups, kept);
     pm_reach_sort_groups(reach->groups);
 }
 

@@ -12,7 +12,7 @@
 #define STACK_MAX   32768
 #define BLOCK_MAX   8192
 #define SHARE_ABOVE 512
-/* Blocks in the pool: 4 MiB. */
+/* Blocks in the pool: 8 MiB. */
 #define POOL_MAX 64
 /* Values whose chunk was asked for ahead of its turn. */
 #define AHEAD 16
@@ -265,10 +265,12 @@ begin_at_pending(Worker *worker)
         guint64 words = 0;
         const PmSlot first = pm_resolver_get_sweep(reach->resolver, region, &words);
         for (guint64 i = 0; i < words; i++) {
-            const guint64 flags = reach->flags[first / 64 + i];
+            /* Others mark at the same time. */
+            const guint64 *visited = &reach->visited[first / 64 + i];
+            const guint64 flags = __atomic_load_n(&reach->flags[first / 64 + i], __ATOMIC_RELAXED);
             if (flags == 0)
                 continue;
-            guint64 bits = flags & ~reach->visited[first / 64 + i] &
+            guint64 bits = flags & ~__atomic_load_n(visited, __ATOMIC_RELAXED) &
                            pm_resolver_get_used_starts(reach->resolver, region, i);
             for (; bits != 0; bits &= bits - 1) {
                 const PmSlot slot = first + i * 64 + (guint64)__builtin_ctzll(bits);
