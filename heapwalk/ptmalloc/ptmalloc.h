@@ -129,6 +129,7 @@ typedef enum {
 typedef struct {
     PmAddr address; /* user pointer */
     PmRuntimeKind kind;
+    gboolean dead; /* of a thread that ended and was joined or detached: nobody reads it again */
     char *what;
 } PmRuntimeChunk;
 

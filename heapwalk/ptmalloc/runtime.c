@@ -51,7 +51,7 @@ describe_thread(const char *what, const PmTcb *tcb)
 
 /* A thread's DTV and the TLS blocks that it holds outside the static ones. (elf/dl-tls.c) */
 static void
-add_dtv(PmPtmalloc *ptmalloc, const PmTcb *tcb)
+add_blocks(PmPtmalloc *ptmalloc, const PmTcb *tcb)
 {
     const guint64 slot_bytes = 2 * ptmalloc->word_bytes;
     guint64 slots = 0;
@@ -70,6 +70,16 @@ add_dtv(PmPtmalloc *ptmalloc, const PmTcb *tcb)
         pm_ptmalloc_add_runtime(ptmalloc, to_free != 0 ? to_free : value, PM_RUNTIME_TLS_BLOCK,
                                 describe_thread("dynamic TLS block", tcb));
     }
+}
+
+/* glibc frees what a thread leaves behind only when it takes the stack for a new one. */
+static void
+add_dtv(PmPtmalloc *ptmalloc, const PmTcb *tcb)
+{
+    const guint before = ptmalloc->runtime->len;
+    add_blocks(ptmalloc, tcb);
+    for (guint i = before; i < ptmalloc->runtime->len; i++)
+        g_array_index(ptmalloc->runtime, PmRuntimeChunk, i).dead = tcb->spent;
 }
 
 static void

@@ -284,7 +284,7 @@ begin_at_pending(Worker *worker)
     }
 }
 
-/* glibc's own chunks hold what they hold for the program; a tcache only leads to free chunks. */
+/* glibc's own chunks hold what they hold for the program. */
 static void
 begin_at_runtime_chunks(Worker *worker)
 {
@@ -296,7 +296,7 @@ begin_at_runtime_chunks(Worker *worker)
         if (!pm_resolver_find(worker->reach->resolver, chunks[i].address, &hit) || !hit.is_start ||
             pm_plane_set(worker->reach->visited, hit.slot))
             continue;
-        if (chunks[i].kind != PM_RUNTIME_TCACHE)
+        if (!pm_reach_is_mute(&chunks[i]))
             push(worker, hit.slot, hit.region);
     }
     drain(worker);

@@ -134,6 +134,14 @@ pm_reach_scan_range(const PmReach *reach, const PmResolverFilter *filter, PmRead
     }
 }
 
+/* A chunk of glibc's own that refers to nothing: a tcache struct only leads to free chunks, and
+ * what threads left behind is read no more. */
+static inline gboolean
+pm_reach_is_mute(const PmRuntimeChunk *chunk)
+{
+    return chunk->kind == PM_RUNTIME_TCACHE || chunk->dead;
+}
+
 /* The user data of a chunk. */
 static inline PmRange
 pm_slot_chunk_range(const PmSlotChunk *chunk)

@@ -19,8 +19,8 @@ pm_reach_class_is_lost(PmReachClass reach_class)
            reach_class == PM_REACH_LEAK_INDIRECT;
 }
 
-/* What is no node counts as visited from the start: free chunks, gaps, and the tcache structs,
- * whose words are no references. */
+/* What is no node counts as visited from the start: free chunks, gaps, and those of glibc's own
+ * chunks whose words are no references. */
 static void
 exclude_others(PmReach *reach)
 {
@@ -35,7 +35,7 @@ exclude_others(PmReach *reach)
     }
     for (gsize i = 0; i < count; i++) {
         PmHit hit;
-        if (chunks[i].kind == PM_RUNTIME_TCACHE &&
+        if (pm_reach_is_mute(&chunks[i]) &&
             pm_resolver_find(reach->resolver, chunks[i].address, &hit))
             pm_plane_set(reach->visited, hit.slot);
     }

@@ -77,7 +77,7 @@ scan_roots(Collector *collector, const PmResolverFilter *filter, gboolean weak, 
 }
 
 static gboolean
-is_tcache(const PmReach *reach, PmAddr user)
+is_mute(const PmReach *reach, PmAddr user)
 {
     gsize count = 0;
     const PmRuntimeChunk *chunks = pm_ptmalloc_get_runtime_chunks(reach->subject->ptmalloc, &count);
@@ -89,7 +89,7 @@ is_tcache(const PmReach *reach, PmAddr user)
         else
             high = middle;
     }
-    return low < count && chunks[low].address == user && chunks[low].kind == PM_RUNTIME_TCACHE;
+    return low < count && chunks[low].address == user && pm_reach_is_mute(&chunks[low]);
 }
 
 /* Shows every word of the used chunk at @slot to add_incoming(). */
@@ -106,7 +106,7 @@ scan_chunk(Collector *collector, const PmResolverFilter *filter, PmReader *reade
                         collector);
     /* Rare enough to be asked only of those that hit. */
     if ((collector->references->len > before || collector->omitted > omitted) &&
-        is_tcache(collector->reach, chunk.user)) {
+        is_mute(collector->reach, chunk.user)) {
         g_array_set_size(collector->references, before);
         collector->omitted = omitted;
     }
@@ -272,7 +272,7 @@ search_breadth_first(PathSearch *search, gsize *next)
         PmHit hit;
         PmSlotChunk chunk;
         const PmAddr user = search->queue[*next].user;
-        if (!find_used(reach, user, &hit, &chunk) || is_tcache(reach, user))
+        if (!find_used(reach, user, &hit, &chunk) || is_mute(reach, user))
             continue;
         search->current = (guint32)*next;
         search->collector.source = user;
