@@ -27,8 +27,8 @@ typedef struct {
     guint64 bytes_at;
 } CoreSegment;
 
-/* What NT_PRSTATUS says of a thread; the other registers are 0. @tp: x86-64 fs_base; i386 and
- * aarch64 have no such register in the note, so it is left out there. */
+/* What NT_PRSTATUS says of a thread; the other registers are 0. @tp: x86-64 fs_base; i386 gets a gs
+ * and NT_386_TLS behind the note; aarch64 has no such register, so it is left out there. */
 typedef struct {
     guint32 tid;
     guint16 signal;

@@ -6,12 +6,15 @@
 
 #include "core-bytes.h"
 
+/* What i386 keeps in gs: entry 12 of the GDT. */
+#define GS_SELECTOR 0x63u
+
 /* Where elf_prstatus and its registers are; indices count words from the first register. */
 typedef struct {
     guint registers;
     guint pc;
     guint sp;
-    gint tp; /* -1: not in the note */
+    gint tp; /* -1: not in the note; of i386 it is gs */
 } RegisterLayout;
 
 static RegisterLayout
@@ -19,7 +22,7 @@ get_register_layout(const CoreBuilder *builder)
 {
     switch (core_builder_get_machine(builder)) {
     case EM_386:
-        return (RegisterLayout){.registers = 17, .pc = 12, .sp = 15, .tp = -1};
+        return (RegisterLayout){.registers = 17, .pc = 12, .sp = 15, .tp = 10};
     case EM_AARCH64:
         return (RegisterLayout){.registers = 34, .pc = 32, .sp = 31, .tp = -1};
     default:
@@ -64,12 +67,26 @@ add_note_array(CoreBuilder *builder, guint32 type, const GByteArray *desc)
     core_builder_add_note(builder, "CORE", type, desc->data, desc->len);
 }
 
+/* The one descriptor (struct user_desc) that gs selects. */
+static void
+add_386_tls(CoreBuilder *builder, guint64 tp)
+{
+    g_autoptr(GByteArray) desc = g_byte_array_new();
+    CoreBytes out = core_builder_get_bytes(builder, desc);
+    core_bytes_put(out, GS_SELECTOR >> 3, 4);
+    core_bytes_put(out, tp, 4);
+    core_bytes_put(out, 0xfffff, 4); /* limit */
+    core_bytes_put(out, 0x51, 4);    /* flags */
+    core_builder_add_note(builder, "LINUX", NT_386_TLS, desc->data, desc->len);
+}
+
 void
 core_builder_add_prstatus(CoreBuilder *builder, const CoreThread *thread)
 {
     g_autoptr(GByteArray) desc = g_byte_array_new();
     CoreBytes out = core_builder_get_bytes(builder, desc);
     RegisterLayout layout = get_register_layout(builder);
+    const gboolean is_i386 = core_builder_get_machine(builder) == EM_386;
     core_bytes_put(out, thread->signal, 4); /* pr_info.si_signo */
     put_zeros(out, 8);                      /* si_code, si_errno */
     core_bytes_put(out, thread->signal, 2); /* pr_cursig */
@@ -86,12 +103,14 @@ core_builder_add_prstatus(CoreBuilder *builder, const CoreThread *thread)
         else if (i == layout.sp)
             value = thread->sp;
         else if ((gint)i == layout.tp)
-            value = thread->tp;
+            value = is_i386 && thread->tp != 0 ? GS_SELECTOR : thread->tp;
         core_bytes_put_word(out, value);
     }
     core_bytes_put(out, 0, 4); /* pr_fpvalid */
     core_bytes_pad(out, out.word_bytes);
     add_note_array(builder, NT_PRSTATUS, desc);
+    if (is_i386 && thread->tp != 0)
+        add_386_tls(builder, thread->tp);
 }
 
 void
