@@ -383,12 +383,16 @@ walk_segments(HeapWalk *heaps, PmArenaBuild *build, PmRange free, PmWalkCounts *
                      .limit = free.end,
                      .top = build->arena.top},
         };
-        const PmChainSearch search = {.from = at, .to = free.end, .step = PAGE, .first = TRUE};
+        /* Where headers are shorter than the alignment, the first one is behind the page's start.
+         */
+        const PmAddr first = first_chunk(ptmalloc, at);
+        const PmChainSearch search = {.from = first, .to = free.end, .step = PAGE, .first = TRUE};
         job.walk.start = pm_walk_find_chain(&job.walk, &search);
         if (job.walk.start == PM_ADDR_NONE)
             return TRUE;
         PmAddr end = 0;
-        job.start = job.walk.start;
+        job.start = pm_align_down(job.walk.start, PAGE);
+        job.overhead[PM_OVERHEAD_ALIGNMENT] = job.walk.start - job.start;
         if (!run_heap(heaps, &job, counts, &end))
             return FALSE;
         claim(ptmalloc, (PmRange){job.start, end});

@@ -159,6 +159,12 @@ typedef struct {
  * holder. */
 gboolean pm_ptmalloc_take_free(PmPtmalloc *ptmalloc, const PmFreeLink *link, PmChunk *ret_chunk);
 
+/* cut.c: whether @address was in the core before that was cut off. */
+gboolean pm_ptmalloc_is_lost(const PmPtmalloc *ptmalloc, PmAddr address);
+
+/* Marks the freed chunks whose lists lead through the lost part of a core. */
+void pm_ptmalloc_mark_cut_lists(PmPtmalloc *ptmalloc);
+
 /*
  * What a free chunk's link really points to.
  *

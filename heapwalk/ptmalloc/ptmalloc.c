@@ -100,6 +100,8 @@ pm_ptmalloc_walk(const PmProcess *process, const PmPtmallocOptions *options,
         return NULL;
     pm_ptmalloc_mark_tcaches(ptmalloc);
     pm_ptmalloc_mark_fastbins(ptmalloc);
+    if (pm_image_is_truncated(pm_space_get_image(ptmalloc->space)))
+        pm_ptmalloc_mark_cut_lists(ptmalloc);
     if (ptmalloc->verify_bins)
         pm_ptmalloc_verify_bins(ptmalloc);
     pm_ptmalloc_mark_runtime(ptmalloc);

@@ -60,7 +60,7 @@ read_struct(PmPtmalloc *ptmalloc, const PmTcacheLayout *layout, PmAddr address, 
  * @in_libc: the pointer to it is in libc's own thread-locals, where nothing else has its size: its
  * bins may be as damaged as they will. Elsewhere one damaged bin in four that hold a chunk is let
  * pass.
- * @ret_entries: (out): bins that hold a chunk of the right size.
+ * @ret_entries: (out): bins that hold a chunk of the right size, or one in a lost part of the core.
  * Returns: FALSE where it cannot be one.
  */
 static gboolean
@@ -86,7 +86,7 @@ looks_right(const Tcache *tcache, gboolean in_libc, guint *ret_entries)
             pm_heap_find_chunk(tcache->ptmalloc->heap, entry, &chunk, NULL) &&
             chunk.address == entry && bin_serves(tcache->ptmalloc, i, chunk.chunk_bytes);
         const gboolean count_fits = tcache->layout->inverted || tcache->counts[i] != 0;
-        if (chunk_fits && count_fits)
+        if (count_fits && (chunk_fits || pm_ptmalloc_is_lost(tcache->ptmalloc, entry)))
             good++;
         else
             bad++;
@@ -351,53 +351,6 @@ search_heap(PmPtmalloc *ptmalloc, GHashTable *seen)
     }
 }
 
-/*
- * The word that 2.34 and later write behind the link of every chunk in any tcache, a random one for
- * each process (tcache_key): the second word of two chunks that were found in one.
- */
-static gboolean
-learn_key(const PmPtmalloc *ptmalloc, guint64 *ret_key)
-{
-    guint64 candidate = 0;
-    PmHeapIter iter;
-    PmChunk chunk;
-    if (ptmalloc->first_minor < 34)
-        return FALSE;
-    pm_heap_iter_init(&iter, ptmalloc->heap, 0);
-    while (pm_heap_iter_next(&iter, &chunk)) {
-        guint64 key = 0;
-        if (chunk.state != PM_CHUNK_TCACHE ||
-            !pm_read(ptmalloc, chunk.address + ptmalloc->word_bytes, &key) || key == 0)
-            continue;
-        if (key == candidate) {
-            *ret_key = key;
-            return TRUE;
-        }
-        candidate = key;
-    }
-    return FALSE;
-}
-
-/* Marks the chunks that carry the key, though the tcache that they are in is lost. malloc() clears
- * it. */
-static void
-mark_by_key(PmPtmalloc *ptmalloc)
-{
-    guint64 key = 0;
-    PmHeapIter iter;
-    PmChunk chunk;
-    if (!learn_key(ptmalloc, &key))
-        return;
-    pm_heap_iter_init(&iter, ptmalloc->heap, 0);
-    while (pm_heap_iter_next(&iter, &chunk)) {
-        guint64 word = 0;
-        if (chunk.state == PM_CHUNK_USED && !chunk.mmapped &&
-            pm_read(ptmalloc, chunk.address + ptmalloc->word_bytes, &word) && word == key)
-            pm_ptmalloc_mark_free(ptmalloc, chunk.address - 2 * ptmalloc->word_bytes,
-                                  PM_CHUNK_TCACHE, &chunk);
-    }
-}
-
 void
 pm_ptmalloc_mark_tcaches(PmPtmalloc *ptmalloc)
 {
@@ -417,6 +370,4 @@ pm_ptmalloc_mark_tcaches(PmPtmalloc *ptmalloc)
     const gboolean cut = pm_image_is_truncated(pm_space_get_image(ptmalloc->space));
     if (count == 0 || cut)
         search_heap(ptmalloc, seen);
-    if (cut)
-        mark_by_key(ptmalloc);
 }

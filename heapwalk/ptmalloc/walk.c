@@ -223,6 +223,13 @@ skip_unreadable(Walker *walker)
                               ? find_resume(walker, walker->header + 2 * walker->word)
                               : walker->walk->limit;
     const guint64 bytes = resume - walker->header;
+    /* The flag of the last chunk before it is not in the core. Free chunks of a thread arena lack
+     * NON_MAIN_ARENA, others are on a list. */
+    const gboolean lacks_arena =
+        walker->walk->kind == PM_WALK_THREAD && !(walker->previous_head & PM_NON_MAIN_ARENA);
+    if (walker->previous_bytes != 0 &&
+        (lacks_arena || is_linked(walker, walker->header - walker->previous_bytes)))
+        note_previous_free(walker, walker->previous_bytes);
     if (walker->damages <= DAMAGES_MAX)
         pm_diagnostics_add_arena(walker->ptmalloc->diagnostics, "heap-unread", PM_SEVERITY_WARNING,
                                  walker->walk->build->arena.address, walker->header,
@@ -331,14 +338,22 @@ take_thread_closing(Walker *walker, guint64 prev_size, guint64 head)
     return TRUE;
 }
 
-/* Behind a closed segment in the brk heap: the next one, past what somebody else took by sbrk. */
+/*
+ * Behind a closed segment in the brk heap: the next one, past what somebody else took by sbrk. What
+ * rounding left behind the fenceposts (pm_walk_get_closing_end()) is still the segment's.
+ */
 static void
 enter_next_segment(Walker *walker)
 {
+    const guint64 alignment = walker->ptmalloc->layout->alignment;
+    const guint64 unit = 2 * walker->word;
+    const guint64 rest = alignment - unit;
+    if ((walker->header + rest) % PAGE == 0 && rest <= walker->walk->limit - walker->header)
+        put_gap(walker, rest, PM_OVERHEAD_ALIGNMENT);
     const PmChainSearch search = {
-        .from = walker->header,
+        .from = pm_align_up(walker->header + unit, alignment) - unit,
         .to = walker->walk->limit,
-        .step = walker->ptmalloc->layout->alignment,
+        .step = alignment,
         .first = TRUE,
     };
     PmAddr next = PM_ADDR_NONE;
@@ -362,7 +377,7 @@ take_main_fenceposts(Walker *walker, guint64 prev_size, guint64 head)
     guint64 next = 0;
 
     if (walker->walk->kind != PM_WALK_MAIN || pm_head_bytes(head) != unit ||
-        (head & walker->bad_bits) != 0)
+        (head & (PM_IS_MMAPPED | PM_NON_MAIN_ARENA)) != 0)
         return FALSE;
     while (at - walker->header < 4 * unit && at + unit <= walker->walk->limit &&
            pm_read(walker->ptmalloc, at + walker->word, &next) && next == (unit | PM_PREV_INUSE))
