@@ -96,10 +96,10 @@ make_version(guint word, guint minor, gboolean new_mmapped)
     };
 }
 
-static const Places places_64 = {0x555555600000, 0x7fffe8000000, 0x4000000,     0x7ffff4200000,
-                                 0x7ffff4800000, 0x7ffff7d00000, 0x7ffffffde000};
-static const Places places_32 = {0x57000000, 0xf6a00000, 0x100000,  0xf7610000,
-                                 0xf7710000, 0xf7c00000, 0xffee0000};
+static const Places places_64 = {0x555555600000, 0x7fffe8000000, 0x4000000,      0x7ffff4200000,
+                                 0x7ffff4500000, 0x7ffff4800000, 0x7ffff7d00000, 0x7ffffffde000};
+static const Places places_32 = {0x57000000, 0xf6a00000, 0x100000,   0xf7610000,
+                                 0xf76a0000, 0xf7710000, 0xf7c00000, 0xffee0000};
 
 static const Sizes sizes_64 = {
     {0x20, 0x410, 0x50}, 0x20, 0xb0, 0xa0, 0x810, 0x190, 10, 80, 0x30, 0x410};
@@ -121,6 +121,7 @@ subject_init(Subject *subject, guint word, guint minor, gboolean new_mmapped)
     heap_builder_add_memory(subject->heap, places->heap, HEAP_BYTES, writable);
     heap_builder_add_memory(subject->heap, places->heap + places->heap_max, HEAP_BYTES, writable);
     heap_builder_add_memory(subject->heap, places->mmapped, MMAPPED_BYTES, writable);
+    heap_builder_add_memory(subject->heap, places->segments, 2 * SEGMENT_BYTES, writable);
     heap_builder_add_memory(subject->heap, places->thread_stack, STACK_BYTES, writable);
     heap_builder_add_memory(subject->heap, places->libc + HEAP_PAGE, LIBC_TEXT - HEAP_PAGE,
                             PF_R | PF_X);
@@ -208,6 +209,26 @@ subject_fill_main_arena(Subject *subject)
     put_chunks(subject, 0);
     heap_arena_put_top(arena, subject->places->brk + BRK_BYTES);
     heap_arena_set_system_mem(arena, BRK_BYTES);
+}
+
+void
+subject_fill_split_arena(Subject *subject)
+{
+    HeapArena *arena = &subject->arenas[0];
+    const guint64 second = subject->places->segments + SEGMENT_BYTES;
+    heap_arena_init(arena, subject->heap, get_data(subject) + ARENA_OFFSET, 0);
+    heap_put_u32(subject->heap, arena->state + 4, 2); /* flags: NONCONTIGUOUS */
+    heap_arena_begin(arena, subject->places->brk);
+    put_tcache(subject, 0);
+    put_chunks(subject, 0);
+    heap_arena_close_segment(arena, subject->places->brk + BRK_BYTES, 1);
+    heap_arena_begin(arena, subject->places->segments);
+    heap_arena_put(arena, subject->sizes->used[1], HEAP_USED);
+    heap_arena_close_segment(arena, second, 1);
+    heap_arena_begin(arena, second);
+    heap_arena_put(arena, subject->sizes->used[0], HEAP_USED);
+    heap_arena_put_top(arena, second + SEGMENT_BYTES);
+    heap_arena_set_system_mem(arena, BRK_BYTES + 2 * SEGMENT_BYTES);
 }
 
 void

@@ -9,7 +9,7 @@
 
 /* Where things are; the first heaps are at multiples of HEAP_MAX_SIZE. */
 typedef struct {
-    guint64 brk, heap, heap_max, mmapped, thread_stack, libc, stack;
+    guint64 brk, heap, heap_max, mmapped, segments, thread_stack, libc, stack;
 } Places;
 
 /* Sizes that a version's alignment allows, with the bins that they belong into. */
@@ -21,11 +21,13 @@ typedef struct {
     guint64 tcache, last_tcache; /* bins 1 and 63 */
 } Sizes;
 
-#define BRK_BYTES   (16 * HEAP_PAGE)
-#define HEAP_BYTES  (8 * HEAP_PAGE)
-#define STACK_BYTES (4 * HEAP_PAGE)
-#define LIBC_TEXT   (4 * HEAP_PAGE)
-#define LIBC_DATA   (4 * HEAP_PAGE)
+#define BRK_BYTES  (16 * HEAP_PAGE)
+#define HEAP_BYTES (8 * HEAP_PAGE)
+/* Each of two. */
+#define SEGMENT_BYTES (6 * HEAP_PAGE)
+#define STACK_BYTES   (4 * HEAP_PAGE)
+#define LIBC_TEXT     (4 * HEAP_PAGE)
+#define LIBC_DATA     (4 * HEAP_PAGE)
 /* Two in one region, and one that memalign aligned. */
 #define MMAPPED_BYTES (0x21000 + 0x22000 + 0x30000)
 
@@ -48,6 +50,10 @@ void subject_clear(Subject *subject);
 
 /* The brk heap, and the arena of it. */
 void subject_fill_main_arena(Subject *subject);
+
+/* The same of an arena that brk did not serve any more: its top is in the second of two mappings.
+ * Its memory is BRK_BYTES and twice SEGMENT_BYTES. */
+void subject_fill_split_arena(Subject *subject);
 
 /* A first heap that is full, and a second one with top. @left: what remains of the first one for
  * its closing. */

@@ -271,6 +271,26 @@ test_banner(gconstpointer data)
     assert_walk(subject, 0x100, banner, version);
 }
 
+/* brk failed at some time: the main arena went on in mappings. */
+static void
+test_split(gconstpointer data)
+{
+    const Case *one = data;
+    Subject subject;
+    subject_init(&subject, one->word, one->minor, one->new_mmapped);
+    subject_fill_split_arena(&subject);
+    subject_fill_thread_arena(&subject, 0x100);
+    subject_fill_rest(&subject);
+    Walked walked = walk(&subject, 2, NULL);
+    assert_glibc(&subject, &walked, one->family);
+    assert_no_violations(&walked);
+    assert_chunks(&subject, &walked);
+    assert_arena(&subject, &walked, 0, BRK_BYTES + 2 * SEGMENT_BYTES);
+    assert_mmapped(&walked);
+    walked_clear(&walked);
+    subject_clear(&subject);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -284,6 +304,8 @@ main(int argc, char **argv)
         g_autofree char *banner = g_strdup_printf("/layouts/%s/banner", name);
         g_test_add_data_func(shape, one, test_shape);
         g_test_add_data_func(banner, one, test_banner);
+        g_autofree char *split = g_strdup_printf("/layouts/%s/split", name);
+        g_test_add_data_func(split, one, test_split);
     }
     return g_test_run();
 }
