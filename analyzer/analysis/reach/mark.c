@@ -391,6 +391,26 @@ belongs_to(const PmRoot *root, const Pass *pass)
     return root->weak == pass->weak && (pass->weak || stack == pass->stacks);
 }
 
+/* Cuts what the core has of a root into pieces; a mapping may reserve terabytes and hold nothing.
+ */
+static void
+add_root(const PmReach *reach, const PmRoot *root, GArray *pieces)
+{
+    Piece piece = {.root = root, .range = root->range};
+    if (root->kind == PM_ROOT_REGISTERS)
+        g_array_append_val(pieces, piece);
+    while (piece.range.start < root->range.end) {
+        PmSpan span;
+        pm_space_get_span(reach->space, piece.range.start, &span);
+        const guint64 left_bytes = root->range.end - piece.range.start;
+        const guint64 bytes = span.bytes != NULL ? PIECE_BYTES : span.length_bytes;
+        piece.range.end = piece.range.start + MIN(left_bytes, bytes);
+        if (span.bytes != NULL)
+            g_array_append_val(pieces, piece);
+        piece.range.start = piece.range.end;
+    }
+}
+
 static void
 add_pieces(const PmReach *reach, const Pass *pass, GArray *pieces)
 {
@@ -400,16 +420,9 @@ add_pieces(const PmReach *reach, const Pass *pass, GArray *pieces)
 
     if (pass->seeds || (!pass->weak && !pass->stacks))
         g_array_append_val(pieces, other);
-    for (gsize i = 0; i < count && !pass->seeds; i++) {
-        Piece piece = {.root = &roots[i], .range = roots[i].range};
-        if (!belongs_to(&roots[i], pass))
-            continue;
-        do {
-            piece.range.end = MIN(roots[i].range.end, piece.range.start + PIECE_BYTES);
-            g_array_append_val(pieces, piece);
-            piece.range.start = piece.range.end;
-        } while (piece.range.start < roots[i].range.end);
-    }
+    for (gsize i = 0; i < count && !pass->seeds; i++)
+        if (belongs_to(&roots[i], pass))
+            add_root(reach, &roots[i], pieces);
 }
 
 static void
