@@ -156,3 +156,9 @@ pm_sanitise_short(const char *string, gboolean utf8, gsize max_columns)
     g_autofree char *last = g_utf8_substring(whole, (glong)(length - tail), -1);
     return g_strconcat(first, "...", last, NULL);
 }
+
+const char *
+pm_format_hold(guint64 count)
+{
+    return count == 1 ? "holds" : "hold";
+}

@@ -29,6 +29,9 @@ PmShort pm_format_things(guint64 count, const char *noun);
 /* "1 more chunk", "62 more chunks" */
 PmShort pm_format_more(guint64 count, const char *noun);
 
+/* "holds" for one thing, "hold" for any other number. Static. */
+const char *pm_format_hold(guint64 count);
+
 /* "0x7f…" */
 PmShort pm_format_address(guint64 address);
 

@@ -313,9 +313,10 @@ print_groups(const PmSink *sink, const PmSubject *subject, const PmLeaks *leaks)
     for (gsize i = shown; i < leaks->group_count; i++)
         rest += leaks->groups[i].group->lost_bytes;
     if (shown < leaks->group_count)
-        pm_sink_line(sink, "  %s hold the other %s: postmalloc leaks %s --top 0",
+        pm_sink_line(sink, "  %s %s the other %s: postmalloc leaks %s --top 0",
                      pm_format_more(leaks->group_count - shown, "group").text,
-                     pm_format_bytes(rest).text, sink->again);
+                     pm_format_hold(leaks->group_count - shown), pm_format_bytes(rest).text,
+                     sink->again);
 }
 
 static void

@@ -216,8 +216,9 @@ print_text(const PmSink *sink, const PmSubject *subject, const PmSizes *sizes)
     guint64 rest = 0;
     for (gsize i = shown; i < sizes->row_count; i++)
         rest += pm_size_row_used_bytes(&sizes->rows[i]);
-    pm_sink_line(sink, "\n%s hold %s of what is in use: postmalloc sizes %s --top 0",
+    pm_sink_line(sink, "\n%s %s %s of what is in use: postmalloc sizes %s --top 0",
                  pm_format_more(sizes->row_count - shown, "size").text,
+                 pm_format_hold(sizes->row_count - shown),
                  pm_format_share(pm_share(rest, sizes->states[PM_CHUNK_USED].chunk_bytes)).text,
                  sink->again);
 }

@@ -169,8 +169,9 @@ print_sizes(const PmSink *sink, const PmSubject *subject, const PmSizes *sizes)
     pm_sizes_print_table(sink, subject, sizes, shown);
     pm_sizes_print_lost(sink, sizes);
     if (shown < sizes->row_count)
-        pm_sink_line(sink, "  %s hold the other %s: postmalloc sizes %s --top 0",
+        pm_sink_line(sink, "  %s %s the other %s: postmalloc sizes %s --top 0",
                      pm_format_more(sizes->row_count - shown, "size").text,
+                     pm_format_hold(sizes->row_count - shown),
                      pm_format_share(pm_share(rest, sizes->states[PM_CHUNK_USED].chunk_bytes)).text,
                      sink->again);
 }
