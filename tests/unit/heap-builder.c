@@ -164,7 +164,9 @@ heap_arena_set_system_mem(const HeapArena *arena, guint64 bytes)
 {
     const HeapVersion *version = arena->heap->version;
     heap_put_word(arena->heap, arena->state + version->system_mem, bytes);
-    heap_put_word(arena->heap, arena->state + version->system_mem + version->word_bytes, bytes);
+    /* max_system_mem: there was a page more once. */
+    heap_put_word(arena->heap, arena->state + version->system_mem + version->word_bytes,
+                  bytes + HEAP_PAGE);
 }
 
 void
@@ -389,7 +391,8 @@ heap_put_par(HeapBuilder *heap, guint64 address, guint64 sbrk_base)
     heap_put_u32(heap, address + version->n_mmaps + 4, 0x10000); /* n_mmaps_max */
     heap_put_u32(heap, address + version->n_mmaps + 8, heap->n_mmaps);
     heap_put_word(heap, address + version->mmapped_mem, heap->mmapped_bytes);
-    heap_put_word(heap, address + version->mmapped_mem + word, heap->mmapped_bytes);
+    /* max_mmapped_mem: there was more once. */
+    heap_put_word(heap, address + version->mmapped_mem + word, heap->mmapped_bytes + HEAP_PAGE);
     heap_put_word(heap, address + version->sbrk_base, sbrk_base);
     if (version->tcache_bins != 0) { /* the tcache's fields follow */
         heap_put_word(heap, address + version->sbrk_base + word, 64);
