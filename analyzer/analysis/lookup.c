@@ -5,6 +5,9 @@
 
 #include "analysis/chunks.h"
 
+/* psABI, x86-64. */
+#define RED_ZONE_BYTES 128
+
 const char *
 pm_place_name(PmPlace place)
 {
@@ -40,6 +43,13 @@ find_stack(const PmProcess *process, PmAddr address)
             return &threads[i];
     }
     return NULL;
+}
+
+static gboolean
+is_in_red_zone(const PmTarget *target, const PmThread *thread, PmAddr address)
+{
+    return thread != NULL && thread->sp != PM_ADDR_NONE && target->arch == PM_ARCH_X86_64 &&
+           address < thread->sp && thread->sp - address <= RED_ZONE_BYTES;
 }
 
 static void
@@ -151,6 +161,8 @@ pm_lookup(const PmSubject *subject, PmAddr address, PmLookup *ret_lookup)
     find_region(subject, ret_lookup);
     ret_lookup->module = pm_process_find_module(process, address);
     ret_lookup->thread = find_stack(process, address);
+    ret_lookup->red_zone =
+        is_in_red_zone(pm_image_get_target(subject->image), ret_lookup->thread, address);
     ret_lookup->has_symbol =
         ret_lookup->module != NULL &&
         pm_process_symbolize(process, address, &ret_lookup->symbol, &ret_lookup->symbol_offset);

@@ -29,7 +29,8 @@ const char *pm_place_name(PmPlace place);
  * @has_before, @has_after: its neighbours in the same heap.
  * @has_symbol: @symbol at or before @address, @symbol_offset bytes away. @module: that maps the
  * address.
- * @thread: whose stack it is on.
+ * @thread: whose stack it is on. @red_zone: just below the stack pointer, where x86-64 lets a
+ * function keep what it has not pushed: the leak scan counts it as live.
  * @has_region: @region is the segment, cut to the file mapping where there is one; @flags as
  * PmSegment's.
  * @bytes: what kind of bytes are there, and whether they are a hole.
@@ -52,6 +53,7 @@ typedef struct {
     guint64 symbol_offset;
     const PmModule *module;
     const PmThread *thread;
+    gboolean red_zone;
     gboolean has_region;
     PmRange region;
     guint32 flags;

@@ -30,13 +30,15 @@ typedef struct {
  * @free: tcache, fastbin, bin and top together.
  * @rows: by used bytes, then free bytes, largest first.
  * @lost_known: whether @lost and the rows' lost chunks were added. @lost_certain: as
- * pm_leaks_are_certain().
+ * pm_leaks_are_certain(). @lost_skipped: nobody looked, because the user did not ask; set by the
+ * command.
  */
 typedef struct {
     PmTotal states[PM_CHUNK_STATES];
     PmTotal free;
     gboolean lost_known;
     gboolean lost_certain;
+    gboolean lost_skipped;
     PmReachSum lost;
     PmSizeRow *rows;
     gsize row_count;

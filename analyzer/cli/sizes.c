@@ -9,11 +9,16 @@
 #define SCAN_MAX_BYTES ((guint64)256 << 20)
 
 static gboolean
+wants_scan(const PmSession *session)
+{
+    return session->options->lost || session->options->json ||
+           pm_image_get_coverage(session->image)->dumped_bytes <= SCAN_MAX_BYTES;
+}
+
+static gboolean
 prepare(PmSession *session, GError **error)
 {
-    const PmOptions *options = session->options;
-    gboolean small = pm_image_get_coverage(session->image)->dumped_bytes <= SCAN_MAX_BYTES;
-    return (!small && !options->lost && !options->json) || pm_session_try_scan(session, error);
+    return !wants_scan(session) || pm_session_try_scan(session, error);
 }
 
 static int
@@ -21,6 +26,7 @@ run(const PmSession *session, const PmSink *sink, G_GNUC_UNUSED GError **error)
 {
     g_autoptr(PmSizes) sizes = pm_sizes_new(session->ptmalloc);
     pm_sizes_add_lost(sizes, &session->subject, session->reach);
+    sizes->lost_skipped = !wants_scan(session);
     pm_report_sizes(sink, &session->subject, sizes);
     return PM_EXIT_ANSWERED;
 }

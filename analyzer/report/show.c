@@ -129,6 +129,7 @@ write_stack(PmJson *json, const PmLookup *lookup)
     pm_json_address(json, "start", thread->stack.start);
     pm_json_address(json, "end", thread->stack.end);
     pm_json_bool(json, "live", lookup->address >= thread->sp);
+    pm_json_bool(json, "red_zone", lookup->red_zone);
     pm_json_end_object(json);
 }
 
@@ -265,8 +266,10 @@ print_symbol(const PmSink *sink, const PmLookup *lookup)
 }
 
 static void
-print_stack(const PmSink *sink, const PmThread *thread, PmAddr address)
+print_stack(const PmSink *sink, const PmLookup *lookup)
 {
+    const PmThread *thread = lookup->thread;
+    PmAddr address = lookup->address;
     g_autofree char *where = NULL;
     if (thread->sp == PM_ADDR_NONE)
         where = g_strdup_printf("of thread %u", thread->tid);
@@ -275,9 +278,10 @@ print_stack(const PmSink *sink, const PmThread *thread, PmAddr address)
                                 pm_format_things(address - thread->sp, "byte").text,
                                 pm_format_address(thread->sp).text);
     else
-        where = g_strdup_printf("of thread %u, %s below its stack pointer %s: dead", thread->tid,
+        where = g_strdup_printf("of thread %u, %s below its stack pointer %s: %s", thread->tid,
                                 pm_format_things(thread->sp - address, "byte").text,
-                                pm_format_address(thread->sp).text);
+                                pm_format_address(thread->sp).text,
+                                lookup->red_zone ? "in the red zone" : "dead");
     pm_sink_field(sink, "stack", where);
 }
 
@@ -369,7 +373,7 @@ pm_report_show(const PmSink *sink, const PmSubject *subject, const PmLookup *loo
     if (lookup->has_symbol)
         print_symbol(sink, lookup);
     if (lookup->thread != NULL)
-        print_stack(sink, lookup->thread, lookup->address);
+        print_stack(sink, lookup);
     print_region(sink, lookup);
     if (subject->heap_message != NULL)
         pm_sink_field(sink, "heap", subject->heap_message);

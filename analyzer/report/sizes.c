@@ -209,7 +209,7 @@ print_text(const PmSink *sink, const PmSubject *subject, const PmSizes *sizes)
     pm_output_char(sink->output, '\n');
     pm_sizes_print_table(sink, subject, sizes, shown);
     pm_sizes_print_lost(sink, sizes);
-    if (!sizes->lost_known)
+    if (sizes->lost_skipped)
         pm_sink_line(sink, "  how much of each is lost: postmalloc sizes %s --lost", sink->again);
     if (shown == sizes->row_count)
         return;
