@@ -202,7 +202,7 @@ keep_shared()
 {
     static Static<std::shared_ptr<Point>> pointer;
     {
-        const Scene scene("shared", LEDGER_REACHABLE);
+        const Scene scene("shared-pointer", LEDGER_REACHABLE);
         pointer.make(std::make_shared<Point>());
     }
     Static<std::shared_ptr<Point>> forgotten;

@@ -35,8 +35,10 @@ static void *volatile data_root = DATA_INITIALLY;
 static void
 hold_in_place(EndingPlace place, const char *name, LedgerReach reach)
 {
-    if (ending_has_place(place))
-        ending_put(&reach_hold, place, reach_new(name, 40, reach));
+    if (!ending_has_place(place))
+        return;
+    ending_put(&reach_hold, place, reach_new(name, 40, reach));
+    reach_hold_used = true;
 }
 
 static void

@@ -2,12 +2,14 @@
  * What a leak scan must tell apart: blocks that are kept in every way there is, and blocks that are
  * lost although something looks like a reference.
  *
- * Usage: reach [--clean | SCENE…] [OPTIONS OF ledger.h]
+ * Usage: reach [--clean | SCENE…] [--no-control] [OPTIONS OF ledger.h]
+ *        reach --scenes
  *
- * SCENE is one of the options in the tables of reach-*.c, such as --list, --lost-ring or --tls.
- * --clean builds all that lose nothing. Otherwise one more block, "control", is lost in any case,
- * the last before the top of the heap. --end abort here is a SIGABRT without a call of abort(), so
- * that the registers of the last frame are in the core.
+ * SCENE is one of the options in the tables of reach-*.c, such as --list, --lost-ring or --keys;
+ * --scenes prints all of them. --clean builds those that lose nothing. Otherwise one more block,
+ * "control", is lost in any case, the last before the top of the heap; --no-control is for a malloc
+ * that is not glibc's. Where a scene fills registers, --end abort is a SIGABRT without a call of
+ * abort(), so that they are those of the last frame.
  */
 #include "reach.h"
 
@@ -30,6 +32,7 @@
 #define PAGE        4096
 
 EndingHold reach_hold;
+bool reach_hold_used;
 int reach_signal;
 
 static const ReachScene *const tables[] = {reach_shapes,  reach_freed,  reach_holders,
@@ -219,20 +222,34 @@ build(const ReachScene *const *scenes, size_t count, bool control)
     ledger_close();
 }
 
+_Noreturn static void
+print_scenes(void)
+{
+    for (size_t i = 0; tables[i]; i++) {
+        for (const ReachScene *scene = tables[i]; scene->option; scene++)
+            puts(scene->option);
+    }
+    exit(0);
+}
+
 int
 main(int argc, char **argv)
 {
     static const ReachScene *scenes[MAX_SCENES];
     LedgerOptions options = {.seed = 1};
     size_t count = 0;
-    bool clean = false;
+    bool clean = false, control = true;
     for (int i = 1; i < argc; i++) {
         if (ledger_parse_option(&options, argc, argv, &i))
             continue;
         if (count == MAX_SCENES)
             ledger_usage(argv[i]);
-        if (!strcmp(argv[i], "--clean"))
+        if (!strcmp(argv[i], "--scenes"))
+            print_scenes();
+        else if (!strcmp(argv[i], "--clean"))
             clean = true;
+        else if (!strcmp(argv[i], "--no-control"))
+            control = false;
         else
             scenes[count++] = find_scene(argv[i]);
     }
@@ -240,10 +257,12 @@ main(int argc, char **argv)
         count = find_clean(scenes);
     reach_signal = options.end == LEDGER_END_STOP ? SIGSTOP : SIGABRT;
     ledger_open(&options);
-    build(scenes, count, !clean);
+    build(scenes, count, control && !clean);
     for (size_t i = 0; i < count; i++) {
         if (scenes[i]->end)
             scenes[i]->end();
     }
-    ending_hold(&reach_hold, reach_signal, ENDING_SCRUB_MAIN);
+    if (reach_hold_used)
+        ending_hold(&reach_hold, reach_signal, ENDING_SCRUB_MAIN);
+    ending_die(options.end == LEDGER_END_STOP);
 }

@@ -32,8 +32,9 @@ extern const ReachScene reach_holders[];
 extern const ReachScene reach_threads[];
 extern const ReachScene reach_stacks[];
 
-/* What main's registers and dead stack hold at the end. */
+/* What main's registers and dead stack hold at the end, and whether that is anything. */
 extern EndingHold reach_hold;
+extern bool reach_hold_used;
 
 /* The signal that ends the sample: SIGABRT or SIGSTOP. */
 extern int reach_signal;
