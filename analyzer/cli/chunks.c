@@ -28,6 +28,9 @@ run(const PmSession *session, const PmSink *sink, GError **error)
 const PmCommand pm_command_chunks = {
     .name = "chunks",
     .answers = "The chunks themselves, one a line, filtered by size, state, class and arena.",
+    .details = "The class of each comes from the leak scan, which runs first and doubles the time, "
+               "unless only\n"
+               "free chunks are asked for. Chunks that are free or glibc's own have no class.\n",
     .takes = PM_TAKES_COMMON | PM_TAKES_CHUNKS | PM_TAKES_REACH | PM_TAKES_ARENA | PM_TAKES_LIMIT,
     .heap = PM_HEAP_REQUIRED,
     .prepare = prepare,

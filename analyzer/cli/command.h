@@ -13,7 +13,8 @@
 #define PM_EXIT_LIMIT    3
 
 /*
- * @answers: one line for --help. @takes: PmTakes bits. @heap: what it needs of it.
+ * @answers: one line for --help. @details: (nullable): more of it, in lines of 100 columns, for the
+ * command's own. @takes: PmTakes bits. @heap: what it needs of it.
  * @verifies_bins: every list of free chunks is followed too, for `check`.
  * @shows_violations: it shows the heap's violations itself, so that they are no warnings besides.
  * @prepare: (nullable): once the core is open, before warnings are shown: the scan, where the
@@ -24,6 +25,7 @@
 typedef struct {
     const char *name;
     const char *answers;
+    const char *details;
     guint takes;
     PmHeapNeed heap;
     gboolean verifies_bins;

@@ -19,6 +19,17 @@ run(const PmSession *session, const PmSink *sink, G_GNUC_UNUSED GError **error)
 const PmCommand pm_command_leaks = {
     .name = "leaks",
     .answers = "What nothing refers to any more, grouped by what the rest of it hangs on.",
+    .details = "A chunk is lost where no chain of pointers leads to it from a root: registers, "
+               "live stacks,\n"
+               "thread-local storage, data of modules, shared memory and writable files. Lost "
+               "chunks are grouped\n"
+               "by the chunk size of the leak root (or ring of chunks) that they hang on.\n\n"
+               "  leak-root          nothing refers to it\n"
+               "  leak-cycle         only the ring of lost chunks that it is part of does\n"
+               "  leak-indirect      only other lost chunks do\n"
+               "  reachable-interior found only by way of a pointer into the middle of a chunk\n"
+               "  reachable-weak     found only from mappings of unknown use, such as a program's "
+               "own pools\n",
     .takes = PM_TAKES_COMMON | PM_TAKES_FAIL_OVER,
     .heap = PM_HEAP_REQUIRED,
     .prepare = pm_session_scan,

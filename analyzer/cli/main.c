@@ -42,8 +42,10 @@ print_help(const PmCommand *command)
 {
     if (command != NULL) {
         g_autofree char *options = pm_options_describe(command->takes);
-        printf("usage: postmalloc %s [OPTIONS] CORE%s\n\n%s\n\noptions:\n%s", command->name,
-               command->takes & PM_TAKES_ADDRESS ? " ADDR" : "", command->answers, options);
+        printf("usage: postmalloc %s [OPTIONS] CORE%s\n\n%s\n%s%s\noptions:\n%s", command->name,
+               command->takes & PM_TAKES_ADDRESS ? " ADDR" : "", command->answers,
+               command->details == NULL ? "" : "\n",
+               command->details == NULL ? "" : command->details, options);
         return;
     }
     printf("usage: postmalloc CORE                     the same as postmalloc report CORE\n"

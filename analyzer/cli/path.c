@@ -23,6 +23,9 @@ run(const PmSession *session, const PmSink *sink, GError **error)
 const PmCommand pm_command_path = {
     .name = "path",
     .answers = "A shortest chain of references from a root to this chunk.",
+    .details = "ADDR may lie anywhere in the chunk. Where no root leads to it, its class says so: "
+               "that is an answer,\n"
+               "too. In text a long chain shows both its ends.\n",
     .takes = PM_TAKES_COMMON | PM_TAKES_ADDRESS | PM_TAKES_LIMIT,
     .heap = PM_HEAP_REQUIRED,
     .prepare = pm_session_scan,

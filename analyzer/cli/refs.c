@@ -22,6 +22,9 @@ run(const PmSession *session, const PmSink *sink, GError **error)
 const PmCommand pm_command_refs = {
     .name = "refs",
     .answers = "Who points at this chunk, and what it points at.",
+    .details = "ADDR may lie anywhere in the chunk. Each reference is a word that holds the "
+               "chunk's address (start)\n"
+               "or one inside it (interior).\n",
     .takes = PM_TAKES_COMMON | PM_TAKES_ADDRESS | PM_TAKES_LIMIT,
     .heap = PM_HEAP_REQUIRED,
     .prepare = pm_session_scan,
