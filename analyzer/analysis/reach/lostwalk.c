@@ -140,7 +140,9 @@ pm_lost_next_edge(const PmReach *reach, PmReader *reader, PmSlot from, PmAddr *c
         guint64 length = 0;
         const guint8 *bytes = pm_reader_get(reader, at, &length);
         if (bytes == NULL || length < word_bytes) {
-            at = pm_align_up(at + length, word_bytes);
+            length = MIN(length, range.end - at);
+            at = range.end - at - length < word_bytes ? range.end
+                                                      : pm_align_up(at + length, word_bytes);
             continue;
         }
         const guint64 value = pm_load_word(bytes, word_bytes);

@@ -130,7 +130,10 @@ pm_reach_scan_range(const PmReach *reach, const PmResolverFilter *filter, PmRead
         const PmRun run = {bytes, length, at};
         if (bytes != NULL)
             pm_reach_scan_bytes(reach, filter, &run, visit, data);
-        at = pm_align_up(at + length, reach->word_bytes);
+        const PmAddr next = pm_align_up(at + length, reach->word_bytes);
+        if (next <= at) /* at the top of the address space */
+            return;
+        at = next;
     }
 }
 

@@ -188,6 +188,8 @@ find_live_start(const PmRoots *roots, const PmThread *thread, PmRange stack)
                 bytes <= stack.end - start && sp < start && pm_range_contains(stack, sp))
                 lowest = MIN(lowest, sp);
         }
+        if (at + length > G_MAXUINT64 - 8)
+            break;
         at = pm_align_up(at + length, 8);
     }
     return MAX(stack.start, lowest - MIN(lowest, RED_ZONE_BYTES));
