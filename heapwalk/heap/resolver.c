@@ -234,6 +234,15 @@ pm_resolver_get_first_user(const PmResolver *resolver, guint32 region, guint64 *
 }
 
 guint64
+pm_resolver_get_starts(const PmResolver *resolver, guint32 region, guint64 index)
+{
+    const PmFrozenRegion *frozen = &resolver->heap->frozen[region];
+    if (frozen->granules == 0)
+        return index == 0 ? 1 : 0;
+    return index < (frozen->granules + WORD_SLOTS - 1) / WORD_SLOTS ? frozen->starts[index] : 0;
+}
+
+guint64
 pm_resolver_get_free_starts(const PmResolver *resolver, guint32 region, guint64 index)
 {
     const PmFrozenRegion *frozen = &resolver->heap->frozen[region];

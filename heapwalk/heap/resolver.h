@@ -99,6 +99,9 @@ PmAddr pm_resolver_get_first_user(const PmResolver *resolver, guint32 region,
 /* The starts of used chunks in a word of a sweep. */
 guint64 pm_resolver_get_used_starts(const PmResolver *resolver, guint32 region, guint64 index);
 
+/* All starts there, of chunks and gaps. */
+guint64 pm_resolver_get_starts(const PmResolver *resolver, guint32 region, guint64 index);
+
 /* The starts of everything else there: free chunks, top, gaps. */
 guint64 pm_resolver_get_free_starts(const PmResolver *resolver, guint32 region, guint64 index);
 

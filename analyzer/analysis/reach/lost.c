@@ -76,8 +76,8 @@ is_in_window(const Worker *worker, PmAddr user, guint64 bytes)
            user - worker->window_start <= worker->window_bytes - bytes;
 }
 
-static inline __attribute__((always_inline)) void
-scan_lost(Worker *worker, const PmResolverFilter *filter, PmSlot slot, PmRange user)
+static void
+scan_lost(Worker *worker, PmSlot slot, PmRange user)
 {
     const guint64 bytes = pm_range_bytes(user);
     worker->self = slot;
@@ -85,10 +85,10 @@ scan_lost(Worker *worker, const PmResolverFilter *filter, PmSlot slot, PmRange u
         move_window(worker, user.start);
     if (G_LIKELY(is_in_window(worker, user.start, bytes))) {
         const PmRun run = {worker->window + (user.start - worker->window_start), bytes, user.start};
-        pm_reach_scan_bytes(worker->reach, filter, &run, visit_word, worker);
+        pm_reach_scan_bytes(worker->reach, &worker->filter, &run, visit_word, worker);
         return;
     }
-    pm_reach_scan_range(worker->reach, filter, &worker->reader, user, visit_word, worker);
+    pm_reach_scan_range(worker->reach, &worker->filter, &worker->reader, user, visit_word, worker);
 }
 
 static void
@@ -101,14 +101,35 @@ flush_run(Worker *worker)
 }
 
 static inline void
-count_lost(Worker *worker, guint64 chunk_bytes, PmAddr user)
+count_lost(Worker *worker, guint64 chunk_bytes, PmAddr user, guint64 chunks)
 {
     if (G_UNLIKELY(chunk_bytes != worker->run_chunk_bytes || worker->run_chunks == 0)) {
         flush_run(worker);
         worker->run_chunk_bytes = chunk_bytes;
         worker->run_example = user;
     }
-    worker->run_chunks++;
+    worker->run_chunks += chunks;
+}
+
+/*
+ * Whether no word of [@start, @start + @bytes) can point into a heap, headers of chunks among them.
+ * FALSE is no certainty.
+ */
+static gboolean
+is_quiet(Worker *worker, PmAddr start, guint64 bytes)
+{
+    const guint64 word_bytes = worker->reach->word_bytes;
+    const guint64 group_bytes = PM_REACH_GROUP * word_bytes;
+    if (!is_in_window(worker, start, bytes))
+        move_window(worker, start);
+    if (!is_in_window(worker, start, bytes))
+        return FALSE;
+    const guint8 *at = worker->window + (start - worker->window_start);
+    const guint8 *end = at + bytes;
+    for (; (guint64)(end - at) >= group_bytes; at += group_bytes)
+        if (!pm_reach_is_small(at, PM_REACH_GROUP, word_bytes, worker->filter.low))
+            return FALSE;
+    return pm_reach_is_small(at, (guint64)(end - at) / word_bytes, word_bytes, worker->filter.low);
 }
 
 static PmReachClass
@@ -137,37 +158,87 @@ typedef struct {
     guint64 slot_bytes;
 } SweepRegion;
 
+/*
+ * How many slots each chunk of a word of starts takes, where they are all alike; 0 where they are
+ * not.
+ *
+ * @next: the word behind it, where the last of them ends.
+ */
+static guint
+get_stride(guint64 starts, guint64 next)
+{
+    /* Every second, fourth … slot. */
+    static const guint64 patterns[] = {0x5555555555555555, 0x1111111111111111, 0x0101010101010101,
+                                       0x0001000100010001, 0x0000000100000001};
+    const guint phase = (guint)__builtin_ctzll(starts);
+    if (next == 0 || (guint)__builtin_ctzll(next) != phase)
+        return 0;
+    for (guint i = 0; i < G_N_ELEMENTS(patterns); i++)
+        if (phase < 2u << i && starts == patterns[i] << phase)
+            return 2u << i;
+    return 0;
+}
+
+/* One chunk of a sweep, which starts at bit @bit of a word of @starts. */
+static PmSlotChunk
+get_swept_chunk(const PmReach *reach, const SweepRegion *region, guint64 index, guint bit,
+                guint64 starts)
+{
+    PmSlotChunk chunk;
+    /* Most chunks end in the same word of the plane. */
+    const guint64 behind = bit < 63 ? starts >> (bit + 1) : 0;
+    if (G_LIKELY(behind != 0)) {
+        chunk.user = region->first_user + (index * 64 + bit) * region->slot_bytes;
+        chunk.chunk_bytes = ((guint64)__builtin_ctzll(behind) + 1) * region->slot_bytes;
+        chunk.usable_bytes = chunk.chunk_bytes - reach->word_bytes;
+    } else {
+        pm_resolver_get_chunk(reach->resolver, region->first_slot + index * 64 + bit,
+                              region->region, &chunk);
+    }
+    return chunk;
+}
+
 static void
 sweep_word(Worker *worker, const SweepRegion *region, guint64 index)
 {
     const PmReach *reach = worker->reach;
-    const PmResolverFilter filter = worker->filter;
     const PmSlot first = region->first_slot + index * 64;
     const guint64 used = pm_resolver_get_used_starts(reach->resolver, region->region, index);
     const guint64 starts =
         used | pm_resolver_get_free_starts(reach->resolver, region->region, index);
     const guint64 visited = __atomic_load_n(&reach->visited[first / 64], __ATOMIC_RELAXED);
+    const guint64 lost = used & ~visited;
+    if (used == 0)
+        return;
 
+    /* The memory of the word's slots, and as much behind it as lies before the first chunk: where
+     * all are alike, that is how far the last one reaches, and its last word one further. */
+    const guint64 phase_bytes = (guint64)__builtin_ctzll(starts) * region->slot_bytes;
+    const guint64 block_bytes = 64 * region->slot_bytes + phase_bytes;
+    const PmAddr block =
+        region->first_user - 2 * reach->word_bytes + index * 64 * region->slot_bytes;
+    const gboolean quiet = lost != 0 && is_quiet(worker, block, block_bytes + reach->word_bytes);
+    if (quiet && lost == starts) {
+        const guint stride =
+            get_stride(starts, pm_resolver_get_starts(reach->resolver, region->region, index + 1));
+        if (stride != 0) {
+            count_lost(worker, stride * region->slot_bytes,
+                       block + phase_bytes + 2 * reach->word_bytes, 64 / stride);
+            return;
+        }
+    }
     for (guint64 bits = used; bits != 0; bits &= bits - 1) {
         const guint bit = (guint)__builtin_ctzll(bits);
         const PmSlot slot = first + bit;
-        PmSlotChunk chunk;
-        /* Most chunks end in the same word of the plane. */
-        const guint64 behind = bit < 63 ? starts >> (bit + 1) : 0;
-        if (G_LIKELY(behind != 0)) {
-            chunk.user = region->first_user + (index * 64 + bit) * region->slot_bytes;
-            chunk.chunk_bytes = ((guint64)__builtin_ctzll(behind) + 1) * region->slot_bytes;
-            chunk.usable_bytes = chunk.chunk_bytes - reach->word_bytes;
-        } else {
-            pm_resolver_get_chunk(reach->resolver, slot, region->region, &chunk);
-        }
-        if (G_UNLIKELY((visited >> bit) & 1)) {
+        const PmSlotChunk chunk = get_swept_chunk(reach, region, index, bit, starts);
+        if (((lost >> bit) & 1) == 0) {
             pm_tally_add_reached(worker->tally, get_visited_class(reach, slot),
                                  pm_plane_get(reach->visited, slot + 1), chunk.chunk_bytes);
             continue;
         }
-        count_lost(worker, chunk.chunk_bytes, chunk.user);
-        scan_lost(worker, &filter, slot, pm_slot_chunk_range(&chunk));
+        count_lost(worker, chunk.chunk_bytes, chunk.user, 1);
+        if (!quiet || chunk.user + chunk.usable_bytes > block + block_bytes + reach->word_bytes)
+            scan_lost(worker, slot, pm_slot_chunk_range(&chunk));
     }
 }
 
