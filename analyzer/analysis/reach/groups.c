@@ -78,15 +78,19 @@ walk_roots(Grouping *grouping, PmLostWalk *walk)
     }
 }
 
-/* The label of each cycle: of its first member's size. */
+/* The label of each cycle: of its largest member's size, whichever comes first in memory. */
 static guint32 *
 get_cycle_labels(const Grouping *grouping, const PmCycles *cycles)
 {
     guint32 *labels = g_new0(guint32, (gsize)cycles->cycle_count + 1);
-    for (guint32 i = 0; i < cycles->count; i++)
-        if (labels[cycles->cycles[i]] == UNLABELLED)
-            labels[cycles->cycles[i]] =
-                get_label(grouping, get_chunk(grouping->reach, cycles->slots[i]).chunk_bytes);
+    g_autofree guint64 *largest = g_new0(guint64, (gsize)cycles->cycle_count + 1);
+    for (guint32 i = 0; i < cycles->count; i++) {
+        const guint64 bytes = get_chunk(grouping->reach, cycles->slots[i]).chunk_bytes;
+        if (bytes <= largest[cycles->cycles[i]])
+            continue;
+        largest[cycles->cycles[i]] = bytes;
+        labels[cycles->cycles[i]] = get_label(grouping, bytes);
+    }
     return labels;
 }
 

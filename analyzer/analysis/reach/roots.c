@@ -10,6 +10,10 @@
 #define PAGE 4096
 /* psABI, x86-64: what a leaf function may use below its stack pointer. */
 #define RED_ZONE_BYTES 128
+/* What ld.so keeps below the static TLS of the start-up modules for those that dlopen() brings and
+ * that cannot do with dynamic TLS: 1,664 bytes and some by default. (elf/dl-tls.c,
+ * TLS_STATIC_SURPLUS) */
+#define TLS_SURPLUS_BYTES 4096
 /* struct pthread and what precedes it of a thread that ended, where its stack's bounds are not
  * known: larger than any version's (0x900 in 2.36). */
 #define THREAD_BLOCK_BYTES 0x1000
@@ -132,6 +136,20 @@ get_known_stack(const PmRoots *roots, const PmThread *thread, const PmTcb *tcb)
     return thread->stack;
 }
 
+/*
+ * The DTV, where it is no chunk: ld.so makes the main thread's before there is a malloc.
+ */
+static void
+claim_dtv(PmRoots *roots, const PmThread *thread)
+{
+    const PmRoot root = {.kind = PM_ROOT_TLS, .tid = thread->tid};
+    const guint64 slot_bytes = 2 * (guint64)pm_image_get_target(roots->subject->image)->word_bytes;
+    const guint64 slots = pm_process_get_dtv_slots(roots->subject->process, thread);
+    if (thread->dtv != PM_ADDR_NONE && thread->dtv >= slot_bytes && slots > 0)
+        claim(roots, (PmRange){thread->dtv - slot_bytes, thread->dtv + (slots + 1) * slot_bytes},
+              &root);
+}
+
 /* The thread-locals of a running thread. */
 static void
 claim_thread_locals(PmRoots *roots, const PmThread *thread, PmRange stack)
@@ -142,6 +160,10 @@ claim_thread_locals(PmRoots *roots, const PmThread *thread, PmRange stack)
         return;
     if (pm_range_contains(stack, thread->tp))
         tls.end = stack.end;
+    else if (pm_range_bytes(tls) > 0)
+        tls.start = MAX(get_mapping(roots, thread->tp).start,
+                        tls.start - MIN(tls.start, TLS_SURPLUS_BYTES));
+    claim_dtv(roots, thread);
     claim(roots, (PmRange){tls.start, MIN(tls.end, thread->tp)}, &root);
     root.kind = PM_ROOT_THREAD_BLOCK;
     claim(roots, (PmRange){MAX(tls.start, thread->tp), tls.end}, &root);
@@ -192,7 +214,10 @@ find_live_start(const PmRoots *roots, const PmThread *thread, PmRange stack)
             break;
         at = pm_align_up(at + length, 8);
     }
-    return MAX(stack.start, lowest - MIN(lowest, RED_ZONE_BYTES));
+    /* The other ABIs have none. */
+    const guint64 red_zone =
+        pm_image_get_target(roots->subject->image)->arch == PM_ARCH_X86_64 ? RED_ZONE_BYTES : 0;
+    return MAX(stack.start, lowest - MIN(lowest, red_zone));
 }
 
 static gboolean
