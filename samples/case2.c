@@ -4,6 +4,7 @@
  *
  * Usage: case2 [COUNT] [OPTIONS OF ledger.h]      (COUNT: default 2000)
  */
+#include "ending.h"
 #include "ledger.h"
 
 #include <pthread.h>
@@ -61,5 +62,6 @@ main(int argc, char **argv)
     if (pthread_barrier_init(&finished, NULL, 2) || pthread_create(&thread, NULL, child, NULL))
         abort();
     pthread_barrier_wait(&finished);
+    ending_await_parked(1);
     ledger_finish(&options);
 }

@@ -4,10 +4,63 @@
  */
 #include "ending.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#define MAX_PARKED 1024
+#define POLL_USEC  1000
+
+/* The ids of threads that block nowhere any more but in their last sleep. */
+static atomic_int parked[MAX_PARKED];
+static atomic_uint parked_count;
+
+static void
+tell_parked(void)
+{
+    unsigned slot = atomic_fetch_add(&parked_count, 1);
+    if (slot < MAX_PARKED)
+        parked[slot] = (int)syscall(SYS_gettid);
+}
+
+/* The state letter of /proc/self/task/ID/stat (proc(5)); 'X' where the thread is gone. */
+static int
+read_state(int id)
+{
+    char path[64], text[256];
+    (void)snprintf(path, sizeof path, "/proc/self/task/%d/stat", id);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 'X';
+    ssize_t count = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (count <= 0)
+        return 'X';
+    text[count] = 0;
+    const char *after_name = strrchr(text, ')');
+    return after_name && after_name[1] ? after_name[2] : '?';
+}
+
+void
+ending_await_parked(unsigned threads)
+{
+    for (unsigned i = 0; i < threads && i < MAX_PARKED; i++) {
+        while (!parked[i] || read_state(parked[i]) != 'S')
+            usleep(POLL_USEC);
+    }
+}
+
+void
+ending_await_gone(int id)
+{
+    while (read_state(id) != 'X')
+        usleep(POLL_USEC);
+}
 
 /* Not memset: binding it to its symbol would save the registers below what it is to clear. */
 __attribute__((noinline)) void
@@ -75,7 +128,23 @@ ending_has_place(EndingPlace place)
     "xor %ebx, %ebx; xor %ebp, %ebp; xor %r12d, %r12d; xor %r13d, %r13d; xor %r14d, %r14d;"        \
     "xor %r15d, %r15d;"
 
+/* The words below the stack pointer that a leaf may use: there lies the frame of what scrubbed the
+ * stack below itself, with gaps that nobody wrote. */
+#define CLEAR_RED_ZONE  "lea -256(%rsp), %rdi; mov $32, %ecx; xor %eax, %eax; rep stosq;"
 #define CLEAR_REGISTERS CLEAR_VECTORS CLEAR_SCRATCH CLEAR_KEPT "xor %esi, %esi;"
+
+static __attribute__((naked, noinline, used)) void
+clear_vectors(void)
+{
+    __asm__(CLEAR_VECTORS "xor %eax, %eax; ret");
+}
+
+void
+ending_clear_vectors(void)
+{
+    find_features();
+    clear_vectors();
+}
 
 /* getpid, kill(pid, SIGSTOP), then abort(). */
 static __attribute__((naked, noinline, used)) void
@@ -91,7 +160,8 @@ die(__attribute__((unused)) bool stop)
 static __attribute__((naked, noinline, used)) void
 park(void)
 {
-    __asm__("sub $8, %rsp; .cfi_adjust_cfa_offset 8;" CLEAR_REGISTERS "xor %edi, %edi;"
+    __asm__("sub $8, %rsp; .cfi_adjust_cfa_offset 8;" CLEAR_RED_ZONE CLEAR_REGISTERS
+            "xor %edi, %edi;"
             "1: mov $34, %eax; syscall; jmp 1b");
 }
 
@@ -145,6 +215,11 @@ find_features(void)
 {
 }
 
+void
+ending_clear_vectors(void)
+{
+}
+
 bool
 ending_has_place(EndingPlace place)
 {
@@ -190,6 +265,7 @@ ending_die(bool stop)
 _Noreturn void
 ending_park(void)
 {
+    tell_parked();
     find_features();
     ending_scrub(ENDING_SCRUB_THREAD);
     park();
@@ -199,6 +275,8 @@ ending_park(void)
 _Noreturn void
 ending_hold(const EndingHold *hold, int signal, size_t scrub_bytes)
 {
+    if (!signal)
+        tell_parked();
     find_features();
     ending_scrub(scrub_bytes);
     hold_places(hold, signal);

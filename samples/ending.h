@@ -22,8 +22,20 @@ _Noreturn void ending_die(bool stop);
 /* Sleeps forever. */
 _Noreturn void ending_park(void);
 
+/*
+ * Waits until @threads threads have called ending_park(), or ending_hold() without a signal, and
+ * are asleep there: whoever ends the sample earlier may find an address that was not cleared yet.
+ */
+void ending_await_parked(unsigned threads);
+
+/* Waits until the thread with this id is no more. */
+void ending_await_gone(int id);
+
 /* Overwrites the @bytes below the caller's frame, which must be there. */
 void ending_scrub(size_t bytes);
+
+/* Clears the vector registers, all that there are; by the psABI a call may change every one. */
+void ending_clear_vectors(void);
 
 /* What ending_hold() can fill: registers of x86-64, and words of the stack. */
 typedef enum {

@@ -20,6 +20,7 @@
  *
  * Without a step nothing is allocated at all.
  */
+#include "ending.h"
 #include "ledger.h"
 
 #include <malloc.h>
@@ -175,7 +176,7 @@ full_heap(unsigned fillers)
             abort();
     }
     pthread_barrier_wait(&heap_full);
-    usleep(100000);
+    ending_await_parked(fillers);
 }
 
 static void

@@ -10,6 +10,7 @@
  * of free ones, its tcache is flushed, and its stack goes to the stack cache. Each thread's choices
  * follow from --seed alone.
  */
+#include "ending.h"
 #include "ledger.h"
 
 #include <malloc.h>
@@ -17,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #define MAX_THREADS   64
 #define LARGEST_BYTES ((size_t)1 << 20)
@@ -238,6 +238,13 @@ allocate_large(Worker *worker)
     }
 }
 
+/* How many are there at the end, main too. */
+static unsigned
+staying_count(void)
+{
+    return exit_some ? (worker_count + 1) / 2 : worker_count;
+}
+
 /* The slots that a worker may own at once; mapped apart from malloc. */
 static void
 prepare_workers(uint64_t seed)
@@ -253,10 +260,9 @@ prepare_workers(uint64_t seed)
         if (worker->own == MAP_FAILED)
             abort();
     }
-    unsigned staying = exit_some ? (worker_count + 1) / 2 : worker_count;
     pthread_barrier_init(&mixed, NULL, worker_count);
     pthread_barrier_init(&drained, NULL, worker_count);
-    pthread_barrier_init(&filled, NULL, staying);
+    pthread_barrier_init(&filled, NULL, staying_count());
     ledger_table_open((size_t)worker_count * (size_t)(steps + 8192));
 }
 
@@ -281,9 +287,7 @@ run(void)
     fill_bins(&workers[0]);
     ledger_free(large[LARGE_MMAPS / 2]);
     pthread_barrier_wait(&filled);
-    /* The barrier lets go before the others are asleep: give them the time, so that no register
-     * holds a pointer. */
-    usleep(100000);
+    ending_await_parked(staying_count() - 1);
 }
 
 int

@@ -149,7 +149,7 @@ hold_in_unjoined(void)
                   "no thread");
     while (!unjoined_id)
         usleep(1000);
-    reach_await_gone(unjoined_id);
+    ending_await_gone(unjoined_id);
 }
 
 /* Blocks of another arena: kept through main's, keeping one of main's, lost. */

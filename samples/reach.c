@@ -13,22 +13,18 @@
  */
 #include "reach.h"
 
-#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define TABLE_ROWS  (1u << 20)
 #define MAX_THREADS 64
 #define MAX_SCENES  128
-#define POLL_USEC   1000
 #define PAGE        4096
 
 EndingHold reach_hold;
@@ -38,14 +34,12 @@ int reach_signal;
 static const ReachScene *const tables[] = {reach_shapes,  reach_freed,  reach_holders,
                                            reach_threads, reach_stacks, NULL};
 
-/* Of each started thread: what it runs, and its id once it sleeps for good. */
+/* The started threads, and what each runs. */
 static struct {
     void (*body)(void);
     pthread_t thread;
-    atomic_int parked;
 } threads[MAX_THREADS];
 static unsigned thread_count;
-static __thread unsigned own_index;
 
 void
 reach_require(bool condition, const char *text)
@@ -98,8 +92,7 @@ reach_map(size_t bytes)
 static void *
 run_thread(void *index)
 {
-    own_index = (unsigned)(uintptr_t)index;
-    threads[own_index].body();
+    threads[(uintptr_t)index].body();
     reach_park();
 }
 
@@ -115,59 +108,16 @@ reach_start_thread(void (*body)(void))
         "no thread");
 }
 
-static void
-tell_parked(void)
-{
-    threads[own_index].parked = (int)syscall(SYS_gettid);
-}
-
 _Noreturn void
 reach_park(void)
 {
-    tell_parked();
     ledger_park();
 }
 
 _Noreturn void
 reach_hold_and_park(const EndingHold *hold)
 {
-    tell_parked();
     ending_hold(hold, 0, ENDING_SCRUB_THREAD);
-}
-
-/* The state letter of /proc/self/task/ID/stat (proc(5)); 'X' where the thread is gone. */
-static int
-read_state(int id)
-{
-    char path[64], text[256];
-    (void)snprintf(path, sizeof path, "/proc/self/task/%d/stat", id);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 'X';
-    ssize_t count = read(fd, text, sizeof text - 1);
-    close(fd);
-    if (count <= 0)
-        return 'X';
-    text[count] = 0;
-    const char *after_name = strrchr(text, ')');
-    return after_name && after_name[1] ? after_name[2] : '?';
-}
-
-void
-reach_await_gone(int id)
-{
-    while (read_state(id) != 'X')
-        usleep(POLL_USEC);
-}
-
-/* A thread that has told of itself blocks nowhere but in its last sleep. */
-static void
-await_threads(void)
-{
-    for (unsigned i = 0; i < thread_count; i++) {
-        while (!threads[i].parked || read_state(threads[i].parked) != 'S')
-            usleep(POLL_USEC);
-    }
 }
 
 static const ReachScene *
@@ -218,7 +168,7 @@ build(const ReachScene *const *scenes, size_t count, bool control)
         if (scenes[i]->finish)
             scenes[i]->finish();
     }
-    await_threads();
+    ending_await_parked(thread_count);
     ledger_close();
 }
 

@@ -74,9 +74,6 @@ void reach_start_thread(void (*body)(void));
 _Noreturn void reach_park(void);
 _Noreturn void reach_hold_and_park(const EndingHold *hold);
 
-/* Waits until the thread with this id is no more. */
-void reach_await_gone(int id);
-
 /* dlopen() of a file that lies beside the program. */
 void *reach_open_plugin(const char *name);
 

@@ -3,45 +3,10 @@
  */
 #include "compare.h"
 
+#include "problems.h"
 #include "run.h"
 
 #include <string.h>
-
-#define SHOWN 8
-
-/* Differences of one kind; the first few as text. */
-typedef struct {
-    const char *what;
-    guint count;
-    GString *text;
-} Problems;
-
-static void
-problems_init(Problems *problems, const char *what)
-{
-    *problems = (Problems){.what = what, .text = g_string_new(NULL)};
-}
-
-static void G_GNUC_PRINTF(2, 3) problems_add(Problems *problems, const char *format, ...)
-{
-    if (problems->count++ < SHOWN) {
-        va_list arguments;
-        va_start(arguments, format);
-        g_string_append(problems->text, "\n    ");
-        g_string_append_vprintf(problems->text, format, arguments);
-        va_end(arguments);
-    }
-}
-
-/* Fails the test where there are any. */
-static void
-problems_report(Problems *problems)
-{
-    if (problems->count > 0)
-        real_fail("%u %s:%s%s", problems->count, problems->what, problems->text->str,
-                  problems->count > SHOWN ? "\n    …" : "");
-    g_string_free(problems->text, TRUE);
-}
 
 static void
 expect_equal(const char *what, guint64 said, guint64 true_value)
@@ -115,7 +80,7 @@ is_right_place(const RealRow *row, JsonObject *chunk, guint64 main_arena)
 
 /* @startup: extra ones that lie before the program's first block. */
 typedef struct {
-    Problems extra, wrong, missing;
+    RealProblems extra, wrong, missing;
     guint64 main_arena;
     guint startup, startup_blocks;
 } ChunkComparison;
@@ -140,17 +105,17 @@ compare_chunk(ChunkComparison *comparison, const RealTruth *truth, JsonObject *c
                comparison->startup < comparison->startup_blocks) {
         comparison->startup++;
     } else if (row == NULL) {
-        problems_add(&comparison->extra,
-                     "0x%" G_GINT64_MODIFIER "x of 0x%" G_GINT64_MODIFIER "x bytes, %s", address,
-                     chunk_bytes, state);
+        real_problems_add(&comparison->extra,
+                          "0x%" G_GINT64_MODIFIER "x of 0x%" G_GINT64_MODIFIER "x bytes, %s",
+                          address, chunk_bytes, state);
     } else if (row->seen || g_strcmp0(state, "used") != 0 || chunk_bytes != row->chunk_bytes ||
                !is_right_place(row, chunk, comparison->main_arena)) {
         row->seen = TRUE;
-        problems_add(&comparison->wrong,
-                     "0x%" G_GINT64_MODIFIER "x: 0x%" G_GINT64_MODIFIER
-                     "x bytes, %s, arena 0x%" G_GINT64_MODIFIER
-                     "x; the ledger has 0x%" G_GINT64_MODIFIER "x bytes in place %d",
-                     address, chunk_bytes, state, arena, row->chunk_bytes, row->place);
+        real_problems_add(&comparison->wrong,
+                          "0x%" G_GINT64_MODIFIER "x: 0x%" G_GINT64_MODIFIER
+                          "x bytes, %s, arena 0x%" G_GINT64_MODIFIER
+                          "x; the ledger has 0x%" G_GINT64_MODIFIER "x bytes in place %d",
+                          address, chunk_bytes, state, arena, row->chunk_bytes, row->place);
     } else {
         row->seen = TRUE;
     }
@@ -167,10 +132,10 @@ compare_chunks(const RealSubject *subject, const RealTruth *truth, const RealExp
         .main_arena = main_arena,
         .startup_blocks = expected->startup_blocks,
     };
-    problems_init(&comparison.extra, "chunks in use that the program never had or had freed");
-    problems_init(&comparison.wrong, "chunks with a wrong size, state or arena");
-    problems_init(&comparison.missing,
-                  "live blocks of the ledger that are not in use or not there");
+    real_problems_init(&comparison.extra, "chunks in use that the program never had or had freed");
+    real_problems_init(&comparison.wrong, "chunks with a wrong size, state or arena");
+    real_problems_init(&comparison.missing,
+                       "live blocks of the ledger that are not in use or not there");
     real_truth_reset(truth);
     JsonArray *chunks = real_get_array(document, "data.chunks");
     for (guint i = 0; i < json_array_get_length(chunks); i++)
@@ -178,13 +143,14 @@ compare_chunks(const RealSubject *subject, const RealTruth *truth, const RealExp
     for (guint i = 0; i < truth->live->len; i++) {
         const RealRow *row = &g_array_index(truth->live, RealRow, i);
         if (!row->seen)
-            problems_add(&comparison.missing,
-                         "0x%" G_GINT64_MODIFIER "x of 0x%" G_GINT64_MODIFIER "x bytes, place %d",
-                         row->address, row->chunk_bytes, row->place);
+            real_problems_add(&comparison.missing,
+                              "0x%" G_GINT64_MODIFIER "x of 0x%" G_GINT64_MODIFIER
+                              "x bytes, place %d",
+                              row->address, row->chunk_bytes, row->place);
     }
-    problems_report(&comparison.extra);
-    problems_report(&comparison.wrong);
-    problems_report(&comparison.missing);
+    real_problems_report(&comparison.extra);
+    real_problems_report(&comparison.wrong);
+    real_problems_report(&comparison.missing);
     expect_equal("blocks of a static program's start-up", comparison.startup,
                  expected->startup_blocks);
 }
@@ -193,8 +159,8 @@ static void
 compare_runtime(const RealSubject *subject, const Walk *walk, const RealRuntime *expected)
 {
     RealRuntime found = {0};
-    Problems strange;
-    problems_init(&strange, "blocks of glibc's own of another kind than expected");
+    RealProblems strange;
+    real_problems_init(&strange, "blocks of glibc's own of another kind than expected");
     for (guint i = 0; i < walk->runtime->len; i++) {
         g_autofree char *address =
             g_strdup_printf("0x%" G_GINT64_MODIFIER "x", g_array_index(walk->runtime, guint64, i));
@@ -211,9 +177,9 @@ compare_runtime(const RealSubject *subject, const Walk *walk, const RealRuntime 
         else if (name != NULL && g_str_has_prefix(name, "buffer of stdout"))
             found.stdout_buffers++;
         else
-            problems_add(&strange, "%s: %s", address, name ? name : "without a name");
+            real_problems_add(&strange, "%s: %s", address, name ? name : "without a name");
     }
-    problems_report(&strange);
+    real_problems_report(&strange);
     expect_equal("tcache structs", found.tcaches, expected->tcaches);
     expect_equal("DTVs", found.dtvs, expected->dtvs);
     expect_equal("link maps", found.link_maps, expected->link_maps);
@@ -222,7 +188,7 @@ compare_runtime(const RealSubject *subject, const Walk *walk, const RealRuntime 
 
 /* One arena's own sums, and those of its chunks. */
 static void
-compare_arena(JsonObject *arena, const Walk *walk, Problems *problems)
+compare_arena(JsonObject *arena, const Walk *walk, RealProblems *problems)
 {
     guint64 address = real_member_address(arena, "address");
     guint64 used = real_member_uint(arena, "used_bytes");
@@ -231,28 +197,30 @@ compare_arena(JsonObject *arena, const Walk *walk, Problems *problems)
     guint64 system = real_member_uint(arena, "system_bytes");
     guint64 of_chunks = get_sum(walk->arena_bytes, address);
     if (used + free + overhead != system)
-        problems_add(problems,
-                     "0x%" G_GINT64_MODIFIER "x: %" G_GUINT64_FORMAT " used + %" G_GUINT64_FORMAT
-                     " free + %" G_GUINT64_FORMAT " overhead is not the %" G_GUINT64_FORMAT
-                     " of the system",
-                     address, used, free, overhead, system);
+        real_problems_add(problems,
+                          "0x%" G_GINT64_MODIFIER "x: %" G_GUINT64_FORMAT
+                          " used + %" G_GUINT64_FORMAT " free + %" G_GUINT64_FORMAT
+                          " overhead is not the %" G_GUINT64_FORMAT " of the system",
+                          address, used, free, overhead, system);
     if (used != of_chunks)
-        problems_add(problems,
-                     "0x%" G_GINT64_MODIFIER "x: %" G_GUINT64_FORMAT " used, but %" G_GUINT64_FORMAT
-                     " in its used chunks",
-                     address, used, of_chunks);
+        real_problems_add(problems,
+                          "0x%" G_GINT64_MODIFIER "x: %" G_GUINT64_FORMAT
+                          " used, but %" G_GUINT64_FORMAT " in its used chunks",
+                          address, used, of_chunks);
     JsonObject *items = json_object_get_object_member(arena, "overhead");
     g_autoptr(GList) names = json_object_get_members(items);
     guint64 itemised = 0;
     for (GList *at = names; at != NULL; at = at->next)
         itemised += real_member_uint(items, at->data);
     if (itemised != overhead)
-        problems_add(problems,
-                     "0x%" G_GINT64_MODIFIER "x: items of overhead sum up to %" G_GUINT64_FORMAT
-                     ", not %" G_GUINT64_FORMAT,
-                     address, itemised, overhead);
+        real_problems_add(problems,
+                          "0x%" G_GINT64_MODIFIER
+                          "x: items of overhead sum up to %" G_GUINT64_FORMAT
+                          ", not %" G_GUINT64_FORMAT,
+                          address, itemised, overhead);
     if (real_member_uint(items, "damaged") != 0 || real_member_uint(items, "unread") != 0)
-        problems_add(problems, "0x%" G_GINT64_MODIFIER "x: bytes are damaged or unread", address);
+        real_problems_add(problems, "0x%" G_GINT64_MODIFIER "x: bytes are damaged or unread",
+                          address);
 }
 
 static void
@@ -262,8 +230,8 @@ compare_arenas(const RealSubject *subject, const RealTruth *truth, const Walk *w
     g_autoptr(JsonNode) document = real_ask(subject, "arenas", NULL);
     if (document == NULL)
         return;
-    Problems problems;
-    problems_init(&problems, "arenas that do not add up");
+    RealProblems problems;
+    real_problems_init(&problems, "arenas that do not add up");
     JsonArray *arenas = real_get_array(document, "data.arenas");
     guint64 system = 0, in_bins = 0, fastbins = 0, threads = 0;
     for (guint i = 0; i < json_array_get_length(arenas); i++) {
@@ -274,7 +242,7 @@ compare_arenas(const RealSubject *subject, const RealTruth *truth, const Walk *w
         fastbins += real_member_uint(arena, "fastbin_bytes");
         threads += json_array_get_length(json_object_get_array_member(arena, "threads"));
     }
-    problems_report(&problems);
+    real_problems_report(&problems);
     expect_equal("system_bytes of all arenas", system, truth->mallinfo.arena);
     expect_equal("bytes in bins, fastbins and tops", in_bins, truth->mallinfo.fordblks);
     expect_equal("bytes in fastbins", fastbins, truth->mallinfo.fsmblks);
@@ -300,8 +268,8 @@ compare_sizes(const RealSubject *subject, const RealTruth *truth, const Walk *wa
     g_autoptr(JsonNode) document = real_ask(subject, "sizes", NULL);
     if (document == NULL)
         return;
-    Problems problems;
-    problems_init(&problems, "sizes with a wrong count");
+    RealProblems problems;
+    real_problems_init(&problems, "sizes with a wrong count");
     JsonArray *sizes = real_get_array(document, "data.sizes");
     guint64 counted = 0;
     for (guint i = 0; i < json_array_get_length(sizes); i++) {
@@ -311,12 +279,12 @@ compare_sizes(const RealSubject *subject, const RealTruth *truth, const Walk *wa
         guint64 listed = get_sum(walk->size_chunks, chunk_bytes);
         counted += used;
         if (used != listed)
-            problems_add(&problems,
-                         "%" G_GUINT64_FORMAT ": %" G_GUINT64_FORMAT
-                         " used, the list has %" G_GUINT64_FORMAT,
-                         chunk_bytes, used, listed);
+            real_problems_add(&problems,
+                              "%" G_GUINT64_FORMAT ": %" G_GUINT64_FORMAT
+                              " used, the list has %" G_GUINT64_FORMAT,
+                              chunk_bytes, used, listed);
     }
-    problems_report(&problems);
+    real_problems_report(&problems);
     expect_equal("used chunks over all sizes", counted, walk->chunks);
     expect_equal("totals.used.chunks", real_get_uint(document, "data.totals.used.chunks"),
                  walk->chunks);
@@ -352,15 +320,15 @@ compare_check(const RealSubject *subject)
     g_autoptr(JsonNode) document = real_ask(subject, "check", NULL);
     if (document == NULL)
         return;
-    Problems problems;
-    problems_init(&problems, "violations in a heap that is sound");
+    RealProblems problems;
+    real_problems_init(&problems, "violations in a heap that is sound");
     JsonArray *violations = real_get_array(document, "data.violations");
     for (guint i = 0; i < json_array_get_length(violations); i++) {
         JsonObject *one = json_array_get_object_element(violations, i);
-        problems_add(&problems, "%s: %s", json_object_get_string_member(one, "code"),
-                     json_object_get_string_member(one, "text"));
+        real_problems_add(&problems, "%s: %s", json_object_get_string_member(one, "code"),
+                          json_object_get_string_member(one, "text"));
     }
-    problems_report(&problems);
+    real_problems_report(&problems);
 }
 
 void

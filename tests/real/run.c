@@ -293,6 +293,20 @@ real_run_sample(const char *const *program, const char *options, RealCoreKind ki
 }
 
 RealRun *
+real_run_to_stop(const char *const *command, const char *const *environment)
+{
+    if (!real_require_program("gcore", "takes the snapshot (package gdb)") ||
+        !real_require_program(command[0], "this test looks at"))
+        return NULL;
+    g_autoptr(RealRun) run = make_run();
+    Setup setup = {run->output, run->output, FALSE};
+    GPid pid = 0;
+    if (!start(command, run->folder, environment, &setup, &pid))
+        return NULL;
+    return take_gcore(run, pid, await(pid, SAMPLE_SECONDS)) ? g_steal_pointer(&run) : NULL;
+}
+
+RealRun *
 real_run_to_exit(const char *const *command, const char *const *environment)
 {
     if (!real_require_program("gdb", "runs the program") ||

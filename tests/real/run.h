@@ -44,6 +44,15 @@ RealRun *real_run_sample(const char *const *program, const char *options, RealCo
  */
 RealRun *real_run_to_exit(const char *const *command, const char *const *environment);
 
+/*
+ * Runs @command, which stops itself in some way that is none of this module's business, takes a
+ * snapshot there and kills it.
+ *
+ * @environment: NAME=VALUE words, NULL-terminated, or NULL.
+ * Returns: (transfer full): as real_run_sample(); @ledger need not exist.
+ */
+RealRun *real_run_to_stop(const char *const *command, const char *const *environment);
+
 /* Removes the folder with all that is in it. */
 void real_run_free(RealRun *run);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RealRun, real_run_free)

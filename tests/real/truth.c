@@ -75,6 +75,7 @@ read_row(RealTruth *truth, const char *line)
         return;
     }
     g_assert_cmpstr(state, ==, "live");
+    row.name = *name ? g_strdup(name) : NULL;
     row.chunk_bytes = get_chunk_bytes(truth, &row);
     g_array_append_val(truth->live, row);
 }
