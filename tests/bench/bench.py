@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Benchmarks over real cores that are made for it and removed afterwards. Never a test: it prints, and judges nothing.
 
-    bench.py [--count N] [--runs N] [--temp FOLDER] --build FOLDER case1|sparse
+    bench.py [--count N] [--runs N] [--temp FOLDER] --build FOLDER case1|nodes|sparse
 
 case1: the core of samples/case1 with N chunks of 20 bytes (1.2 GB for the default). `cat CORE` and `postmalloc sizes CORE`
-    run alternately with the file in the page cache; then `report`, and `sizes` under a limit of 128 MiB of data.
+    and `leaks` and `report` run alternately with the file in the page cache; then each under a limit on its data.
+nodes: N nodes (10,000,000) in one shuffled list, and in a binary tree, all reachable: `leaks` beside a plain loop over the same
+    pointers in memory.
 sparse: a process of N stacks of 10,240 KB with 80 KB touched: a core of N times 10 MiB that takes a hundredth on disk.
 
 Anonymous memory is what the kernel says: RssAnon of /proc/PID/status, sampled every millisecond. Run this on a build
@@ -21,7 +23,8 @@ import tempfile
 import time
 from pathlib import Path
 
-LIMIT_BYTES = 134217728
+# What each command may take of anonymous memory.
+LIMITS_BYTES = {"sizes": 134217728, "leaks": 201326592, "report": 201326592}
 
 
 def make_core(command, folder):
@@ -106,17 +109,32 @@ def bench_case1(arguments, tool, folder):
         {
             "cat CORE": ["cat", core],
             "postmalloc sizes CORE": [tool, "sizes", core],
+            "postmalloc leaks CORE": [tool, "leaks", core],
             "postmalloc report CORE": [tool, "report", core],
         },
         arguments.runs,
     )
     sizes = medians["postmalloc sizes CORE"]
     print(f"sizes / cat: {sizes / medians['cat CORE']:.2f}; {chunks / sizes / 1e6:.0f} million chunks a second")
-    print(f"report / cat: {medians['postmalloc report CORE'] / medians['cat CORE']:.2f}")
-    for command in ("sizes", "report"):
+    for command in ("leaks", "report"):
+        print(f"{command} / cat: {medians[f'postmalloc {command} CORE'] / medians['cat CORE']:.2f}")
+    for command, limit in LIMITS_BYTES.items():
         print(f"{command}: {measure_anonymous([tool, command, core]) / 1e6:.1f} MB of anonymous memory at most")
-        run(["prlimit", f"--data={LIMIT_BYTES}", tool, command, core])
-        print(f"{command}: runs under prlimit --data={LIMIT_BYTES}")
+        run(["prlimit", f"--data={limit}", tool, command, core])
+        print(f"{command}: runs under prlimit --data={limit}")
+
+
+def bench_nodes(arguments, tool, folder):
+    for shape in ("list", "tree"):
+        below = folder / shape
+        below.mkdir()
+        output = below / "output"
+        program = arguments.build / "tests" / "bench" / "nodes"
+        core = make_core(["sh", "-c", f'exec "$0" "$@" >{output}', program, shape, str(arguments.count or 10000000)], below)
+        print(f"{shape}: {output.read_text('ascii').strip()}")
+        run(["cat", core])
+        alternate({"cat CORE": ["cat", core], "postmalloc leaks CORE": [tool, "leaks", core]}, arguments.runs)
+        core.unlink()
 
 
 def bench_sparse(arguments, tool, folder):
@@ -130,15 +148,15 @@ def bench_sparse(arguments, tool, folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, help="chunks or stacks")
+    parser.add_argument("--count", type=int, help="chunks, nodes or stacks")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--temp", help="where the core goes (default: the usual temporary folder)")
     parser.add_argument("--build", type=Path, required=True)
-    parser.add_argument("which", choices=["case1", "sparse"])
+    parser.add_argument("which", choices=["case1", "nodes", "sparse"])
     arguments = parser.parse_args()
     arguments.build = arguments.build.resolve()
     tool = arguments.build / "analyzer" / "postmalloc"
-    bench = {"case1": bench_case1, "sparse": bench_sparse}[arguments.which]
+    bench = {"case1": bench_case1, "nodes": bench_nodes, "sparse": bench_sparse}[arguments.which]
     with tempfile.TemporaryDirectory(prefix="postmalloc-bench-", dir=arguments.temp) as folder:
         bench(arguments, tool, Path(folder))
 

@@ -110,9 +110,12 @@ typedef struct {
     guint64 to_offset_bytes;
 } PmReference;
 
+/* How many references to one chunk are kept; a hub may have millions. */
+#define PM_INCOMING_MAX (1u << 20)
+
 /*
  * Every word in roots and used chunks that points into the used chunk @chunk, at most @limit of
- * them (0: all), in the order of roots, then of addresses.
+ * them (0, and at most: PM_INCOMING_MAX), in the order of roots, then of addresses.
  *
  * @ret_omitted: (out): how many more there are.
  * Returns: (transfer full): an array of PmReference. One pass over all memory.

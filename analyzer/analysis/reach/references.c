@@ -45,7 +45,7 @@ add_incoming(gpointer data, PmAddr at, guint64 value)
     Collector *collector = data;
     if (value - collector->target.user >= collector->target.usable_bytes)
         return;
-    if (collector->limit != 0 && collector->references->len >= collector->limit) {
+    if (collector->references->len >= collector->limit) {
         collector->omitted++;
         return;
     }
@@ -140,7 +140,7 @@ pm_reach_find_incoming(const PmReach *reach, const PmChunk *chunk, guint64 limit
     Collector collector = {
         .reach = reach,
         .references = g_array_new(FALSE, FALSE, sizeof(PmReference)),
-        .limit = limit,
+        .limit = limit != 0 ? MIN(limit, PM_INCOMING_MAX) : PM_INCOMING_MAX,
     };
     *ret_omitted = 0;
     if (!pm_resolver_find(reach->resolver, chunk->address, &hit))
