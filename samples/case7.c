@@ -55,12 +55,22 @@ off_by_one(void)
     expect("prev-size", large + LARGE_BYTES + 16);
 }
 
+/* Overwrites the link in @chunk with what is unaligned however it is read: as it stands, or masked
+ * with its position (2.32 and later). */
+static void
+spoil_link(char *chunk)
+{
+    uintptr_t mask = ((uintptr_t)chunk >> 12) & 15;
+    memset(chunk, 'A', 8);
+    chunk[0] = mask == 1 ? 'B' : 'A';
+}
+
 static void
 use_after_free(void)
 {
     free(small[3]);
     free(small[4]);
-    memset(small[4], 'A', 8);
+    spoil_link(small[4]);
     expect("tcache-unaligned", small[4]);
 }
 
@@ -69,7 +79,7 @@ fastbin(void)
 {
     for (int i = 0; i < 20; i++)
         free(small[i]);
-    memset(small[15], 'B', 8);
+    spoil_link(small[15]);
     expect("fastbin-unaligned", small[15]);
 }
 

@@ -216,14 +216,14 @@ sweep_word(Worker *worker, const SweepRegion *region, guint64 index)
     const guint64 phase_bytes = (guint64)__builtin_ctzll(starts) * region->slot_bytes;
     const guint64 block_bytes = 64 * region->slot_bytes + phase_bytes;
     const PmAddr block =
-        region->first_user - 2 * reach->word_bytes + index * 64 * region->slot_bytes;
+        region->first_user - 2 * (guint64)reach->word_bytes + index * 64 * region->slot_bytes;
     const gboolean quiet = lost != 0 && is_quiet(worker, block, block_bytes + reach->word_bytes);
     if (quiet && lost == starts) {
         const guint stride =
             get_stride(starts, pm_resolver_get_starts(reach->resolver, region->region, index + 1));
         if (stride != 0) {
             count_lost(worker, stride * region->slot_bytes,
-                       block + phase_bytes + 2 * reach->word_bytes, 64 / stride);
+                       block + phase_bytes + 2 * (guint64)reach->word_bytes, 64 / stride);
             return;
         }
     }
