@@ -30,8 +30,8 @@ serves_request(const PmChunkWalk *walk, const PmChunk *chunk)
     return walk->filter.request_bytes >= requests.min && walk->filter.request_bytes <= requests.max;
 }
 
-static inline gboolean
-passes(const PmChunkWalk *walk, const PmChunk *chunk)
+gboolean
+pm_chunk_walk_passes(const PmChunkWalk *walk, const PmChunk *chunk)
 {
     const PmChunkFilter *filter = &walk->filter;
     if ((filter->states >> chunk->state & 1) == 0)
@@ -50,7 +50,7 @@ gboolean
 pm_chunk_walk_next(PmChunkWalk *walk, PmChunk *ret_chunk)
 {
     while (pm_heap_iter_next(&walk->iter, ret_chunk)) {
-        if (passes(walk, ret_chunk))
+        if (pm_chunk_walk_passes(walk, ret_chunk))
             return TRUE;
     }
     return FALSE;

@@ -43,6 +43,9 @@ void pm_chunk_walk_init(PmChunkWalk *walk, const PmSubject *subject, const PmRea
 /* The next chunk that passes; FALSE at the end. Makes no allocation. */
 gboolean pm_chunk_walk_next(PmChunkWalk *walk, PmChunk *ret_chunk);
 
+/* Whether @chunk passes the filter of @walk, wherever that is. */
+gboolean pm_chunk_walk_passes(const PmChunkWalk *walk, const PmChunk *chunk);
+
 /*
  * The index of the arena whose malloc_state is at @address.
  *

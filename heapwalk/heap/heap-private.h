@@ -49,3 +49,9 @@ guint64 pm_heap_find_start(const PmFrozenRegion *region, guint64 granule);
 
 /* The bytes of what starts at @granule of region @index: a chunk, a gap, top. */
 guint64 pm_heap_measure_chunk(const PmHeap *heap, gsize index, guint64 granule);
+
+/* Fills @ret_chunk from the chunk that starts at @granule of region @index; FALSE for a gap. */
+gboolean pm_heap_get_chunk_at(const PmHeap *heap, gsize index, guint64 granule, PmChunk *ret_chunk);
+
+/* Index of the first special whose header is at or after @header. */
+gsize pm_heap_find_special(const PmHeap *heap, PmAddr header);

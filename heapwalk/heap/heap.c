@@ -69,9 +69,8 @@ pm_heap_find_region(const PmHeap *heap, PmAddr address, gsize *ret_region)
     return TRUE;
 }
 
-/* Index of the first special whose header is at or after @header. */
-static gsize
-special_lower_bound(const PmHeap *heap, PmAddr header)
+gsize
+pm_heap_find_special(const PmHeap *heap, PmAddr header)
 {
     gsize low = 0, high = heap->special_count;
     while (low < high) {
@@ -232,15 +231,14 @@ get_ordinal(const PmFrozenRegion *region, guint64 granule)
     return region->first_ordinal + rank;
 }
 
-/* The chunk that starts at @granule, or the gap there (FALSE). */
-static gboolean
-get_chunk_at(const PmHeap *heap, gsize index, guint64 granule, PmChunk *ret_chunk)
+gboolean
+pm_heap_get_chunk_at(const PmHeap *heap, gsize index, guint64 granule, PmChunk *ret_chunk)
 {
     const PmFrozenRegion *region = &heap->frozen[index];
     const PmAddr header = region->base + (granule << heap->shift);
     const guint64 ordinal =
         heap->regions[index].mmapped ? region->first_ordinal : get_ordinal(region, granule);
-    return make_chunk(heap, index, granule, ordinal, special_lower_bound(heap, header), ret_chunk);
+    return make_chunk(heap, index, granule, ordinal, pm_heap_find_special(heap, header), ret_chunk);
 }
 
 gboolean
@@ -258,14 +256,15 @@ pm_heap_find_chunk(const PmHeap *heap, PmAddr address, PmChunk *ret_chunk, gint6
     if (granule == PM_HEAP_NO_GRANULE)
         return FALSE;
 
-    gboolean found = get_chunk_at(heap, index, granule, &chunk);
+    gboolean found = pm_heap_get_chunk_at(heap, index, granule, &chunk);
     const PmAddr header = region->base + (granule << heap->shift);
     if (address - header < heap->word_bytes && granule > 0) {
         /* prev_size is the last word of the chunk before, while that is not in a bin. */
         PmChunk before;
         const guint64 previous = pm_heap_find_start(region, granule - 1);
-        if (previous != PM_HEAP_NO_GRANULE && get_chunk_at(heap, index, previous, &before) &&
-            before.state != PM_CHUNK_BIN && before.state != PM_CHUNK_TOP) {
+        if (previous != PM_HEAP_NO_GRANULE &&
+            pm_heap_get_chunk_at(heap, index, previous, &before) && before.state != PM_CHUNK_BIN &&
+            before.state != PM_CHUNK_TOP) {
             chunk = before;
             found = TRUE;
         }
@@ -284,7 +283,7 @@ pm_heap_iter_init(PmHeapIter *iter, const PmHeap *heap, gsize region)
     *iter = (PmHeapIter){.heap = heap, .region = MIN(region, heap->region_count)};
     if (iter->region < heap->region_count) {
         iter->ordinal = heap->frozen[iter->region].first_ordinal;
-        iter->special = special_lower_bound(heap, heap->regions[iter->region].range.start);
+        iter->special = pm_heap_find_special(heap, heap->regions[iter->region].range.start);
     }
 }
 

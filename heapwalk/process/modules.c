@@ -211,6 +211,21 @@ set_data(const PmProcess *process, PmModule *module, const PmElfHead *head)
     module->data = (PmRange *)(gpointer)g_array_steal(data, &module->data_count);
 }
 
+static void
+set_loads(PmModule *module, const PmElfHead *head)
+{
+    g_free(module->loads);
+    module->loads = g_new0(PmModuleLoad, head->count);
+    module->load_count = 0;
+    for (guint i = 0; i < head->count; i++) {
+        PmModuleLoad *load = &module->loads[module->load_count];
+        load->flags = head->phdrs[i].p_flags;
+        if (head->phdrs[i].p_type == PT_LOAD &&
+            pm_elf_head_get_pages(head, &head->phdrs[i], module->bias, &load->range))
+            module->load_count++;
+    }
+}
+
 void
 pm_process_describe_module(const PmProcess *process, PmModule *module)
 {
@@ -228,6 +243,7 @@ pm_process_describe_module(const PmProcess *process, PmModule *module)
         module->dynamic = module->bias + dynamic->p_vaddr;
     module->tls_bytes = tls != NULL ? tls->p_memsz : 0;
     set_data(process, module, head);
+    set_loads(module, head);
 }
 
 /* Whether this is the program's dynamic linker. */

@@ -18,6 +18,7 @@ clear_module(gpointer data)
     g_free(module->file);
     g_free(module->build_id);
     g_free(module->data);
+    g_free(module->loads);
 }
 
 static gint

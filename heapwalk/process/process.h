@@ -30,6 +30,12 @@ typedef enum {
     PM_SYMBOL_FROM_DEBUG_FILE,
 } PmSymbolSource;
 
+/* A PT_LOAD in whole pages; @flags: PF_R | PF_W | PF_X of <elf.h>. */
+typedef struct {
+    PmRange range;
+    guint32 flags;
+} PmModuleLoad;
+
 /*
  * One loaded ELF object.
  *
@@ -40,6 +46,7 @@ typedef enum {
  * @link_map: its struct link_map, or PM_ADDR_NONE. @dynamic: its PT_DYNAMIC, or PM_ADDR_NONE.
  * @data: its writable PT_LOADs, each rounded out to whole pages (relro included; anonymous tail of
  * .bss included).
+ * @loads: all its PT_LOADs; none where its program headers are not known. Their pages may overlap.
  * @tls_modid: its TLS module id (1…), or 0. @tls_bytes: p_memsz of its PT_TLS, 0 where it has none
  * or it is unknown.
  */
@@ -60,6 +67,8 @@ typedef struct {
     PmAddr dynamic;
     PmRange *data;
     gsize data_count;
+    PmModuleLoad *loads;
+    gsize load_count;
     guint64 tls_modid;
     guint64 tls_bytes;
 } PmModule;

@@ -1,5 +1,7 @@
 #include "process/stacks.h"
 
+#include "process/process-private.h"
+
 #define TCBS_MAX (1u << 20)
 /* Nodes that are looked at on all lists: one that is a loop without a head has none for any thread
  * on it. */
@@ -185,4 +187,19 @@ pm_process_find_tcbs(const PmProcess *process, gsize *ret_count)
     if (target->arch == PM_ARCH_X86_64 || target->arch == PM_ARCH_I386)
         search_lists(&finder, threads, count, heads);
     return (PmTcb *)(gpointer)g_array_steal(tcbs, ret_count);
+}
+
+PmRange
+pm_process_get_own_stack(const PmProcess *process, const PmThread *thread, const PmTcb *tcb)
+{
+    guint64 at_random = 0;
+    if (tcb != NULL && pm_range_bytes(tcb->block) > 0)
+        return tcb->block;
+    if (thread->tid != process->info.pid || thread->recovered ||
+        !pm_process_get_auxv(process, AT_RANDOM, &at_random))
+        return thread->stack;
+    const PmSegment *segment = pm_image_find_segment(process->image, at_random);
+    if (segment == NULL)
+        return (PmRange){at_random, at_random};
+    return (PmRange){segment->start, segment->start + segment->mapped_bytes};
 }

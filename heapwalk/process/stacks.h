@@ -28,3 +28,13 @@ typedef struct {
  * Returns: (transfer full): NULL where there are none.
  */
 PmTcb *pm_process_find_tcbs(const PmProcess *process, gsize *ret_count);
+
+/*
+ * The stack that belongs to @thread, which need not be the one that it runs on: glibc's block, or
+ * the mapping of the kernel's own stack for the main thread, known by AT_RANDOM, which the kernel
+ * puts at its base; else thread->stack.
+ *
+ * @tcb: (nullable): of the thread.
+ */
+PmRange pm_process_get_own_stack(const PmProcess *process, const PmThread *thread,
+                                 const PmTcb *tcb);

@@ -32,8 +32,8 @@ const char *pm_word_kind_name(PmWordKind kind);
 gboolean pm_word_kind_is_pointer(PmWordKind kind);
 
 /*
- * @thread: for PM_WORD_STACK; @module: where the word points into one; @vtable: for PM_WORD_VTABLE;
- * else NULL. @hit: for the chunk kinds.
+ * @thread: for PM_WORD_STACK, and for PM_WORD_DATA in its static TLS; @module: where the word
+ * points into one; @vtable: for PM_WORD_VTABLE; else NULL. @hit: for the three chunk kinds.
  */
 typedef struct {
     PmWordKind kind;

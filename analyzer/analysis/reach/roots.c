@@ -120,23 +120,6 @@ get_mapping(const PmRoots *roots, PmAddr address)
 }
 
 /*
- * The stack that belongs to @thread: glibc's block, or the mapping of the kernel's own stack for
- * the main thread, known by AT_RANDOM, which the kernel puts at its base.
- */
-static PmRange
-get_known_stack(const PmRoots *roots, const PmThread *thread, const PmTcb *tcb)
-{
-    guint64 at_random = 0;
-    const PmProcessInfo *info = pm_process_get_info(roots->subject->process);
-    if (tcb != NULL && pm_range_bytes(tcb->block) > 0)
-        return tcb->block;
-    if (thread->tid == info->pid && !thread->recovered &&
-        pm_process_get_auxv(roots->subject->process, AT_RANDOM, &at_random))
-        return get_mapping(roots, at_random);
-    return thread->stack;
-}
-
-/*
  * The DTV, where it is no chunk: ld.so makes the main thread's before there is a malloc.
  */
 static void
@@ -322,7 +305,8 @@ claim_threads(PmRoots *roots)
         g_hash_table_add(running, (gpointer)&threads[i].tp);
         add_registers(roots, &threads[i]);
         read_guard(roots, &threads[i]);
-        stacks[i] = get_known_stack(roots, &threads[i], g_hash_table_lookup(by_tp, &threads[i].tp));
+        stacks[i] = pm_process_get_own_stack(roots->subject->process, &threads[i],
+                                             g_hash_table_lookup(by_tp, &threads[i].tp));
         claim_thread_locals(roots, &threads[i], stacks[i]);
     }
     for (gsize i = 0; i < count; i++)
