@@ -5,6 +5,7 @@
  */
 #include "build.h"
 #include "compare.h"
+#include "fetch.h"
 #include "run.h"
 
 #include <string.h>
@@ -14,14 +15,7 @@
 static const char *const suites[] = {"bullseye", "trixie", "forky", "sid", "experimental"};
 #define SUITES G_N_ELEMENTS(suites)
 
-/* @folder: its sysroot, or NULL; @why: then, why not. @version: "2.31". */
-typedef struct {
-    char *folder;
-    char *version;
-    char *why;
-} Suite;
-
-static Suite fetched[SUITES];
+static RealFetched fetched[SUITES];
 
 /* @normal: by PT_INTERP. @tcaches_lazy: how many threads have ever freed, which is when 2.43 makes
  * a tcache. */
@@ -52,30 +46,11 @@ static const Case cases[] = {
     {"body", "layouts", "--body", FALSE, 1, 0, 1},
 };
 
-/* One line of fetch-glibc: "SUITE FOLDER VERSION" or "SUITE - REASON". */
-static void
-read_line(const char *line)
-{
-    g_auto(GStrv) words = g_strsplit(line, " ", 3);
-    if (g_strv_length(words) < 3)
-        return;
-    for (gsize i = 0; i < SUITES; i++) {
-        if (!g_str_equal(words[0], suites[i]))
-            continue;
-        if (g_str_equal(words[1], "-")) {
-            fetched[i].why = g_strdup(words[2]);
-        } else {
-            fetched[i].folder = g_strdup(words[1]);
-            fetched[i].version = g_strdup(words[2]);
-        }
-    }
-}
-
 /* Leaves the suite at @number out where one before it has the same glibc. */
 static void
 drop_twin(gsize number)
 {
-    Suite *suite = &fetched[number];
+    RealFetched *suite = &fetched[number];
     for (gsize i = 0; i < number && suite->folder != NULL; i++) {
         if (fetched[i].folder == NULL || !g_str_equal(fetched[i].version, suite->version))
             continue;
@@ -87,29 +62,16 @@ drop_twin(gsize number)
 static void
 fetch_all(void)
 {
-    g_autofree char *folder = g_dir_make_tmp("postmalloc-fetch-XXXXXX", NULL);
-    g_autofree char *output = g_build_filename(folder, "output", NULL);
-    const char *command[2 + SUITES] = {g_getenv("POSTMALLOC_FETCH_GLIBC")};
-    memcpy(command + 1, suites, sizeof suites);
-    g_autofree char *text = NULL;
-    if (real_run_command(command, NULL, output, NULL, FETCH_SECONDS) == 0)
-        g_file_get_contents(output, &text, NULL, NULL);
-    g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
-    for (gsize i = 0; lines[i] != NULL; i++)
-        read_line(lines[i]);
-    for (gsize i = 0; i < SUITES; i++) {
-        if (fetched[i].folder == NULL && fetched[i].why == NULL)
-            fetched[i].why = g_strdup("fetch-glibc gave no answer");
+    real_fetch(g_getenv("POSTMALLOC_FETCH_GLIBC"), suites, SUITES, FETCH_SECONDS, fetched);
+    for (gsize i = 0; i < SUITES; i++)
         drop_twin(i);
-    }
-    real_remove(folder);
 }
 
 /* The sample for @one under @suite; NULL after a skip. */
 static char *
-build(const Case *one, const Suite *suite, const char *folder)
+build(const Case *one, const RealFetched *suite, const char *folder)
 {
-    const Suite *oldest = &fetched[0];
+    const RealFetched *oldest = &fetched[0];
     if (oldest->folder == NULL) {
         g_autofree char *why = g_strdup_printf("samples are linked for %s, which cannot be had: %s",
                                                suites[0], oldest->why);
@@ -126,7 +88,7 @@ build(const Case *one, const Suite *suite, const char *folder)
 }
 
 static void
-compare(const Case *one, const Suite *suite, const char *sample)
+compare(const Case *one, const RealFetched *suite, const char *sample)
 {
     g_autofree char *loader = real_get_loader(suite->folder);
     g_autofree char *libraries = real_get_libraries(suite->folder);
@@ -153,7 +115,7 @@ static void
 test_version(gconstpointer data)
 {
     gsize number = GPOINTER_TO_SIZE(data);
-    const Suite *suite = &fetched[number / G_N_ELEMENTS(cases)];
+    const RealFetched *suite = &fetched[number / G_N_ELEMENTS(cases)];
     const Case *one = &cases[number % G_N_ELEMENTS(cases)];
     if (suite->folder == NULL) {
         g_test_skip(suite->why);
