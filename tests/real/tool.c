@@ -10,9 +10,11 @@
 
 #define TOOL_SECONDS 120
 
-/* Returns: the document, with the exit status in @ret_status. NULL after g_test_fail(). */
-static JsonNode *
-run_tool(const RealSubject *subject, const char *command, const char *argument, int *ret_status)
+/* `postmalloc COMMAND OPTIONS --format json CORE ARGUMENT`; its standard output goes to @output.
+ * Returns: the wait status; the text of standard error. */
+static int
+run_tool_into(const RealSubject *subject, const char *command, const char *argument,
+              const char *output, char **ret_errors)
 {
     g_autoptr(GPtrArray) words = g_ptr_array_new();
     const char *executable = g_getenv("POSTMALLOC");
@@ -26,25 +28,44 @@ run_tool(const RealSubject *subject, const char *command, const char *argument, 
     const char *last[] = {"--format", "json", subject->core, argument, NULL};
     for (gsize i = 0; i < G_N_ELEMENTS(last); i++)
         g_ptr_array_add(words, (gpointer)last[i]);
-    g_autofree char *folder = g_dir_make_tmp("postmalloc-ask-XXXXXX", NULL);
-    g_autofree char *output = g_build_filename(folder, "stdout", NULL);
-    g_autofree char *errors = g_build_filename(folder, "stderr", NULL);
+    g_autofree char *errors = g_strconcat(output, ".stderr", NULL);
     int status =
         real_run_command((const char *const *)words->pdata, NULL, output, errors, TOOL_SECONDS);
+    if (!g_file_get_contents(errors, ret_errors, NULL, NULL))
+        *ret_errors = g_strdup("");
+    return status;
+}
+
+/* Returns: the document, with the exit status in @ret_status. NULL after g_test_fail(). */
+static JsonNode *
+run_tool(const RealSubject *subject, const char *command, const char *argument, int *ret_status)
+{
+    g_autofree char *folder = g_dir_make_tmp("postmalloc-ask-XXXXXX", NULL);
+    g_autofree char *output = g_build_filename(folder, "stdout", NULL);
     g_autofree char *text = NULL;
-    g_file_get_contents(errors, &text, NULL, NULL);
+    int status = run_tool_into(subject, command, argument, output, &text);
     g_autoptr(GError) error = NULL;
     g_autoptr(JsonParser) parser = json_parser_new();
     JsonNode *document = NULL;
     if (status == -1 || !WIFEXITED(status))
-        real_fail("postmalloc %s: wait status %d: %s", command, status, text ? text : "");
+        real_fail("postmalloc %s: wait status %d: %s", command, status, text);
     else if (!json_parser_load_from_mapped_file(parser, output, &error))
-        real_fail("postmalloc %s: %s; %s", command, error->message, text ? text : "");
-    else
-        document = json_parser_steal_root(parser);
+        real_fail("postmalloc %s: %s; %s", command, error->message, text);
+    else if ((document = json_parser_steal_root(parser)) == NULL)
+        real_fail("postmalloc %s: wait status %d, and no answer: %s", command, status, text);
     real_remove(folder);
     *ret_status = status == -1 ? -1 : WEXITSTATUS(status);
     return document;
+}
+
+gboolean
+real_ask_into(const RealSubject *subject, const char *command, const char *path)
+{
+    g_autofree char *text = NULL;
+    int status = run_tool_into(subject, command, NULL, path, &text);
+    if (status != 0)
+        real_fail("postmalloc %s: wait status %d: %s", command, status, text);
+    return status == 0;
 }
 
 JsonNode *

@@ -21,6 +21,13 @@ typedef struct {
 JsonNode *real_ask(const RealSubject *subject, const char *command, const char *argument);
 
 /*
+ * The same, for answers that are too large for a document: what was printed goes to @path.
+ *
+ * Returns: FALSE after g_test_fail().
+ */
+gboolean real_ask_into(const RealSubject *subject, const char *command, const char *path);
+
+/*
  * The same, for a question that must not be answered.
  *
  * Returns: (transfer full): the document with "error", after a status of 1 was seen; NULL after
