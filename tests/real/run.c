@@ -259,15 +259,22 @@ take_gcore(RealRun *run, GPid pid, int status)
     return FALSE;
 }
 
+/* Falls back to a snapshot where the kernel's cores cannot be had. FALSE after g_test_skip(). */
+static gboolean
+settle_kind(RealCoreKind *kind)
+{
+    g_autofree char *pattern = read_core_pattern();
+    if (*kind == REAL_KERNEL_CORE && pattern[0] == '|') {
+        g_test_message("cores go into a pipe here (%s): taking a gcore snapshot instead", pattern);
+        *kind = REAL_GCORE;
+    }
+    return *kind != REAL_GCORE || real_require_program("gcore", "takes the snapshot (package gdb)");
+}
+
 RealRun *
 real_run_sample(const char *const *program, const char *options, RealCoreKind kind)
 {
-    g_autofree char *pattern = read_core_pattern();
-    if (kind == REAL_KERNEL_CORE && pattern[0] == '|') {
-        g_test_message("cores go into a pipe here (%s): taking a gcore snapshot instead", pattern);
-        kind = REAL_GCORE;
-    }
-    if (kind == REAL_GCORE && !real_require_program("gcore", "takes the snapshot (package gdb)"))
+    if (!settle_kind(&kind))
         return NULL;
     g_autoptr(RealRun) run = make_run();
     g_autoptr(GPtrArray) command = g_ptr_array_new();
@@ -304,6 +311,29 @@ real_run_to_stop(const char *const *command, const char *const *environment)
     if (!start(command, run->folder, environment, &setup, &pid))
         return NULL;
     return take_gcore(run, pid, await(pid, SAMPLE_SECONDS)) ? g_steal_pointer(&run) : NULL;
+}
+
+RealRun *
+real_run_to_signal(const char *const *command, const char *const *environment)
+{
+    RealCoreKind kind = REAL_KERNEL_CORE;
+    if (!settle_kind(&kind) || !real_require_program(command[0], "this test takes"))
+        return NULL;
+    g_autoptr(RealRun) run = make_run();
+    g_autoptr(GPtrArray) variables = g_ptr_array_new();
+    for (gsize i = 0; environment != NULL && environment[i] != NULL; i++)
+        g_ptr_array_add(variables, (gpointer)environment[i]);
+    g_ptr_array_add(variables, kind == REAL_GCORE ? (gpointer) "POSTMALLOC_END=STOP"
+                                                  : (gpointer) "POSTMALLOC_END=ABRT");
+    g_ptr_array_add(variables, NULL);
+    Setup setup = {run->output, run->output, kind == REAL_KERNEL_CORE};
+    GPid pid = 0;
+    if (!start(command, run->folder, (const char *const *)variables->pdata, &setup, &pid))
+        return NULL;
+    int status = await(pid, SAMPLE_SECONDS);
+    gboolean taken =
+        kind == REAL_GCORE ? take_gcore(run, pid, status) : take_kernel_core(run, pid, status);
+    return taken ? g_steal_pointer(&run) : NULL;
 }
 
 RealRun *

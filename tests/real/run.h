@@ -53,6 +53,15 @@ RealRun *real_run_to_exit(const char *const *command, const char *const *environ
  */
 RealRun *real_run_to_stop(const char *const *command, const char *const *environment);
 
+/*
+ * Runs @command in the run's folder until the signal that it finds in the environment as
+ * POSTMALLOC_END ends it: "ABRT", or "STOP" where only a snapshot can be had.
+ *
+ * @environment: NAME=VALUE words, NULL-terminated, or NULL.
+ * Returns: (transfer full): as real_run_sample(); @ledger does not exist.
+ */
+RealRun *real_run_to_signal(const char *const *command, const char *const *environment);
+
 /* Removes the folder with all that is in it. */
 void real_run_free(RealRun *run);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RealRun, real_run_free)
