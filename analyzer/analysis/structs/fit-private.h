@@ -1,0 +1,51 @@
+/*
+ * What scoring and ranking share; see fit.h.
+ */
+#pragma once
+
+#include "analysis/structs/fit.h"
+#include "analysis/structs/null.h"
+
+/* Deep checks of one ranking. */
+#define PM_DEEP_BUDGET 400000
+
+/* What is looked at of chunks: how many of them, and how much in all. */
+#define PM_SCENE_CHUNKS 192
+#define PM_SCENE_COARSE 32
+#define PM_SCENE_BYTES  ((gsize)512 * 1024)
+
+/* The chunks that are compared, and the log-likelihood ratios of leaves among them (by leaf). */
+typedef struct {
+    PmBlock *block;
+    GHashTable *shallow;
+    GHashTable *deep;
+} PmScene;
+
+PmScene *pm_scene_new(PmFitter *fitter, const PmChunk *chunks, gsize count, gsize max_chunks,
+                      guint64 offset_bytes);
+void pm_scene_free(PmScene *scene);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmScene, pm_scene_free)
+
+/* What the fitter holds; made by pm_fitter_new(). */
+struct PmFitter {
+    PmPlaces *places;
+    PmTypes *types;
+    PmPlans *plans;
+    PmObserver *observer;
+    PmBlock *null;      /* words of chunks of all sizes; made on first use */
+    GHashTable *shares; /* leaf → shares of the null model, shallow */
+    GHashTable *deep_shares;
+    struct PmDeepMemo *memo;
+    guint64 deep_left;   /* deep checks that may still be made */
+    PmScene *null_scene; /* without chunks: the null model over all sizes alone */
+    PmScene *last;       /* of the last pm_fitter_score() */
+    guint64 last_key[4];
+};
+
+/* Scores @plan on @scene; ret_fit->worst is left NULL, and @ret_worst (optional) is the offset of
+ * the leaf that contradicts most, G_MAXUINT64 for none. */
+void pm_fitter_evaluate(PmFitter *fitter, PmScene *scene, const PmPlan *plan, gboolean deep,
+                        PmFit *ret_fit, guint64 *ret_worst);
+
+/* The fit that log-odds are. */
+double pm_fit_squash(double log_odds);

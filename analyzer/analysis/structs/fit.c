@@ -1,0 +1,531 @@
+/*
+ * Scoring a type on chunks; see fit.h for what the numbers mean.
+ */
+#include "analysis/structs/fit-private.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Chunks of all sizes whose words are the null model, and how much of each. */
+#define NULL_CHUNKS 512
+#define NULL_BYTES  256
+#define NULL_SEED   40
+
+/* What one observation can say, in nats. */
+#define LARGEST_RATIO  3.0
+#define SMALLEST_RATIO (-4.0)
+#define VTABLE_RATIO   5.0
+#define UNION_RATIO    1.5
+
+/* Different values past which more of them say nothing new. */
+#define DISTINCT_MAX 8
+
+/* What contradicts in no more than this share of the chunks is stale memory. */
+#define STALE_SHARE 0.05
+#define FEW_SHARE   0.15
+
+/* Padding that is not zero, per hole. */
+#define PADDING_RATIO (-0.3)
+
+/* Of deep checks: how many results are remembered, what is read of a target, and the sums from
+ * which on it looks like one or does not (of a target with few fields less). */
+#define MEMO_ENTRIES  65536
+#define DEEP_BYTES    1024
+#define DEEP_FITS     1.0
+#define DEEP_PER_LEAF 0.5
+#define DEEP_UNFIT    (-2.0)
+
+/* Log-odds are bounded by this before they become a fit. */
+#define SQUASH 10.0
+
+struct PmDeepMemo {
+    struct {
+        const PmType *type;
+        PmAddr address;
+        gint8 fits;
+    } entries[MEMO_ENTRIES];
+};
+
+/* What leaves have in common that share a table; compared byte by byte. */
+typedef struct {
+    const PmType *type;
+    guint64 size_bytes;
+    guint64 inner_bytes;
+    guint32 kind;
+    guint32 bit_offset;
+    guint32 bit_count;
+    guint32 plain;
+} LeafKey;
+
+typedef struct {
+    LeafKey key;
+    double values[PM_SEEN_KINDS];
+} LeafTable;
+
+/* What the chunks said of one leaf, or of one field. */
+typedef struct {
+    double sum;
+    guint told;
+    guint forbidden;
+    guint distinct_count;
+    guint64 distinct[DISTINCT_MAX];
+} Tally;
+
+void
+pm_fit_clear(PmFit *fit)
+{
+    g_clear_pointer(&fit->worst, g_free);
+}
+
+static guint
+hash_key(gconstpointer data)
+{
+    const LeafKey *key = data;
+    guint64 hash = GPOINTER_TO_SIZE(key->type) ^ (key->size_bytes << 7) ^ (key->inner_bytes << 17) ^
+                   ((guint64)key->kind << 27) ^ ((guint64)key->bit_offset << 33) ^
+                   ((guint64)key->bit_count << 41) ^ key->plain;
+    return (guint)((hash * G_GUINT64_CONSTANT(0x9e3779b97f4a7c15)) >> 32);
+}
+
+static gboolean
+equal_keys(gconstpointer a, gconstpointer b)
+{
+    return memcmp(a, b, sizeof(LeafKey)) == 0;
+}
+
+static LeafKey
+make_key(const PmLeaf *leaf)
+{
+    return (LeafKey){
+        .type = leaf->type,
+        .size_bytes = leaf->size_bytes,
+        .inner_bytes = leaf->inner_bytes,
+        .kind = (guint32)leaf->kind,
+        .bit_offset = leaf->bit_offset,
+        .bit_count = leaf->bit_count,
+        .plain = leaf->plain ? 1 : 0,
+    };
+}
+
+static GHashTable *
+new_tables(void)
+{
+    return g_hash_table_new_full(hash_key, equal_keys, NULL, g_free);
+}
+
+static const PmSubject *
+get_subject(const PmFitter *fitter)
+{
+    return pm_places_get_subject(fitter->places);
+}
+
+/* Words of chunks of all sizes. */
+static const PmBlock *
+get_null(PmFitter *fitter)
+{
+    if (fitter->null != NULL)
+        return fitter->null;
+    PmChunkFilter filter = {.states = 1U << PM_CHUNK_USED};
+    g_autoptr(PmSample) sample =
+        pm_sample_new(get_subject(fitter), NULL, &filter, NULL_CHUNKS, NULL_SEED);
+    fitter->null = pm_block_new(fitter->observer, get_subject(fitter), sample->chunks,
+                                sample->count, NULL_CHUNKS, 0, NULL_BYTES);
+    return fitter->null;
+}
+
+/* Whether the target of @leaf has contents that can be right or wrong. */
+static gboolean
+target_says(PmFitter *fitter, const PmLeaf *leaf)
+{
+    if (leaf->kind != PM_LEAF_POINTER || leaf->type == NULL || leaf->type->size_bytes == 0)
+        return FALSE;
+    return pm_plans_get(fitter->plans, leaf->type)->checked > 0;
+}
+
+/* Before anything was seen, every category that can come up is as likely as any other. */
+static void
+make_prior(const double *expect, double *ret_prior)
+{
+    guint kinds = 0;
+    for (guint i = 1; i < PM_SEEN_KINDS; i++)
+        kinds += expect[i] > 0 ? 1 : 0;
+    for (guint i = 1; i < PM_SEEN_KINDS; i++)
+        ret_prior[i] = expect[i] > 0 && kinds > 0 ? 1.0 / kinds : 0;
+}
+
+/* The shares of the null model over all sizes. */
+static const double *
+get_shares(PmFitter *fitter, const PmLeaf *leaf, gboolean deep, const double *expect)
+{
+    GHashTable *tables = deep ? fitter->deep_shares : fitter->shares;
+    LeafKey key = make_key(leaf);
+    LeafTable *table = g_hash_table_lookup(tables, &key);
+    if (table == NULL) {
+        double prior[PM_SEEN_KINDS] = {0};
+        make_prior(expect, prior);
+        table = g_new0(LeafTable, 1);
+        table->key = key;
+        g_hash_table_insert(tables, &table->key, table);
+        pm_null_tally(fitter->observer, get_null(fitter), leaf, deep, prior, table->values);
+    }
+    return table->values;
+}
+
+static double
+bound_ratio(const PmLeaf *leaf, double ratio)
+{
+    if (leaf->kind == PM_LEAF_VTABLE)
+        return CLAMP(ratio, -VTABLE_RATIO, VTABLE_RATIO);
+    /* Integers: that they are none is news, that they are is not. */
+    if (leaf->kind == PM_LEAF_WORD)
+        return CLAMP(ratio, SMALLEST_RATIO, 0);
+    return CLAMP(ratio, SMALLEST_RATIO, LARGEST_RATIO);
+}
+
+/* log P(seen | leaf) − log P(seen | null) for every category. @scene: NULL for the null model over
+ * all sizes alone. */
+static const double *
+get_ratios(PmFitter *fitter, PmScene *scene, const PmLeaf *leaf, gboolean deep)
+{
+    GHashTable *tables = deep ? scene->deep : scene->shallow;
+    LeafKey key = make_key(leaf);
+    LeafTable *table = g_hash_table_lookup(tables, &key);
+    if (table != NULL)
+        return table->values;
+    const double *expect = pm_leaf_expect(leaf, deep, target_says(fitter, leaf));
+    const double *shares = get_shares(fitter, leaf, deep, expect);
+    double own[PM_SEEN_KINDS] = {0};
+    if (scene->block != NULL)
+        pm_null_tally(fitter->observer, scene->block, leaf, deep, shares, own);
+    else
+        memcpy(own, shares, sizeof own);
+    table = g_new0(LeafTable, 1);
+    table->key = key;
+    for (guint i = 1; i < PM_SEEN_KINDS; i++) {
+        double chance = (shares[i] + own[i]) / 2;
+        if (expect[i] > 0 && chance > 0)
+            table->values[i] = bound_ratio(leaf, log(expect[i] / chance));
+    }
+    if (leaf->kind == PM_LEAF_WORD)
+        table->values[PM_SEEN_RIGHT] = 0;
+    g_hash_table_insert(tables, &table->key, table);
+    return table->values;
+}
+
+static void
+note_value(Tally *tally, const guint8 *bytes, guint64 count)
+{
+    guint64 value = 0;
+    memcpy(&value, bytes, MIN(count, sizeof value));
+    for (guint i = 0; i < tally->distinct_count; i++) {
+        if (tally->distinct[i] == value)
+            return;
+    }
+    if (tally->distinct_count < DISTINCT_MAX)
+        tally->distinct[tally->distinct_count++] = value;
+}
+
+static gboolean
+is_zero(const guint8 *bytes, guint64 count)
+{
+    for (guint64 i = 0; i < count; i++) {
+        if (bytes[i] != 0)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* The chunk that is looked at: bytes from the type's start on, and the words there (NULL: not
+ * looked up). */
+typedef struct {
+    const guint8 *bytes;
+    gsize length;
+    const PmLooked *looked;
+    guint word_bytes;
+} View;
+
+static double see_union(PmFitter *fitter, PmScene *scene, const PmLeaf *leaf, const View *view,
+                        guint64 base, gboolean *ret_forbidden);
+
+/*
+ * What @view says of @leaf, @base bytes further on. FALSE: nothing.
+ *
+ * @ret_ratio, @ret_forbidden: (out).
+ */
+static gboolean
+see_leaf(PmFitter *fitter, PmScene *scene, const PmLeaf *leaf, const View *view, guint64 base,
+         gboolean deep, double *ret_ratio, gboolean *ret_forbidden)
+{
+    guint64 at = base + leaf->offset_bytes;
+    *ret_forbidden = FALSE;
+    if (at > view->length || leaf->size_bytes > view->length - at)
+        return FALSE;
+    const guint8 *bytes = view->bytes + at;
+    if (leaf->kind == PM_LEAF_PADDING || leaf->kind == PM_LEAF_UNION) {
+        if (is_zero(bytes, leaf->size_bytes))
+            return FALSE;
+        *ret_ratio = leaf->kind == PM_LEAF_PADDING
+                         ? PADDING_RATIO
+                         : see_union(fitter, scene, leaf, view, base, ret_forbidden);
+        return TRUE;
+    }
+    const PmLooked *looked = view->looked != NULL && at % view->word_bytes == 0
+                                 ? &view->looked[at / view->word_bytes]
+                                 : NULL;
+    PmSeen seen = pm_observer_see(fitter->observer, leaf, bytes, looked, deep);
+    if (seen == PM_SEEN_SILENT)
+        return FALSE;
+    *ret_ratio = get_ratios(fitter, scene, leaf, deep)[seen];
+    *ret_forbidden = pm_leaf_forbids(leaf, seen);
+    return TRUE;
+}
+
+/* Any of the alternatives may be there: the mean of their likelihoods. */
+static double
+see_union(PmFitter *fitter, PmScene *scene, const PmLeaf *leaf, const View *view, guint64 base,
+          gboolean *ret_forbidden)
+{
+    double likelihood = 0;
+    gboolean all_forbidden = leaf->alternative_count > 0;
+    for (guint i = 0; i < leaf->alternative_count; i++) {
+        const PmPlan *plan = leaf->alternatives[i];
+        double sum = 0;
+        gboolean forbidden = FALSE;
+        for (gsize j = 0; j < plan->leaf_count; j++) {
+            double ratio = 0;
+            gboolean bad = FALSE;
+            if (plan->leaves[j].kind != PM_LEAF_PADDING &&
+                see_leaf(fitter, scene, &plan->leaves[j], view, base + leaf->offset_bytes, FALSE,
+                         &ratio, &bad))
+                sum += ratio * plan->leaves[j].weight;
+            forbidden = forbidden || bad;
+        }
+        likelihood += exp(CLAMP(sum, 2 * SMALLEST_RATIO, 2 * LARGEST_RATIO));
+        all_forbidden = all_forbidden && forbidden;
+    }
+    *ret_forbidden = all_forbidden;
+    if (leaf->alternative_count == 0)
+        return 0;
+    return MIN(log(likelihood / leaf->alternative_count), UNION_RATIO);
+}
+
+/* What a leaf's observations over @chunks chunks come to; see fit.h. */
+static double
+judge(const Tally *tally, gsize chunks)
+{
+    if (tally->told == 0)
+        return 0;
+    double mean = tally->sum / tally->told;
+    double distinct = tally->distinct_count;
+    if (mean >= 0)
+        return mean * distinct / (distinct + 1);
+    double share = (double)tally->told / (double)chunks;
+    return mean * (distinct + 1) / (distinct + 2) * MIN(1, share / FEW_SHARE);
+}
+
+/* The sums over fields. */
+typedef struct {
+    double speaks_for;
+    double speaks_against;
+    guint checked;
+    guint contradictions;
+    double worst;
+    guint64 worst_offset;
+} Sums;
+
+static void
+add_field(Sums *sums, const PmLeaf *leaf, double score, guint forbidden, gsize observed)
+{
+    gboolean contradicts = forbidden > 0 && score < 0 && forbidden > STALE_SHARE * (double)observed;
+    gboolean counts = leaf->kind != PM_LEAF_WORD && leaf->kind != PM_LEAF_PADDING;
+    sums->checked += counts || contradicts ? 1 : 0;
+    sums->contradictions += contradicts ? 1 : 0;
+    if (score > 0)
+        sums->speaks_for += score;
+    else
+        sums->speaks_against += score;
+    if (score < sums->worst) {
+        sums->worst = score;
+        sums->worst_offset = leaf->offset_bytes;
+    }
+}
+
+double
+pm_fit_squash(double log_odds)
+{
+    return 1 / (1 + exp(-log_odds / (1 + fabs(log_odds) / SQUASH)));
+}
+
+void
+pm_fitter_evaluate(PmFitter *fitter, PmScene *scene, const PmPlan *plan, gboolean deep,
+                   PmFit *ret_fit, guint64 *ret_worst)
+{
+    const PmBlock *block = scene->block;
+    Sums sums = {.worst_offset = G_MAXUINT64, .worst = -0.5};
+    guint word_bytes = pm_image_get_target(get_subject(fitter)->image)->word_bytes;
+    for (gsize first = 0, next = 0; first < plan->leaf_count; first = next) {
+        double score = 0;
+        guint forbidden = 0;
+        for (next = first;
+             next < plan->leaf_count && plan->leaves[next].field == plan->leaves[first].field;
+             next++) {
+            const PmLeaf *leaf = &plan->leaves[next];
+            Tally tally = {0};
+            for (gsize i = 0; i < block->count; i++) {
+                View view = {block->bytes + i * block->stride_bytes, block->lengths[i],
+                             block->looked + i * block->words, word_bytes};
+                double ratio = 0;
+                gboolean bad = FALSE;
+                if (!see_leaf(fitter, scene, leaf, &view, 0, deep, &ratio, &bad))
+                    continue;
+                tally.sum += ratio;
+                tally.told++;
+                tally.forbidden += bad ? 1 : 0;
+                note_value(&tally, view.bytes + leaf->offset_bytes, leaf->size_bytes);
+            }
+            score += judge(&tally, block->count) * leaf->weight;
+            forbidden += tally.forbidden;
+        }
+        add_field(&sums, &plan->leaves[first], score, forbidden, (next - first) * block->count);
+    }
+    double share = sums.checked == 0 ? 0 : (double)sums.contradictions / sums.checked;
+    double odds = sums.speaks_for * (1 - MIN(1, 2 * share)) + sums.speaks_against;
+    *ret_fit = (PmFit){
+        .fit = pm_fit_squash(odds),
+        .log_odds = odds,
+        .contradictions = sums.contradictions,
+        .fields_checked = sums.checked,
+    };
+    if (ret_worst != NULL)
+        *ret_worst = sums.worst_offset;
+}
+
+/* A PmDeepCheck: the target's own fields, by the null model over all sizes, without following their
+ * pointers further than to what they lead to. */
+static int
+check_deep(gpointer data, const PmType *type, PmAddr address, guint64 room_bytes)
+{
+    PmFitter *fitter = data;
+    guint slot = (guint)(((address >> 3) * G_GUINT64_CONSTANT(0x9e3779b97f4a7c15) ^
+                          (guint64)type->id * G_GUINT64_CONSTANT(0xc2b2ae3d27d4eb4f)) >>
+                         48) %
+                 MEMO_ENTRIES;
+    if (fitter->memo->entries[slot].type == type && fitter->memo->entries[slot].address == address)
+        return fitter->memo->entries[slot].fits;
+    const PmPlan *plan = pm_plans_get(fitter->plans, type);
+    if (plan->leaf_count == 0 || fitter->deep_left == 0)
+        return 0;
+    fitter->deep_left--;
+    guint8 bytes[DEEP_BYTES];
+    View view = {.bytes = bytes,
+                 .length = (gsize)MIN(MIN(type->size_bytes, room_bytes), sizeof bytes),
+                 .word_bytes = pm_image_get_target(get_subject(fitter)->image)->word_bytes};
+    const PmSpace *space = pm_process_get_space(get_subject(fitter)->process);
+    double sum = 0;
+    if (!pm_space_read(space, address, bytes, view.length))
+        return 0;
+    for (gsize i = 0; i < plan->leaf_count; i++) {
+        double ratio = 0;
+        gboolean bad = FALSE;
+        if (plan->leaves[i].kind != PM_LEAF_PADDING &&
+            see_leaf(fitter, fitter->null_scene, &plan->leaves[i], &view, 0, FALSE, &ratio, &bad))
+            sum += ratio * plan->leaves[i].weight;
+    }
+    gint8 fits = 0;
+    if (sum >= MIN(DEEP_FITS, DEEP_PER_LEAF * (double)plan->leaf_count))
+        fits = 1;
+    else if (sum <= DEEP_UNFIT)
+        fits = -1;
+    fitter->memo->entries[slot].type = type;
+    fitter->memo->entries[slot].address = address;
+    fitter->memo->entries[slot].fits = fits;
+    return fits;
+}
+
+PmScene *
+pm_scene_new(PmFitter *fitter, const PmChunk *chunks, gsize count, gsize max_chunks,
+             guint64 offset_bytes)
+{
+    PmScene *scene = g_new0(PmScene, 1);
+    if (count > 0) {
+        gsize shown = MIN(count, max_chunks);
+        gsize bytes = MIN(PM_SCENE_BYTES / shown, PM_PLAN_BYTES_MAX);
+        scene->block = pm_block_new(fitter->observer, get_subject(fitter), chunks, count, shown,
+                                    offset_bytes, bytes);
+    }
+    scene->shallow = new_tables();
+    scene->deep = new_tables();
+    return scene;
+}
+
+void
+pm_scene_free(PmScene *scene)
+{
+    if (scene->block != NULL)
+        pm_block_free(scene->block);
+    g_hash_table_unref(scene->shallow);
+    g_hash_table_unref(scene->deep);
+    g_free(scene);
+}
+
+PmFitter *
+pm_fitter_new(PmPlaces *places, PmTypes *types)
+{
+    PmFitter *fitter = g_new0(PmFitter, 1);
+    fitter->places = places;
+    fitter->types = types;
+    fitter->observer = pm_observer_new(places, types, check_deep, fitter);
+    fitter->plans =
+        pm_plans_new(types, pm_image_get_target(get_subject(fitter)->image)->word_bytes);
+    fitter->shares = new_tables();
+    fitter->deep_shares = new_tables();
+    fitter->memo = g_new0(struct PmDeepMemo, 1);
+    fitter->null_scene = pm_scene_new(fitter, NULL, 0, 0, 0);
+    return fitter;
+}
+
+void
+pm_fitter_free(PmFitter *fitter)
+{
+    if (fitter->last != NULL)
+        pm_scene_free(fitter->last);
+    if (fitter->null != NULL)
+        pm_block_free(fitter->null);
+    pm_scene_free(fitter->null_scene);
+    g_hash_table_unref(fitter->shares);
+    g_hash_table_unref(fitter->deep_shares);
+    g_free(fitter->memo);
+    pm_plans_free(fitter->plans);
+    pm_observer_free(fitter->observer);
+    g_free(fitter);
+}
+
+/* Callers ask of many types about the same chunks: those of the last call are kept. */
+static PmScene *
+get_scene(PmFitter *fitter, const PmChunk *chunks, gsize count, guint64 offset_bytes)
+{
+    guint64 key[G_N_ELEMENTS(fitter->last_key)] = {count, offset_bytes, chunks[0].address,
+                                                   chunks[count - 1].address};
+    if (fitter->last != NULL && memcmp(key, fitter->last_key, sizeof key) == 0)
+        return fitter->last;
+    if (fitter->last != NULL)
+        pm_scene_free(fitter->last);
+    memcpy(fitter->last_key, key, sizeof key);
+    fitter->last = pm_scene_new(fitter, chunks, count, PM_SCENE_CHUNKS, offset_bytes);
+    fitter->deep_left = PM_DEEP_BUDGET;
+    return fitter->last;
+}
+
+void
+pm_fitter_score(PmFitter *fitter, const PmType *type, const PmChunk *chunks, gsize count,
+                guint64 offset_bytes, PmFit *ret_fit)
+{
+    *ret_fit = (PmFit){.fit = 0.5};
+    if (count == 0)
+        return;
+    guint64 worst = G_MAXUINT64;
+    PmScene *scene = get_scene(fitter, chunks, count, offset_bytes);
+    pm_fitter_evaluate(fitter, scene, pm_plans_get(fitter->plans, type), TRUE, ret_fit, &worst);
+    if (worst != G_MAXUINT64)
+        ret_fit->worst = pm_type_describe_offset(fitter->types, type, worst);
+}

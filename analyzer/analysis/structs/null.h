@@ -1,0 +1,50 @@
+/*
+ * Words of chunks as they come, and how often each category of a leaf comes up among them: what
+ * chance gives.
+ */
+#pragma once
+
+#include "analysis/contents/sampler.h"
+#include "analysis/structs/observe.h"
+
+/* @bytes: from the word on; @room_bytes of its chunk follow. */
+typedef struct {
+    const guint8 *bytes;
+    guint64 room_bytes;
+    PmLooked looked;
+} PmNullWord;
+
+/*
+ * The bytes of some chunks of one subject. @stride_bytes: of each in @bytes; @lengths: how many of
+ * those belong to it. @looked: every aligned word, @words of each chunk. @null: some of these
+ * words, evenly chosen, as the null model.
+ */
+typedef struct {
+    guint8 *bytes;
+    gsize *lengths;
+    gsize count;
+    gsize stride_bytes;
+    gsize words;
+    PmLooked *looked;
+    PmNullWord *null;
+    gsize null_count;
+} PmBlock;
+
+/*
+ * Reads at most @max_bytes of each of @chunks, from @offset_bytes on.
+ *
+ * @max_chunks: where there are more, so many evenly chosen ones.
+ */
+PmBlock *pm_block_new(const PmObserver *observer, const PmSubject *subject, const PmChunk *chunks,
+                      gsize count, gsize max_chunks, guint64 offset_bytes, gsize max_bytes);
+void pm_block_free(PmBlock *block);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmBlock, pm_block_free)
+
+/*
+ * How often each category comes up where @leaf would be, were it at any word of @block.
+ *
+ * @ret_shares: PM_SEEN_KINDS of them, the silent one left out; they sum up to 1. @prior: what is
+ * believed before anything was seen.
+ */
+void pm_null_tally(PmObserver *observer, const PmBlock *block, const PmLeaf *leaf, gboolean deep,
+                   const double *prior, double *ret_shares);
