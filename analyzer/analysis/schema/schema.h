@@ -6,6 +6,7 @@
 
 #include "analysis/contents/places.h"
 #include "analysis/contents/sampler.h"
+#include "analysis/requests.h"
 
 typedef enum {
     PM_COLUMN_ZERO,     /* zero in every chunk */
@@ -43,7 +44,10 @@ const char *pm_column_kind_name(PmColumnKind kind);
 /*
  * @width_bytes: 8, 4, 2, 1; of text, zero, random and slack any number.
  * @distinct: values seen, at most the sample. @min, @max: as unsigned little-endian numbers (of
- * columns of up to 8 bytes). @nulls: chunks in which a pointer column is zero.
+ * columns of up to 8 bytes); of text the lengths of the shortest and the longest.
+ * @nulls: chunks in which the column is zero (of text: empty).
+ * @rank_correlation: of the value with the address, −1…1, over chunks in which it is not zero;
+ * within each arena. 0 where it does not apply.
  * @text: one line for a person: "0x10", "parse_event+0x1f (app)", "vtable of app::Session",
  * "2026-08-20 03:12:07 … 2026-11-18 00:00:01", "rises by 1 from 17 to 36999"; owned.
  */
@@ -55,24 +59,48 @@ typedef struct {
     guint64 min;
     guint64 max;
     guint64 nulls;
+    double rank_correlation;
     char *text;
 } PmSchemaColumn;
+
+/*
+ * What the bytes behind the data betray of the request. @known: they do, and it was
+ * malloc(@request);
+ * @confidence: 0…1. @evidence: why, or why not, for a person; owned, never NULL.
+ */
+typedef struct {
+    gboolean known;
+    guint64 request;
+    double confidence;
+    char *evidence;
+} PmSchemaRequest;
 
 /*
  * One layout. @chunks_sampled of the sample; @share of it; @estimate: of the whole population.
  * @signature: what tells it from the others, short, for a person and for grouping:
  *   "00 10 00 …", "vtable of app::Session", "pointer, pointer, counter, text"; owned.
- * @onset, @rate_per_hour: from a time stamp or counter column, where it has one (has_rate).
- * @example: user pointers of a few of its chunks.
+ * @name: what it is, where that is known (now: the class whose vtable its chunks have); owned, or
+ *   NULL.
+ * @is_rest: no layout, but the chunks of all that were too few for one of their own.
+ * @request: as far as this layout's chunks tell.
+ * @onset_seconds, @last_seconds, @rate_per_hour: (has_rate): oldest and newest of the time stamps
+ * at
+ *   @time_offset_bytes, and how many chunks of the whole population an hour in the nine tenths
+ *   between.
+ * @examples: user pointers of a few of its chunks.
  */
 typedef struct {
     guint64 chunks_sampled;
     double share;
     guint64 estimate;
     char *signature;
+    char *name;
+    gboolean is_rest;
     PmSchemaColumn *columns;
     gsize column_count;
+    PmSchemaRequest request;
     gboolean has_rate;
+    guint64 time_offset_bytes;
     double rate_per_hour;
     gint64 onset_seconds;
     gint64 last_seconds;
@@ -80,29 +108,34 @@ typedef struct {
     guint example_count;
 } PmSchemaLayout;
 
+typedef struct PmClusters PmClusters;
+
 /*
  * @sample: owned. @bytes_per_chunk: how many bytes of each were looked at (large chunks: their
- * head).
- * @layout_of: for each chunk of the sample the index of its layout.
- * @requests: the range that the class serves. @inferred_known: slack bytes betray @inferred_request
- *   with @inferred_confidence (0…1). @evidence: why, or why not; owned, never NULL.
- * @arenas: chunks of the sample by arena index (guint64 each), @arena_count of them; mmapped apart.
+ * head). @unread: chunks of the sample whose bytes the core has not.
+ * @layout_of: for each chunk of the sample the index of its layout; layout_count where it is
+ * unread.
+ * @requests: the range that the class serves.
+ * @request: what was inferred: where layouts disagree, nothing.
+ * @arenas: chunks of the sample by arena index (guint64 each), @arena_count of them; @mmapped
+ * apart.
+ * @clusters: of pm_schema_match() alone.
  */
 typedef struct {
     PmSample *sample;
     guint64 chunk_bytes;
     gsize bytes_per_chunk;
+    gsize unread;
     PmSchemaLayout *layouts;
     gsize layout_count;
     guint16 *layout_of;
-    guint64 request_min;
-    guint64 request_max;
-    gboolean inferred_known;
-    guint64 inferred_request;
-    double inferred_confidence;
-    char *evidence;
+    PmRequests requests;
+    PmSchemaRequest request;
     guint64 *arenas;
     gsize arena_count;
+    guint64 mmapped;
+    guint word_bytes;
+    PmClusters *clusters;
 } PmSchema;
 
 /* What is looked at of each chunk, and how many chunks. */

@@ -1,0 +1,404 @@
+/*
+ * Layouts; see clusters.h.
+ */
+#include "analysis/schema/clusters.h"
+
+#include "analysis/schema/profile.h"
+#include "analysis/schema/split.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* Rows that the search looks at: all of small chunks, a quarter of large ones. */
+#define TRAINING_ROWS       4096
+#define TRAINING_ROWS_LARGE 1024
+#define SMALL_WORDS         8
+#define FEATURES_MAX        96
+
+/* A side of a split holds at least this share of the rows. */
+#define LEAST_SHARE 256
+
+/* Splits before merging; vtables take none of them. */
+#define LEAVES_MAX 48
+
+/* How much less probable than the least probable row of its sample a chunk of a layout may be. */
+#define SLACK_BITS 8.0
+
+/*
+ * A node of the decision tree. @is_leaf: then @leaf is its number; else rows of which @feature is
+ * @raw go to node @yes, others to node @no.
+ */
+typedef struct {
+    gboolean is_leaf;
+    gsize leaf;
+    PmFeature feature;
+    guint64 raw;
+    guint yes;
+    guint no;
+} Node;
+
+/* @profile: of all rows. @least_score: of the least probable of them. @vtable: its rows have one of
+ * their own. */
+typedef struct {
+    PmProfile profile;
+    double least_score;
+    gboolean has_vtable;
+} Layout;
+
+struct PmClusters {
+    PmAlphabet alphabet;
+    GArray *nodes;          /* Node; the first is the root */
+    GArray *layout_of_leaf; /* guint16 */
+    GArray *layouts;        /* Layout */
+    guint16 *layout_of;
+    gsize words;
+    guint word_bytes;
+    gboolean has_rest;
+};
+
+/* What is needed only while the tree grows. */
+typedef struct {
+    PmClusters *clusters;
+    const PmMatrix *matrix;
+    guint8 *symbols; /* rows × words */
+    gsize leaves;
+} Growth;
+
+static guint
+add_leaf(Growth *growth)
+{
+    Node node = {.is_leaf = TRUE, .leaf = growth->leaves++};
+    g_array_append_val(growth->clusters->nodes, node);
+    return growth->clusters->nodes->len - 1;
+}
+
+/* Makes the leaf @at a split; its rows that have @raw go to a new leaf, others to another. */
+static void
+split_leaf(Growth *growth, guint at, const PmFeature *feature, guint64 raw)
+{
+    GArray *nodes = growth->clusters->nodes;
+    Node leaf = {.is_leaf = TRUE, .leaf = g_array_index(nodes, Node, at).leaf};
+    g_array_append_val(nodes, leaf);
+    guint yes = nodes->len - 1;
+    guint no = add_leaf(growth);
+    g_array_index(nodes, Node, at) = (Node){.feature = *feature, .raw = raw, .yes = yes, .no = no};
+}
+
+static gsize
+find_leaf(const PmClusters *clusters, const guint8 *bytes, const guint8 *symbols)
+{
+    const Node *node = &g_array_index(clusters->nodes, Node, 0);
+    while (!node->is_leaf) {
+        guint64 raw = pm_feature_read(&node->feature, bytes, symbols, clusters->word_bytes);
+        node = &g_array_index(clusters->nodes, Node, raw == node->raw ? node->yes : node->no);
+    }
+    return node->leaf;
+}
+
+/* One leaf for each vtable that first words point to. Returns: the leaf of what has none. */
+static guint
+split_vtables(Growth *growth)
+{
+    const PmMatrix *matrix = growth->matrix;
+    guint counts[PM_SYMBOLS] = {0};
+    for (gsize i = 0; i < matrix->rows; i++)
+        counts[growth->symbols[i * matrix->words]]++;
+    guint at = add_leaf(growth);
+    const PmFeature feature = {PM_FEATURE_WORD, 0, (guint16)matrix->word_bytes};
+    for (;;) {
+        guint best = PM_SYMBOL_VTABLES;
+        for (guint symbol = PM_SYMBOL_VTABLES; symbol < PM_SYMBOLS; symbol++) {
+            if (counts[symbol] > counts[best])
+                best = symbol;
+        }
+        if (counts[best] == 0)
+            return at;
+        counts[best] = 0;
+        split_leaf(growth, at, &feature, best);
+        at = g_array_index(growth->clusters->nodes, Node, at).no;
+    }
+}
+
+/* Rows of @all that have no vtable of their own, evenly chosen. */
+static GArray *
+choose_training(const Growth *growth)
+{
+    const PmMatrix *matrix = growth->matrix;
+    gsize most = matrix->words <= SMALL_WORDS ? TRAINING_ROWS : TRAINING_ROWS_LARGE;
+    g_autofree guint32 *candidates = g_new(guint32, matrix->rows);
+    gsize count = 0;
+    for (gsize i = 0; i < matrix->rows; i++) {
+        if (!pm_symbol_is_vtable(growth->symbols[i * matrix->words]))
+            candidates[count++] = (guint32)i;
+    }
+    GArray *chosen = g_array_new(FALSE, FALSE, sizeof(guint32));
+    gsize wanted = MIN(count, most);
+    for (gsize i = 0; i < wanted; i++)
+        g_array_append_val(chosen, candidates[i * count / wanted]);
+    return chosen;
+}
+
+/* A leaf that may be split yet: its rows, as indices into the training rows. */
+typedef struct {
+    guint node;
+    GArray *rows;
+} Open;
+
+static Open
+open_leaf(guint node, const GArray *rows, const PmFeatureColumn *column, guint8 code,
+          gboolean having)
+{
+    Open open = {node, g_array_new(FALSE, FALSE, sizeof(guint32))};
+    for (guint i = 0; i < rows->len; i++) {
+        guint32 row = g_array_index(rows, guint32, i);
+        if (column == NULL || (column->codes[row] == code) == having)
+            g_array_append_val(open.rows, row);
+    }
+    return open;
+}
+
+static void
+clear_open(gpointer data)
+{
+    g_array_unref(((Open *)data)->rows);
+}
+
+/* Splits @root and what comes of it as long as that is worth it. */
+static void
+grow(Growth *growth, guint root)
+{
+    g_autoptr(GArray) training = choose_training(growth);
+    if (training->len < 2)
+        return;
+    PmRows rows = {growth->matrix, &g_array_index(training, guint32, 0), training->len};
+    g_autoptr(GArray) columns = pm_features_new(&rows, growth->symbols, FEATURES_MAX);
+    gsize least = MAX((gsize)2, training->len / LEAST_SHARE);
+    g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(guint32));
+    for (guint32 i = 0; i < training->len; i++)
+        g_array_append_val(all, i);
+    g_autoptr(GArray) queue = g_array_new(FALSE, FALSE, sizeof(Open));
+    g_array_set_clear_func(queue, clear_open);
+    Open first = open_leaf(root, all, NULL, 0, TRUE);
+    g_array_append_val(queue, first);
+    for (guint i = 0; i < queue->len && queue->len < LEAVES_MAX; i++) {
+        guint node = g_array_index(queue, Open, i).node;
+        const GArray *own = g_array_index(queue, Open, i).rows;
+        PmSplit split;
+        if (!pm_split_find(columns, &g_array_index(own, guint32, 0), own->len, least,
+                           growth->matrix->words, growth->matrix->word_bytes, &split))
+            continue;
+        const PmFeatureColumn *column = &g_array_index(columns, PmFeatureColumn, split.column);
+        split_leaf(growth, node, &column->feature, column->values[split.code]);
+        const Node *made = &g_array_index(growth->clusters->nodes, Node, node);
+        Open yes = open_leaf(made->yes, own, column, split.code, TRUE);
+        Open no = open_leaf(made->no, own, column, split.code, FALSE);
+        g_array_append_val(queue, yes);
+        g_array_append_val(queue, no);
+    }
+}
+
+/* Groups of leaves while they are merged. */
+typedef struct {
+    PmProfile profile;
+    gboolean has_vtable;
+    gboolean gone;
+} Group;
+
+/* Merges the two groups that agree most. Returns: FALSE where no two are the same layout. */
+static gboolean
+merge_pair(Group *groups, gsize count, guint16 *group_of_leaf)
+{
+    gsize from = 0;
+    gsize into = 0;
+    double best = -1;
+    for (gsize i = 0; i < count; i++) {
+        for (gsize j = i + 1; j < count; j++) {
+            double agreement = 0;
+            if (groups[i].gone || groups[j].gone || groups[i].has_vtable || groups[j].has_vtable ||
+                !pm_profile_is_same(&groups[i].profile, &groups[j].profile, &agreement) ||
+                agreement <= best)
+                continue;
+            best = agreement;
+            into = i;
+            from = j;
+        }
+    }
+    if (best < 0)
+        return FALSE;
+    pm_profile_add(&groups[into].profile, &groups[from].profile);
+    groups[from].gone = TRUE;
+    for (gsize i = 0; i < count; i++) {
+        if (group_of_leaf[i] == from)
+            group_of_leaf[i] = (guint16)into;
+    }
+    return TRUE;
+}
+
+static int
+compare_groups(const void *a, const void *b, void *data)
+{
+    const Group *groups = data;
+    gsize rows_a = groups[*(const guint16 *)a].profile.rows;
+    gsize rows_b = groups[*(const guint16 *)b].profile.rows;
+    if (rows_a != rows_b)
+        return rows_a < rows_b ? 1 : -1;
+    return *(const guint16 *)a - *(const guint16 *)b;
+}
+
+/* Numbers the groups by their size; what is too many goes into the last one. */
+static void
+number_groups(PmClusters *clusters, Group *groups, gsize count, const guint16 *group_of_leaf,
+              gsize max_layouts)
+{
+    g_autofree guint16 *order = g_new(guint16, count);
+    g_autofree guint16 *layout_of_group = g_new0(guint16, count);
+    gsize alive = 0;
+    for (gsize i = 0; i < count; i++) {
+        if (!groups[i].gone && groups[i].profile.rows > 0)
+            order[alive++] = (guint16)i;
+    }
+    g_qsort_with_data(order, (gint)alive, sizeof *order, compare_groups, groups);
+    clusters->has_rest = alive > max_layouts;
+    for (gsize i = 0; i < alive; i++) {
+        gsize layout = MIN(i, max_layouts - 1);
+        layout_of_group[order[i]] = (guint16)layout;
+        if (layout < clusters->layouts->len) {
+            pm_profile_add(&g_array_index(clusters->layouts, Layout, layout).profile,
+                           &groups[order[i]].profile);
+            continue;
+        }
+        Layout made = {.has_vtable = groups[order[i]].has_vtable};
+        made.profile = groups[order[i]].profile;
+        groups[order[i]].profile.counts = NULL;
+        g_array_append_val(clusters->layouts, made);
+    }
+    for (gsize i = 0; i < count; i++)
+        g_array_append_val(clusters->layout_of_leaf, layout_of_group[group_of_leaf[i]]);
+}
+
+/* Counts what is in the leaves, merges those that are one layout, and numbers them. */
+static void
+merge_leaves(Growth *growth, gsize max_layouts)
+{
+    PmClusters *clusters = growth->clusters;
+    const PmMatrix *matrix = growth->matrix;
+    gsize count = growth->leaves;
+    g_autofree Group *groups = g_new0(Group, count);
+    g_autofree guint16 *group_of_leaf = g_new(guint16, count);
+    for (gsize i = 0; i < count; i++) {
+        pm_profile_init(&groups[i].profile, matrix->words);
+        group_of_leaf[i] = (guint16)i;
+    }
+    for (gsize i = 0; i < matrix->rows; i++) {
+        const guint8 *symbols = growth->symbols + i * matrix->words;
+        gsize leaf = find_leaf(clusters, pm_matrix_get_row(matrix, i), symbols);
+        clusters->layout_of[i] = (guint16)leaf;
+        pm_profile_add_row(&groups[leaf].profile, symbols);
+        groups[leaf].has_vtable = groups[leaf].has_vtable || pm_symbol_is_vtable(symbols[0]);
+    }
+    for (gsize i = 0; i < count; i++)
+        groups[i].gone = groups[i].profile.rows == 0;
+    while (merge_pair(groups, count, group_of_leaf))
+        continue;
+    number_groups(clusters, groups, count, group_of_leaf, max_layouts);
+    for (gsize i = 0; i < count; i++)
+        pm_profile_clear(&groups[i].profile);
+    for (gsize i = 0; i < matrix->rows; i++)
+        clusters->layout_of[i] =
+            g_array_index(clusters->layout_of_leaf, guint16, clusters->layout_of[i]);
+}
+
+static void
+find_least_scores(Growth *growth)
+{
+    PmClusters *clusters = growth->clusters;
+    for (gsize i = 0; i < growth->matrix->rows; i++) {
+        Layout *layout = &g_array_index(clusters->layouts, Layout, clusters->layout_of[i]);
+        double score =
+            pm_profile_score(&layout->profile, growth->symbols + i * growth->matrix->words);
+        layout->least_score = MIN(layout->least_score, score);
+    }
+}
+
+static void
+clear_layout(gpointer data)
+{
+    pm_profile_clear(&((Layout *)data)->profile);
+}
+
+PmClusters *
+pm_clusters_new(const PmMatrix *matrix, gsize max_layouts)
+{
+    PmClusters *clusters = g_new0(PmClusters, 1);
+    clusters->words = matrix->words;
+    clusters->word_bytes = matrix->word_bytes;
+    clusters->nodes = g_array_new(FALSE, FALSE, sizeof(Node));
+    clusters->layout_of_leaf = g_array_new(FALSE, FALSE, sizeof(guint16));
+    clusters->layouts = g_array_new(FALSE, FALSE, sizeof(Layout));
+    g_array_set_clear_func(clusters->layouts, clear_layout);
+    clusters->layout_of = g_new0(guint16, matrix->rows + 1);
+    if (matrix->rows == 0 || matrix->words == 0)
+        return clusters;
+    pm_alphabet_init(&clusters->alphabet, matrix);
+    g_autofree guint8 *symbols = g_new(guint8, matrix->rows * matrix->words);
+    for (gsize i = 0; i < matrix->rows; i++)
+        pm_alphabet_read(&clusters->alphabet, pm_matrix_get_row(matrix, i),
+                         matrix->kinds + i * matrix->words, matrix->words, matrix->word_bytes,
+                         symbols + i * matrix->words);
+    Growth growth = {clusters, matrix, symbols, 0};
+    grow(&growth, split_vtables(&growth));
+    merge_leaves(&growth, max_layouts);
+    find_least_scores(&growth);
+    return clusters;
+}
+
+void
+pm_clusters_free(PmClusters *clusters)
+{
+    if (clusters == NULL)
+        return;
+    g_array_unref(clusters->nodes);
+    g_array_unref(clusters->layout_of_leaf);
+    g_array_unref(clusters->layouts);
+    g_free(clusters->layout_of);
+    g_free(clusters);
+}
+
+gsize
+pm_clusters_get_count(const PmClusters *clusters)
+{
+    return clusters->layouts->len;
+}
+
+const guint16 *
+pm_clusters_get_layouts(const PmClusters *clusters)
+{
+    return clusters->layout_of;
+}
+
+gboolean
+pm_clusters_has_rest(const PmClusters *clusters)
+{
+    return clusters->has_rest;
+}
+
+gsize
+pm_clusters_match(const PmClusters *clusters, const guint8 *bytes, const guint8 *kinds)
+{
+    gsize none = clusters->layouts->len;
+    guint8 symbols[PM_CLUSTER_WORDS_MAX];
+    if (none == 0 || clusters->words > PM_CLUSTER_WORDS_MAX)
+        return none;
+    pm_alphabet_read(&clusters->alphabet, bytes, kinds, clusters->words, clusters->word_bytes,
+                     symbols);
+    gsize leaf = find_leaf(clusters, bytes, symbols);
+    gsize at = g_array_index(clusters->layout_of_leaf, guint16, leaf);
+    if (clusters->has_rest && at == none - 1)
+        return at;
+    const Layout *layout = &g_array_index(clusters->layouts, Layout, at);
+    /* Whose vtable is known is known. */
+    if (layout->has_vtable)
+        return pm_symbol_is_vtable(symbols[0]) ? at : none;
+    double score = pm_profile_score(&layout->profile, symbols);
+    return score >= layout->least_score - SLACK_BITS ? at : none;
+}

@@ -1,0 +1,531 @@
+/*
+ * Columns and layouts in words; see describe.h.
+ */
+#include "analysis/schema/describe.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Values that are shown, and bytes of a string. */
+#define VALUES_SHOWN 6
+#define PLACES_SHOWN 2
+#define TEXTS_SHOWN  3
+#define TEXT_BYTES   24
+
+static const struct {
+    PmColumnKind kind;
+    const char *name;
+} kind_names[] = {
+    {PM_COLUMN_ZERO, "zero"},
+    {PM_COLUMN_CONSTANT, "constant"},
+    {PM_COLUMN_FLAG, "flag"},
+    {PM_COLUMN_ENUM, "enum"},
+    {PM_COLUMN_COUNTER, "counter"},
+    {PM_COLUMN_SECONDS, "seconds"},
+    {PM_COLUMN_MILLISECONDS, "milliseconds"},
+    {PM_COLUMN_MICROSECONDS, "microseconds"},
+    {PM_COLUMN_NANOSECONDS, "nanoseconds"},
+    {PM_COLUMN_POINTER, "pointer"},
+    {PM_COLUMN_INTERIOR, "pointer-interior"},
+    {PM_COLUMN_FREED, "pointer-freed"},
+    {PM_COLUMN_VTABLE, "vtable"},
+    {PM_COLUMN_CODE, "code"},
+    {PM_COLUMN_RODATA, "rodata"},
+    {PM_COLUMN_DATA, "data"},
+    {PM_COLUMN_STACK, "stack"},
+    {PM_COLUMN_MAPPING, "mapping"},
+    {PM_COLUMN_DOUBLE, "double"},
+    {PM_COLUMN_FLOAT, "float"},
+    {PM_COLUMN_LENGTH, "length"},
+    {PM_COLUMN_NUMBER, "number"},
+    {PM_COLUMN_TEXT, "text"},
+    {PM_COLUMN_RANDOM, "random"},
+    {PM_COLUMN_SLACK, "slack"},
+    {PM_COLUMN_MIXED, "mixed"},
+};
+
+const char *
+pm_column_kind_name(PmColumnKind kind)
+{
+    g_assert((gsize)kind < G_N_ELEMENTS(kind_names));
+    return kind_names[kind].name;
+}
+
+/* A value and how many rows have it. */
+typedef struct {
+    guint64 value;
+    gsize rows;
+} Tally;
+
+static int
+compare_values(const void *a, const void *b)
+{
+    guint64 first = *(const guint64 *)a;
+    guint64 second = *(const guint64 *)b;
+    return (first > second) - (first < second);
+}
+
+static int
+compare_tallies(const void *a, const void *b)
+{
+    const Tally *first = a;
+    const Tally *second = b;
+    if (first->rows != second->rows)
+        return first->rows < second->rows ? 1 : -1;
+    return (first->value > second->value) - (first->value < second->value);
+}
+
+static guint64 *
+read_values(const PmRows *rows, const PmSchemaColumn *column)
+{
+    guint64 *values = g_new(guint64, rows->count + 1);
+    for (gsize i = 0; i < rows->count; i++)
+        values[i] = pm_load_number(pm_rows_get(rows, i) + column->offset_bytes,
+                                   MIN(column->width_bytes, 8));
+    return values;
+}
+
+/* Values but 0, the most frequent first. (transfer full): Tally. */
+static GArray *
+tally_values(const PmRows *rows, const PmSchemaColumn *column)
+{
+    g_autofree guint64 *values = read_values(rows, column);
+    GArray *tallies = g_array_new(FALSE, FALSE, sizeof(Tally));
+    qsort(values, rows->count, sizeof *values, compare_values);
+    for (gsize i = 0; i < rows->count; i++) {
+        if (values[i] == 0)
+            continue;
+        Tally *last = tallies->len == 0 ? NULL : &g_array_index(tallies, Tally, tallies->len - 1);
+        if (last != NULL && last->value == values[i]) {
+            last->rows++;
+            continue;
+        }
+        Tally tally = {values[i], 1};
+        g_array_append_val(tallies, tally);
+    }
+    g_array_sort(tallies, compare_tallies);
+    return tallies;
+}
+
+static void
+append_share(GString *text, gsize part, gsize whole)
+{
+    double share = whole == 0 ? 0 : 100.0 * (double)part / (double)whole;
+    if (part == whole)
+        return;
+    if (share >= 0.5 && share < 99.5)
+        g_string_append_printf(text, " (%.0f %%)", share);
+    else
+        g_string_append(text, share < 0.5 ? " (<1 %)" : " (>99 %)");
+}
+
+static void
+append_nulls(GString *text, const PmSchemaColumn *column, gsize count, const char *what)
+{
+    if (column->nulls == 0)
+        return;
+    g_string_append_printf(text, "; %s in %.3g %%", what,
+                           100.0 * (double)column->nulls / (double)MAX(count, 1));
+}
+
+/* Small numbers in decimal, others in hex. */
+static void
+append_number(GString *text, guint64 value)
+{
+    if (value < 4096)
+        g_string_append_printf(text, "%" G_GUINT64_FORMAT, value);
+    else
+        g_string_append_printf(text, "0x%" G_GINT64_MODIFIER "x", value);
+}
+
+static void
+append_values(GString *text, const PmRows *rows, const PmSchemaColumn *column)
+{
+    g_autoptr(GArray) tallies = tally_values(rows, column);
+    if (column->nulls > 0) {
+        g_string_append(text, "0");
+        append_share(text, column->nulls, rows->count);
+    }
+    for (guint i = 0; i < tallies->len; i++) {
+        const Tally *tally = &g_array_index(tallies, Tally, i);
+        if (text->len > 0)
+            g_string_append(text, ", ");
+        if (i == VALUES_SHOWN) {
+            g_string_append_printf(text, "%u more", tallies->len - i);
+            break;
+        }
+        append_number(text, tally->value);
+        append_share(text, tally->rows, rows->count);
+    }
+}
+
+static void
+append_time(GString *text, gint64 seconds)
+{
+    g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(seconds);
+    g_autofree char *formatted =
+        time == NULL ? NULL : g_date_time_format(time, "%Y-%m-%d %H:%M:%S");
+    g_string_append(text, formatted == NULL ? "?" : formatted);
+}
+
+static guint64
+units_of(PmColumnKind kind)
+{
+    switch (kind) {
+    case PM_COLUMN_MILLISECONDS:
+        return 1000;
+    case PM_COLUMN_MICROSECONDS:
+        return 1000000;
+    case PM_COLUMN_NANOSECONDS:
+        return 1000000000;
+    default:
+        return 1;
+    }
+}
+
+/* The smallest value that is not zero. */
+static guint64
+find_first(const PmRows *rows, const PmSchemaColumn *column)
+{
+    g_autofree guint64 *values = read_values(rows, column);
+    guint64 first = column->max;
+    for (gsize i = 0; i < rows->count; i++) {
+        if (values[i] != 0)
+            first = MIN(first, values[i]);
+    }
+    return first;
+}
+
+static void
+append_times(GString *text, const PmRows *rows, const PmSchemaColumn *column)
+{
+    guint64 units = units_of(column->kind);
+    append_time(text, (gint64)(find_first(rows, column) / units));
+    g_string_append(text, " to ");
+    append_time(text, (gint64)(column->max / units));
+    if (column->rank_correlation > 0.9)
+        g_string_append_printf(text, ", rises with the address (%.2f)", column->rank_correlation);
+    append_nulls(text, column, rows->count, "0");
+}
+
+static double
+to_double(guint64 value, gsize width)
+{
+    if (width == 8) {
+        double number = 0;
+        memcpy(&number, &value, sizeof number);
+        return number;
+    }
+    guint32 half = (guint32)value;
+    float number = 0;
+    memcpy(&number, &half, sizeof number);
+    return (double)number;
+}
+
+static void
+append_floats(GString *text, const PmRows *rows, const PmSchemaColumn *column)
+{
+    g_autofree guint64 *values = read_values(rows, column);
+    double least = to_double(values[0], column->width_bytes);
+    double most = least;
+    for (gsize i = 1; i < rows->count; i++) {
+        double value = to_double(values[i], column->width_bytes);
+        least = MIN(least, value);
+        most = MAX(most, value);
+    }
+    char low[G_ASCII_DTOSTR_BUF_SIZE];
+    char high[G_ASCII_DTOSTR_BUF_SIZE];
+    g_string_append_printf(text, "%s to %s", g_ascii_formatd(low, sizeof low, "%.6g", least),
+                           g_ascii_formatd(high, sizeof high, "%.6g", most));
+    append_nulls(text, column, rows->count, "0");
+}
+
+static void
+append_texts(GString *text, const PmRows *rows, const PmSchemaColumn *column)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_string_append_printf(
+        text, "%" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " bytes: ", column->min, column->max);
+    for (gsize i = 0; i < rows->count && g_hash_table_size(seen) < TEXTS_SHOWN; i++) {
+        const guint8 *bytes = pm_rows_get(rows, i) + column->offset_bytes;
+        gsize length = pm_text_length(bytes, column->width_bytes);
+        if (length == 0)
+            continue;
+        char *string = g_strndup((const char *)bytes, MIN(length, TEXT_BYTES));
+        if (g_hash_table_contains(seen, string)) {
+            g_free(string);
+            continue;
+        }
+        g_string_append_printf(text, "%s\"%s%s\"", g_hash_table_size(seen) == 0 ? "" : ", ", string,
+                               length > TEXT_BYTES ? "..." : "");
+        (void)g_hash_table_add(seen, string);
+    }
+    append_nulls(text, column, rows->count, "empty");
+}
+
+/* The file name of a module. */
+static const char *
+name_module(const PmModule *module)
+{
+    const char *path = module == NULL || module->path == NULL ? "?" : module->path;
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
+static void
+append_place(GString *text, PmPlaces *places, guint64 value)
+{
+    const PmProcess *process = pm_places_get_subject(places)->process;
+    PmWord word;
+    pm_places_classify(places, value, &word);
+    PmSymbol symbol;
+    guint64 offset = 0;
+    if (word.kind == PM_WORD_VTABLE && word.vtable != NULL) {
+        g_string_append_printf(text, "vtable of %s", word.vtable->class_name);
+        return;
+    }
+    if (word.kind == PM_WORD_RODATA) {
+        g_autofree char *string =
+            pm_space_read_string(pm_process_get_space(process), value, TEXT_BYTES);
+        if (string != NULL && *string != '\0' &&
+            pm_text_length((const guint8 *)string, strlen(string)) == strlen(string)) {
+            g_string_append_printf(text, "\"%s\" (%s)", string, name_module(word.module));
+            return;
+        }
+    }
+    if (word.module != NULL && pm_process_symbolize(process, value, &symbol, &offset)) {
+        g_string_append(text, symbol.name);
+        if (offset > 0)
+            g_string_append_printf(text, "+0x%" G_GINT64_MODIFIER "x", offset);
+        g_string_append_printf(text, " (%s)", name_module(word.module));
+    } else if (word.module != NULL)
+        g_string_append_printf(text, "%s+0x%" G_GINT64_MODIFIER "x", name_module(word.module),
+                               value - word.module->start);
+    else if (word.thread != NULL)
+        g_string_append_printf(text, "stack of thread %u", word.thread->tid);
+    else
+        g_string_append_printf(text, "0x%" G_GINT64_MODIFIER "x", value);
+}
+
+/* Distinct places by name: those that occur most. */
+static void
+append_places(GString *text, PmPlaces *places, const PmRows *rows, const PmSchemaColumn *column)
+{
+    g_autoptr(GArray) tallies = tally_values(rows, column);
+    gsize present = rows->count - column->nulls;
+    guint shown = MIN(tallies->len, PLACES_SHOWN);
+    for (guint i = 0; i < shown; i++) {
+        const Tally *tally = &g_array_index(tallies, Tally, i);
+        if (i > 0)
+            g_string_append(text, ", ");
+        append_place(text, places, tally->value);
+        append_share(text, tally->rows, present);
+    }
+    if (tallies->len > shown)
+        g_string_append_printf(text, ", %u more", tallies->len - shown);
+    append_nulls(text, column, rows->count, "null");
+}
+
+/* Sizes of the chunks that pointers lead to. */
+static void
+append_targets(GString *text, PmPlaces *places, const PmRows *rows, const PmSchemaColumn *column)
+{
+    const PmResolver *resolver = pm_places_get_resolver(places);
+    g_autofree guint64 *values = read_values(rows, column);
+    g_autofree guint64 *sizes = g_new(guint64, rows->count + 1);
+    gsize count = 0;
+    for (gsize i = 0; i < rows->count; i++) {
+        PmHit hit;
+        PmSlotChunk chunk;
+        if (values[i] == 0 || resolver == NULL || !pm_resolver_find(resolver, values[i], &hit))
+            continue;
+        pm_resolver_get_chunk(resolver, hit.slot, hit.region, &chunk);
+        sizes[count++] = chunk.chunk_bytes;
+    }
+    qsort(sizes, count, sizeof *sizes, compare_values);
+    g_autoptr(GArray) tallies = g_array_new(FALSE, FALSE, sizeof(Tally));
+    for (gsize i = 0; i < count; i++) {
+        Tally one = {sizes[i], 1};
+        if (i > 0 && sizes[i] == sizes[i - 1])
+            g_array_index(tallies, Tally, tallies->len - 1).rows++;
+        else
+            g_array_append_val(tallies, one);
+    }
+    g_array_sort(tallies, compare_tallies);
+    g_string_append_printf(text, "%sto %s of", column->kind == PM_COLUMN_MIXED ? "some " : "",
+                           column->kind == PM_COLUMN_FREED ? "free memory" : "chunks");
+    for (guint i = 0; i < MIN(tallies->len, PLACES_SHOWN); i++) {
+        g_string_append_printf(text, "%s 0x%" G_GINT64_MODIFIER "x", i == 0 ? "" : ",",
+                               g_array_index(tallies, Tally, i).value);
+        append_share(text, g_array_index(tallies, Tally, i).rows, count);
+    }
+    if (tallies->len > PLACES_SHOWN)
+        g_string_append_printf(text, ", %u more sizes", tallies->len - PLACES_SHOWN);
+    append_nulls(text, column, rows->count, "null");
+}
+
+/* What a column of no one kind holds. */
+static void
+append_mixture(GString *text, const PmRows *rows, const PmSchemaColumn *column)
+{
+    const PmMatrix *matrix = rows->matrix;
+    Tally tallies[PM_WORD_KINDS] = {{0, 0}};
+    for (gsize i = 0; i < PM_WORD_KINDS; i++)
+        tallies[i].value = i;
+    for (gsize i = 0; i < rows->count; i++)
+        tallies[matrix->kinds[rows->rows[i] * matrix->words +
+                              column->offset_bytes / matrix->word_bytes]]
+            .rows++;
+    qsort(tallies, PM_WORD_KINDS, sizeof *tallies, compare_tallies);
+    for (gsize i = 0; i < 4 && tallies[i].rows > 0; i++) {
+        g_string_append_printf(text, "%s%s", i == 0 ? "" : ", ",
+                               pm_word_kind_name((PmWordKind)tallies[i].value));
+        append_share(text, tallies[i].rows, rows->count);
+    }
+}
+
+static void
+append_counter(GString *text, const PmRows *rows, const PmSchemaColumn *column)
+{
+    guint64 first = find_first(rows, column);
+    g_string_append_printf(text,
+                           "rises with the address from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
+                           " (rank correlation %.2f)",
+                           first, column->max, column->rank_correlation);
+    append_nulls(text, column, rows->count, "0");
+}
+
+void
+pm_schema_describe_column(PmPlaces *places, const PmRows *rows, PmSchemaColumn *column)
+{
+    GString *text = g_string_new(NULL);
+    switch (column->kind) {
+    case PM_COLUMN_ZERO:
+        break;
+    case PM_COLUMN_CONSTANT:
+        g_string_append_printf(text, "0x%" G_GINT64_MODIFIER "x", column->min);
+        break;
+    case PM_COLUMN_FLAG:
+    case PM_COLUMN_ENUM:
+        append_values(text, rows, column);
+        break;
+    case PM_COLUMN_COUNTER:
+        append_counter(text, rows, column);
+        break;
+    case PM_COLUMN_SECONDS:
+    case PM_COLUMN_MILLISECONDS:
+    case PM_COLUMN_MICROSECONDS:
+    case PM_COLUMN_NANOSECONDS:
+        append_times(text, rows, column);
+        break;
+    case PM_COLUMN_POINTER:
+    case PM_COLUMN_INTERIOR:
+    case PM_COLUMN_FREED:
+        append_targets(text, places, rows, column);
+        break;
+    case PM_COLUMN_VTABLE:
+    case PM_COLUMN_CODE:
+    case PM_COLUMN_RODATA:
+    case PM_COLUMN_DATA:
+    case PM_COLUMN_STACK:
+    case PM_COLUMN_MAPPING:
+        append_places(text, places, rows, column);
+        break;
+    case PM_COLUMN_DOUBLE:
+    case PM_COLUMN_FLOAT:
+        append_floats(text, rows, column);
+        break;
+    case PM_COLUMN_LENGTH:
+    case PM_COLUMN_NUMBER:
+        g_string_append_printf(text, "%" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT, column->min,
+                               column->max);
+        break;
+    case PM_COLUMN_TEXT:
+        append_texts(text, rows, column);
+        break;
+    case PM_COLUMN_MIXED:
+        append_mixture(text, rows, column);
+        break;
+    case PM_COLUMN_RANDOM:
+        g_string_append(text, "any value as likely as any other");
+        break;
+    case PM_COLUMN_SLACK:
+        g_string_append(text, "behind the request: left over from former chunks");
+        break;
+    }
+    column->text = g_string_free(text, FALSE);
+}
+
+/* The bytes of a layout in which nothing changes: "00 10 00 ...". */
+static char *
+sign_bytes(const PmRows *rows, gsize count)
+{
+    GString *text = g_string_new(NULL);
+    const guint8 *bytes = pm_rows_get(rows, 0);
+    gsize last = count;
+    while (last > 0 && bytes[last - 1] == 0)
+        last--;
+    gsize shown = MIN(MIN(last + 1, count), 16);
+    for (gsize i = 0; i < shown; i++)
+        g_string_append_printf(text, "%s%02x", i == 0 ? "" : " ", bytes[i]);
+    if (shown < count)
+        g_string_append(text, " ...");
+    return g_string_free(text, FALSE);
+}
+
+/* Kinds in the order of their columns; runs of one kind once. */
+static char *
+sign_kinds(const PmSchemaLayout *layout)
+{
+    GString *text = g_string_new(NULL);
+    gsize shown = 0;
+    for (gsize i = 0; i < layout->column_count;) {
+        PmColumnKind kind = layout->columns[i].kind;
+        gsize run = i;
+        while (run < layout->column_count && layout->columns[run].kind == kind)
+            run++;
+        gsize length = run - i;
+        i = run;
+        if (kind == PM_COLUMN_ZERO || kind == PM_COLUMN_SLACK)
+            continue;
+        if (shown++ == 8) {
+            g_string_append(text, "...");
+            break;
+        }
+        g_string_append_printf(text, "%s%s", text->len == 0 ? "" : ", ", pm_column_kind_name(kind));
+        if (length > 1)
+            g_string_append_printf(text, " x%" G_GSIZE_FORMAT, length);
+    }
+    return g_string_free(text, FALSE);
+}
+
+void
+pm_schema_describe_layout(PmPlaces *places, const PmRows *rows, PmSchemaLayout *layout)
+{
+    gboolean constant = TRUE;
+    gsize data_bytes = 0;
+    for (gsize i = 0; i < layout->column_count; i++) {
+        const PmSchemaColumn *column = &layout->columns[i];
+        constant =
+            constant && (column->kind == PM_COLUMN_ZERO || column->kind == PM_COLUMN_CONSTANT ||
+                         column->kind == PM_COLUMN_SLACK);
+        if (column->kind != PM_COLUMN_SLACK)
+            data_bytes = (gsize)(column->offset_bytes + column->width_bytes);
+    }
+    if (layout->is_rest) {
+        layout->signature = g_strdup("others");
+        return;
+    }
+    if (rows->matrix->words > 0 &&
+        rows->matrix->kinds[rows->rows[0] * rows->matrix->words] == PM_WORD_VTABLE) {
+        PmWord word;
+        pm_places_classify(places, pm_load_number(pm_rows_get(rows, 0), rows->matrix->word_bytes),
+                           &word);
+        if (word.kind == PM_WORD_VTABLE && word.vtable != NULL) {
+            layout->name = g_strdup(word.vtable->class_name);
+            layout->signature = g_strdup_printf("vtable of %s", layout->name);
+            return;
+        }
+    }
+    layout->signature = constant ? sign_bytes(rows, data_bytes) : sign_kinds(layout);
+}

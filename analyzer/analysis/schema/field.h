@@ -1,0 +1,25 @@
+/*
+ * The values of one field, 1 to 8 bytes at one offset, over the chunks of a layout: how many bits
+ * it takes to tell them all in the shortest of a few ways, so that the widths that explain the
+ * bytes best can be chosen.
+ */
+#pragma once
+
+#include "analysis/schema/matrix.h"
+
+/*
+ * What fields cost: to be summed over all fields of a layout.
+ *
+ * @rows: at least 1. @offset, @width: of the field; width 8, 4, 2 or 1, within the row.
+ */
+double pm_field_cost(const PmRows *rows, gsize offset, gsize width);
+
+/* Whether it has one value in all rows. */
+gboolean pm_field_is_constant(const PmRows *rows, gsize offset, gsize width);
+
+/* What a field costs besides its values. */
+#define PM_FIELD_BITS 16.0
+
+/* Whether a number that is @width bytes wide (8 or 4) would be a reasonable double or float: of a
+ * magnitude from 2^-30 to 2^40, or zero. */
+gboolean pm_is_reasonable_float(guint64 value, gsize width);

@@ -1,0 +1,45 @@
+/*
+ * What kind of values a field holds, from the values alone.
+ */
+#pragma once
+
+#include "analysis/schema/matrix.h"
+#include "analysis/schema/schema.h"
+
+/*
+ * All that is to know of one field of a layout.
+ *
+ * @values: of each row; @kinds: what each is as a pointer (PmWordKind), NULL for a field that is no
+ * whole word. @groups: of each row its arena. @count: rows.
+ * @newest_seconds: no time stamp is newer than this.
+ */
+typedef struct {
+    const guint64 *values;
+    const guint8 *kinds;
+    const guint32 *groups;
+    gsize count;
+    gsize width;
+    guint word_bytes;
+    gint64 newest_seconds;
+} PmFieldValues;
+
+/* What a column of numbers is, beside its kind. @rank_correlation: of value and address, −1…1. */
+typedef struct {
+    PmColumnKind kind;
+    guint64 distinct;
+    guint64 min;
+    guint64 max;
+    guint64 nulls;
+    double rank_correlation;
+} PmFieldKind;
+
+void pm_field_find_kind(const PmFieldValues *field, PmFieldKind *ret_kind);
+
+/*
+ * Whether the bytes are as uniformly random as so few can show: each bit is set in about half of
+ * the rows, and (of many rows) each byte takes about as many values as chance has it.
+ */
+gboolean pm_is_random(const guint64 *values, gsize count, gsize width);
+
+/* Spearman's rank correlation of the values with their order, weighed over the groups. */
+double pm_rank_correlation(const guint64 *values, const guint32 *groups, gsize count);
