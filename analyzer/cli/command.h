@@ -40,6 +40,7 @@ extern const PmCommand pm_command_arenas;
 extern const PmCommand pm_command_sizes;
 extern const PmCommand pm_command_chunks;
 extern const PmCommand pm_command_leaks;
+extern const PmCommand pm_command_schema;
 extern const PmCommand pm_command_refs;
 extern const PmCommand pm_command_path;
 extern const PmCommand pm_command_show;

@@ -378,6 +378,13 @@ pm_options_new(const PmCommandLine *line, const char *command, guint takes, char
         g_set_error(error, PM_ERROR, PM_ERROR_USAGE, "%s does not take --%s", command, stray->name);
         return NULL;
     }
+    if ((takes & PM_NEEDS_SIZE) != 0 && line->raw.size == NULL && line->raw.chunk_size == NULL) {
+        g_set_error(error, PM_ERROR, PM_ERROR_USAGE,
+                    "%s: chunks of which size? Give --size N or --chunk-size N; `postmalloc sizes "
+                    "%s` lists the sizes",
+                    command, words[0] == NULL ? "CORE" : words[0]);
+        return NULL;
+    }
     if (!parse_common_options(options, &line->raw, error) ||
         !parse_chunk_options(options, &line->raw, error) ||
         !parse_words(options, command, takes, words, error))

@@ -18,6 +18,7 @@ typedef enum {
     PM_TAKES_REACH = 1 << 6,
     PM_TAKES_FAIL_OVER = 1 << 7,
     PM_TAKES_LOST = 1 << 8,
+    PM_NEEDS_SIZE = 1 << 9, /* of PM_TAKES_CHUNKS one of the first two must be given */
 } PmTakes;
 
 typedef enum {
