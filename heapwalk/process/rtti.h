@@ -12,13 +12,23 @@ typedef enum {
     PM_VTABLE_BY_SYMBOL, /* _ZTV… covers it, and it is an address point */
 } PmVtableProof;
 
+/* Whether a vtable is that of complete objects of its class. */
+typedef enum {
+    PM_VTABLE_OF_OBJECT,
+    PM_VTABLE_OF_CONSTRUCTION, /* by its symbol, _ZTC…: of an object that is being constructed or
+                                  destroyed; its real class is derived from the one named */
+    PM_VTABLE_UNSURE,          /* no symbol tells, and the class has virtual bases, without which
+                                  there are no construction vtables */
+} PmVtableUse;
+
 /*
  * An address point: what the first word of an object (or of a base within it) holds.
  *
- * @class_name: demangled, "app::Cache<int>". @mangled: as in the type_info, "N3app5CacheIiEE".
+ * @class_name: demangled, "app::Cache<int>"; @mangled where that fails. @mangled: as in the
+ *   type_info, "N3app5CacheIiEE".
  * @offset_to_top: from the vtable: 0 for the object itself, negative for a base that lies
  *   −@offset_to_top bytes within it.
- * @type_info: PM_ADDR_NONE where it was found by symbol. @module: where the vtable lies, or NULL.
+ * @type_info: PM_ADDR_NONE where it was found by symbol. @module: where the vtable lies.
  */
 typedef struct {
     PmAddr address;
@@ -28,6 +38,7 @@ typedef struct {
     PmAddr type_info;
     const PmModule *module;
     PmVtableProof proof;
+    PmVtableUse use;
 } PmVtable;
 
 typedef struct PmRtti PmRtti;
@@ -40,8 +51,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmRtti, pm_rtti_free)
 /*
  * The vtable whose address point is @value, or NULL. Borrowed; lives as long as @rtti.
  *
- * Both answers are remembered (the negative ones up to a bound). A NULL for what lies in no module
- * is O(log modules) and thread-safe; otherwise one thread at a time.
+ * Checked: the word before it leads to a type_info, whose own vtable is that of one of the ABI's
+ * three kinds of type_info for classes, which is proven by their names in turn; its name is that of
+ * a class; the offset-to-top before that is none or a plausible negative one. (Itanium C++ ABI,
+ * 2.5.2 "Virtual Table Components", 2.9.5 "RTTI Layout")
+ *
+ * Both answers are remembered (the negative ones as far as a small table goes). A NULL for what
+ * lies in no module is O(log modules) and thread-safe; otherwise one thread at a time.
  */
 const PmVtable *pm_rtti_find(PmRtti *rtti, PmAddr value);
 
@@ -52,5 +68,6 @@ typedef struct {
     gboolean is_virtual;
 } PmRttiBase;
 
-/* The bases that the type_info of @vtable names (transfer full), empty where it has none. */
+/* The direct bases that the type_info of @vtable names (transfer full): PmRttiBase, borrowed names;
+ * empty where it has none, or where the vtable was found by symbol. */
 GArray *pm_rtti_get_bases(PmRtti *rtti, const PmVtable *vtable);
