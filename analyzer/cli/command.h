@@ -45,3 +45,4 @@ extern const PmCommand pm_command_refs;
 extern const PmCommand pm_command_path;
 extern const PmCommand pm_command_show;
 extern const PmCommand pm_command_check;
+extern const PmCommand pm_command_sample;

@@ -32,6 +32,10 @@ typedef struct {
     char *limit;
     char *reach;
     char *fail_over;
+    char *count;
+    char *seed;
+    char *min;
+    char *by;
     char *reserved;
 } RawOptions;
 
@@ -53,6 +57,10 @@ typedef struct {
     const char *value;
     const char *help;
 } OptionRow;
+
+#define COUNT_DEFAULT 4
+#define COUNT_MAX     1000000
+#define MIN_DEFAULT   4
 
 /* Continues the help of an option below itself. */
 #define HELP_BREAK "\n                           "
@@ -87,6 +95,10 @@ static const OptionRow option_rows[] = {
      "reachable, reachable-interior, reachable-weak"},
     {"arena", 0, PM_TAKES_ARENA, AT(arena), "ADDR", "of this arena alone"},
     {"limit", 0, PM_TAKES_LIMIT, AT(limit), "N", "rows in lists (default 20; 0 = all, streamed)"},
+    {"count", 0, PM_TAKES_COUNT, AT(count), "N", "chunks that are chosen (default 4)"},
+    {"seed", 0, PM_TAKES_COUNT, AT(seed), "N", "choose others (default 0)"},
+    {"min", 0, PM_TAKES_STRINGS, AT(min), "N", "characters of the shortest string (default 4)"},
+    {"by", 0, PM_TAKES_STRINGS, AT(by), "count|bytes", "what the strings are ranked by"},
     {"strict", 0, PM_TAKES_STRICT, AT(strict), NULL,
      "exit status 3 where an invariant is violated"},
     {"lost", 0, PM_TAKES_LOST, AT(lost), NULL,
@@ -286,10 +298,26 @@ parse_word(const char *option, const char *text, const char *const *words, guint
 }
 
 static gboolean
-parse_chunk_options(PmOptions *options, const RawOptions *raw, GError **error)
+parse_contents_options(PmOptions *options, const RawOptions *raw, GError **error)
+{
+    static const char *const orders[] = {"count", "bytes", NULL};
+    guint order = 0;
+    options->count = COUNT_DEFAULT;
+    options->min = MIN_DEFAULT;
+    if ((raw->count != NULL && !pm_parse_count(raw->count, 1, COUNT_MAX, &options->count, error)) ||
+        (raw->seed != NULL && !pm_parse_count(raw->seed, 0, G_MAXUINT64, &options->seed, error)) ||
+        (raw->min != NULL && !pm_parse_count(raw->min, 1, 4096, &options->min, error)) ||
+        (raw->by != NULL && !parse_word("--by", raw->by, orders, &order, error)))
+        return FALSE;
+    options->by_bytes = order == 1;
+    return TRUE;
+}
+
+static gboolean
+parse_chunk_options(PmOptions *options, const RawOptions *raw, guint takes, GError **error)
 {
     PmChunkFilter *filter = &options->filter;
-    filter->states = PM_CHUNK_STATES_ALL;
+    filter->states = takes & PM_TAKES_USED ? 1U << PM_CHUNK_USED : PM_CHUNK_STATES_ALL;
     options->arena = PM_ADDR_NONE;
     options->fails_over = raw->fail_over != NULL;
     filter->by_request = raw->size != NULL;
@@ -386,7 +414,8 @@ pm_options_new(const PmCommandLine *line, const char *command, guint takes, char
         return NULL;
     }
     if (!parse_common_options(options, &line->raw, error) ||
-        !parse_chunk_options(options, &line->raw, error) ||
+        !parse_chunk_options(options, &line->raw, takes, error) ||
+        !parse_contents_options(options, &line->raw, error) ||
         !parse_words(options, command, takes, words, error))
         return NULL;
     return g_steal_pointer(&options);

@@ -18,7 +18,10 @@ typedef enum {
     PM_TAKES_REACH = 1 << 6,
     PM_TAKES_FAIL_OVER = 1 << 7,
     PM_TAKES_LOST = 1 << 8,
-    PM_NEEDS_SIZE = 1 << 9, /* of PM_TAKES_CHUNKS one of the first two must be given */
+    PM_NEEDS_SIZE = 1 << 9,     /* of PM_TAKES_CHUNKS one of the first two must be given */
+    PM_TAKES_COUNT = 1 << 10,   /* --count, --seed */
+    PM_TAKES_STRINGS = 1 << 11, /* --min, --by */
+    PM_TAKES_USED = 1 << 12,    /* chunks in use alone, where --state is not given */
 } PmTakes;
 
 typedef enum {
@@ -34,6 +37,7 @@ typedef enum {
  * are in.
  * @jobs: 0 means as many as there are processors. @filter: without the arena, whose address is
  * @arena or PM_ADDR_NONE. @fails_over: --fail-over was given, and @fail_over_bytes is the limit.
+ * @count, @seed, @min: the defaults are in. @by_bytes: --by bytes.
  */
 typedef struct {
     char *core;
@@ -58,6 +62,10 @@ typedef struct {
     PmAddr arena;
     gboolean fails_over;
     guint64 fail_over_bytes;
+    guint64 count;
+    guint64 seed;
+    guint64 min;
+    gboolean by_bytes;
 } PmOptions;
 
 /* What the user wants. */

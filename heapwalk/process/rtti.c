@@ -58,6 +58,13 @@ struct PmRtti {
     PmAddr *misses;
 };
 
+const char *
+pm_vtable_use_name(PmVtableUse use)
+{
+    static const char *const names[] = {"object", "construction", "unsure"};
+    return (guint)use < G_N_ELEMENTS(names) ? names[use] : "unknown";
+}
+
 static void
 type_info_free(gpointer data)
 {

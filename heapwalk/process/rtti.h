@@ -21,6 +21,9 @@ typedef enum {
                                   there are no construction vtables */
 } PmVtableUse;
 
+/* "object", "construction", "unsure"; static. */
+const char *pm_vtable_use_name(PmVtableUse use);
+
 /*
  * An address point: what the first word of an object (or of a base within it) holds.
  *
