@@ -4,6 +4,7 @@
 #include "process/elffile.h"
 #include "process/process.h"
 
+typedef struct PmDebugInfo PmDebugInfo;
 typedef struct PmSymbolTables PmSymbolTables;
 typedef struct PmUnwinder PmUnwinder;
 typedef struct PmVariables PmVariables;
@@ -57,6 +58,7 @@ struct PmProcess {
     GArray *threads;
     PmSymbolTables *symbols;
     PmUnwinder *unwinder;
+    PmDebugInfo *debuginfo;
     PmVariables *variables;
 };
 
@@ -94,6 +96,10 @@ void pm_process_read_tls(PmProcess *process);
  * life. */
 PmUnwinder *pm_unwinder_new(const PmProcess *process);
 void pm_unwinder_free(PmUnwinder *unwinder);
+/* debuginfo.c: the modules' DWARF; nothing is opened until it is asked for. @process: borrowed for
+ * its life. */
+PmDebugInfo *pm_debug_info_new(const PmProcess *process);
+void pm_debug_info_free(PmDebugInfo *info);
 /* variables.c: where variables are; empty until one is first asked for. @process: borrowed for its
  * life. */
 PmVariables *pm_variables_new(const PmProcess *process);

@@ -1,14 +1,10 @@
 /*
  * For each module two lists, sorted by place: variables in its data, and thread-local ones. One
  * walk over the trees of its DWARF makes both. Which field is at an offset is fields.c's business.
- *
- * Where the module's DWARF is on this machine it is read through our own handles, which map files
- * read-only; libdwfl would map a debug file writable, which counts as data. libdwfl is for what has
- * to be fetched.
  */
 #include "process/variables.h"
 
-#include "process/dwfl.h"
+#include "process/debuginfo.h"
 #include "process/fields.h"
 #include "process/process-private.h"
 
@@ -33,17 +29,15 @@ typedef struct {
     Dwarf_Die die;
 } Variable;
 
-/* @data, @tls: Variable, ascending by value; NULL for a module without DWARF. @own: to be ended. */
+/* @data, @tls: Variable, ascending by value; NULL for a module without DWARF. */
 typedef struct {
     GArray *data;
     GArray *tls;
-    Dwarf *own;
     guint64 bias;
 } Index;
 
 struct PmVariables {
     const PmProcess *process;
-    PmDwfl *dwfl;       /* made when first needed */
     GPtrArray *indexes; /* Index * or NULL, by module index */
 };
 
@@ -57,8 +51,6 @@ index_free(gpointer data)
         g_array_unref(index->data);
     if (index->tls != NULL)
         g_array_unref(index->tls);
-    if (index->own != NULL)
-        dwarf_end(index->own);
     g_free(index);
 }
 
@@ -78,7 +70,6 @@ pm_variables_free(PmVariables *variables)
     if (variables == NULL)
         return;
     g_ptr_array_unref(variables->indexes);
-    pm_dwfl_free(variables->dwfl);
     g_free(variables);
 }
 
@@ -240,28 +231,6 @@ fill_index(Index *index, Dwarf *dwarf)
     g_array_sort(index->tls, compare_variables);
 }
 
-static Dwarf *
-open_dwarf(PmVariables *variables, const PmModule *module, Index *index)
-{
-    const PmProcess *process = variables->process;
-    const PmModuleParts *parts = pm_process_parts_of(process, module);
-    const PmElfFile *files[] = {parts->file, parts->debug_file};
-    index->bias = module->bias;
-    if (module->is_vdso)
-        return NULL;
-    for (gsize i = 0; i < G_N_ELEMENTS(files); i++)
-        if (files[i] != NULL && files[i]->has_dwarf) {
-            index->own = dwarf_begin_elf(files[i]->elf, DWARF_C_READ, NULL);
-            return index->own;
-        }
-    if (!pm_dwfl_may_help(process, module))
-        return NULL;
-    if (variables->dwfl == NULL)
-        variables->dwfl = pm_dwfl_new(process);
-    Dwfl_Module *dwfl = pm_dwfl_get_module(variables->dwfl, module);
-    return dwfl != NULL ? dwfl_module_getdwarf(dwfl, &index->bias) : NULL;
-}
-
 static const Index *
 get_index(const PmProcess *process, const PmModule *module)
 {
@@ -271,7 +240,7 @@ get_index(const PmProcess *process, const PmModule *module)
     if (index == NULL) {
         index = g_new0(Index, 1);
         variables->indexes->pdata[number] = index;
-        Dwarf *dwarf = open_dwarf(variables, module, index);
+        Dwarf *dwarf = pm_process_get_dwarf(process, module, &index->bias);
         if (dwarf != NULL)
             fill_index(index, dwarf);
     }
