@@ -1,0 +1,478 @@
+#include "dwarf/names.h"
+
+#include "dwarf/linefiles.h"
+#include "process/fields.h"
+
+#include <dwarf.h>
+
+/* Scopes within scopes; a deeper one keeps the names of the outer ones. */
+#define DEPTH_MAX 64
+/* A static in a lambda in a static initialiser in a function in a class. */
+#define ORIGINS_MAX    8
+#define NAME_BYTES_MAX 4096
+
+#define NO_SCOPE G_MAXUINT32
+
+/*
+ * A subtree that gives a name to what is in it.
+ *
+ * @parent: the scope around it, or NO_SCOPE. @has_origin: its name and scopes are its origin's.
+ */
+typedef struct {
+    const guint8 *start;
+    const guint8 *end;
+    const char *name;
+    guint32 parent;
+    guint16 tag;
+    gboolean has_origin;
+} Scope;
+
+/*
+ * @scopes: Scope, by start. @typedefs: the place of a DIE without a name → its typedef's name.
+ * @files: NULL until it is read. @unit: where @has_unit.
+ */
+typedef struct {
+    PmUnit unit;
+    gboolean has_unit;
+    gboolean was_asked;
+    GArray *scopes;
+    GHashTable *typedefs;
+    GPtrArray *files;
+} Table;
+
+/* A skeleton and its split unit, whose addr is NULL where it is not here. */
+typedef struct {
+    PmSplitFile file;
+    Dwarf_Die skeleton;
+    Dwarf_Die split;
+} Split;
+
+struct PmNames {
+    GHashTable *sections;  /* Dwarf * → PmSections * */
+    GHashTable *tables;    /* Dwarf_CU * → Table * */
+    GHashTable *languages; /* Dwarf_CU * → guint + 1 */
+    GHashTable *splits;    /* Dwarf_CU * of a skeleton → Split * */
+    GHashTable *skeletons; /* Dwarf_CU * of a split unit → Split *, borrowed */
+};
+
+static void
+table_free(gpointer data)
+{
+    Table *table = data;
+    if (table->scopes != NULL)
+        g_array_unref(table->scopes);
+    if (table->typedefs != NULL)
+        g_hash_table_unref(table->typedefs);
+    if (table->files != NULL)
+        g_ptr_array_unref(table->files);
+    g_free(table);
+}
+
+static void
+split_free(gpointer data)
+{
+    Split *split = data;
+    g_free(split->file.path);
+    g_free(split);
+}
+
+PmNames *
+pm_names_new(void)
+{
+    PmNames *names = g_new0(PmNames, 1);
+    names->sections = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)pm_sections_free);
+    names->tables = g_hash_table_new_full(NULL, NULL, NULL, table_free);
+    names->languages = g_hash_table_new(NULL, NULL);
+    names->splits = g_hash_table_new_full(NULL, NULL, NULL, split_free);
+    names->skeletons = g_hash_table_new(NULL, NULL);
+    return names;
+}
+
+void
+pm_names_free(PmNames *names)
+{
+    if (names == NULL)
+        return;
+    g_hash_table_unref(names->tables);
+    g_hash_table_unref(names->languages);
+    g_hash_table_unref(names->skeletons);
+    g_hash_table_unref(names->splits);
+    g_hash_table_unref(names->sections);
+    g_free(names);
+}
+
+PmSections *
+pm_names_get_sections(PmNames *names, Dwarf *dwarf)
+{
+    PmSections *sections = g_hash_table_lookup(names->sections, dwarf);
+    if (sections == NULL) {
+        sections = pm_sections_new(dwarf);
+        g_hash_table_insert(names->sections, dwarf, sections);
+    }
+    return sections;
+}
+
+gboolean
+pm_names_get_split(PmNames *names, Dwarf_Die *root, const PmSplitFile **ret_file,
+                   Dwarf_Die *ret_split)
+{
+    Split *split = g_hash_table_lookup(names->splits, root->cu);
+    if (split == NULL) {
+        split = g_new0(Split, 1);
+        split->skeleton = *root;
+        g_hash_table_insert(names->splits, root->cu, split);
+        if (pm_split_stat(root, &split->file) && pm_split_get(root, &split->file, &split->split))
+            g_hash_table_insert(names->skeletons, split->split.cu, split);
+    }
+    if (split->split.addr == NULL)
+        return FALSE;
+    if (ret_file != NULL)
+        *ret_file = &split->file;
+    *ret_split = split->split;
+    return TRUE;
+}
+
+gboolean
+pm_language_is_scoped(guint language)
+{
+    switch (language) {
+    case 0:
+    case DW_LANG_C:
+    case DW_LANG_C89:
+    case DW_LANG_C99:
+    case DW_LANG_C11:
+    case 0x2c: /* DW_LANG_C17 */
+    case DW_LANG_ObjC:
+    case DW_LANG_UPC:
+    case DW_LANG_Mips_Assembler:
+        return FALSE;
+    default:
+        return TRUE;
+    }
+}
+
+void
+pm_names_set_language(PmNames *names, const Dwarf_Die *root, guint language)
+{
+    if (!g_hash_table_contains(names->languages, root->cu))
+        g_hash_table_insert(names->languages, root->cu, GUINT_TO_POINTER(language + 1));
+}
+
+static guint
+get_language(PmNames *names, Dwarf_Die *die)
+{
+    const guint known = GPOINTER_TO_UINT(g_hash_table_lookup(names->languages, die->cu));
+    Dwarf_Die root;
+    if (known > 0)
+        return known - 1;
+    const int said = dwarf_cu_die(die->cu, &root, NULL, NULL, NULL, NULL, NULL, NULL) != NULL
+                         ? dwarf_srclang(&root)
+                         : 0;
+    const guint language = said > 0 ? (guint)said : 0;
+    g_hash_table_insert(names->languages, die->cu, GUINT_TO_POINTER(language + 1));
+    return language;
+}
+
+gboolean
+pm_names_is_scoped(PmNames *names, Dwarf_Die *die)
+{
+    return pm_language_is_scoped(get_language(names, die));
+}
+
+static gboolean
+is_scope(int tag)
+{
+    switch (tag) {
+    case DW_TAG_namespace:
+    case DW_TAG_module:
+    case DW_TAG_structure_type:
+    case DW_TAG_class_type:
+    case DW_TAG_union_type:
+    case DW_TAG_enumeration_type:
+    case DW_TAG_interface_type:
+    case DW_TAG_subprogram:
+        return TRUE;
+    default:
+        return FALSE;
+    }
+}
+
+static void
+add_typedef(Table *table, const PmDieWalk *walk)
+{
+    const guint8 *target = pm_die_walk_get_local(walk, PM_SLOT_TYPE);
+    if (target != NULL && !g_hash_table_contains(table->typedefs, target))
+        g_hash_table_insert(table->typedefs, (gpointer)target,
+                            (gpointer)pm_die_walk_get_name(walk));
+}
+
+/* The scopes that a walk is in: their indexes, and how deep each stands. */
+typedef struct {
+    Table *table;
+    guint32 open[DEPTH_MAX];
+    guint depths[DEPTH_MAX];
+    guint count;
+} Nest;
+
+static void
+leave_scopes(Nest *nest, const PmDieWalk *walk)
+{
+    while (nest->count > 0 && nest->depths[nest->count - 1] >= walk->depth)
+        g_array_index(nest->table->scopes, Scope, nest->open[--nest->count]).end = walk->at;
+}
+
+static void
+enter_scope(Nest *nest, const PmDieWalk *walk)
+{
+    const Scope scope = {
+        .start = walk->at,
+        .end = walk->unit->end,
+        .name = pm_die_walk_get_name(walk),
+        .parent = nest->count > 0 ? nest->open[nest->count - 1] : NO_SCOPE,
+        .tag = walk->tag,
+        .has_origin =
+            pm_die_walk_has(walk, PM_SLOT_SPECIFICATION) || pm_die_walk_has(walk, PM_SLOT_ORIGIN),
+    };
+    if (nest->count == DEPTH_MAX)
+        return;
+    nest->open[nest->count] = nest->table->scopes->len;
+    nest->depths[nest->count++] = walk->depth;
+    g_array_append_val(nest->table->scopes, scope);
+}
+
+static void
+fill_table(Table *table, const PmUnit *unit)
+{
+    PmDieWalk walk;
+    Nest nest = {.table = table};
+    pm_die_walk_init(&walk, unit);
+    while (pm_die_walk_next(&walk)) {
+        leave_scopes(&nest, &walk);
+        if (walk.tag == DW_TAG_typedef)
+            add_typedef(table, &walk);
+        else if (walk.has_children && is_scope(walk.tag))
+            enter_scope(&nest, &walk);
+        else if (walk.tag == DW_TAG_inlined_subroutine || walk.tag == DW_TAG_call_site ||
+                 walk.tag == DW_TAG_GNU_call_site)
+            pm_die_walk_skip(&walk);
+    }
+}
+
+static Table *
+get_bare_table(PmNames *names, Dwarf_CU *cu)
+{
+    Table *table = g_hash_table_lookup(names->tables, cu);
+    if (table == NULL) {
+        table = g_new0(Table, 1);
+        g_hash_table_insert(names->tables, cu, table);
+    }
+    return table;
+}
+
+const PmUnit *
+pm_names_get_unit(PmNames *names, Dwarf_Die *die)
+{
+    Table *table = get_bare_table(names, die->cu);
+    if (!table->was_asked) {
+        PmSections *sections = pm_names_get_sections(names, dwarf_cu_getdwarf(die->cu));
+        table->has_unit = pm_unit_of(sections, die, &table->unit);
+        table->was_asked = TRUE;
+    }
+    return table->has_unit ? &table->unit : NULL;
+}
+
+static Table *
+get_table(PmNames *names, Dwarf_Die *die)
+{
+    Table *table = get_bare_table(names, die->cu);
+    const PmUnit *unit = pm_names_get_unit(names, die);
+    if (table->scopes != NULL)
+        return table;
+    table->scopes = g_array_new(FALSE, FALSE, sizeof(Scope));
+    table->typedefs = g_hash_table_new(NULL, NULL);
+    if (unit != NULL)
+        fill_table(table, unit);
+    return table;
+}
+
+/* The declaration that @die completes, the function that it is a copy of; @die itself where it is
+ * none. */
+static Dwarf_Die
+get_origin(const Dwarf_Die *die)
+{
+    Dwarf_Die at = *die;
+    for (guint i = 0; i < ORIGINS_MAX; i++) {
+        Dwarf_Attribute attribute;
+        Dwarf_Die origin;
+        if ((dwarf_attr(&at, DW_AT_specification, &attribute) == NULL &&
+             dwarf_attr(&at, DW_AT_abstract_origin, &attribute) == NULL) ||
+            dwarf_formref_die(&attribute, &origin) == NULL)
+            break;
+        at = origin;
+    }
+    return at;
+}
+
+const char *
+pm_names_get_name(PmNames *names, Dwarf_Die *die)
+{
+    (void)names;
+    Dwarf_Die origin = get_origin(die);
+    const char *name = pm_die_get_name(die);
+    return name[0] != '\0' ? name : pm_die_get_name(&origin);
+}
+
+/* The innermost scope that holds @at but does not begin there; NO_SCOPE where there is none. */
+static guint32
+find_scope(const GArray *scopes, const guint8 *at)
+{
+    guint low = 0, high = scopes->len;
+    while (low < high) {
+        const guint middle = low + (high - low) / 2;
+        if (g_array_index(scopes, Scope, middle).start >= at)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    guint32 found = low > 0 ? low - 1 : NO_SCOPE;
+    while (found != NO_SCOPE && g_array_index(scopes, Scope, found).end <= at)
+        found = g_array_index(scopes, Scope, found).parent;
+    return found;
+}
+
+static const char *
+name_scope(const Table *table, const Scope *scope)
+{
+    if (scope->name[0] != '\0')
+        return scope->name;
+    if (scope->tag == DW_TAG_namespace)
+        return "(anonymous namespace)";
+    const char *name = g_hash_table_lookup(table->typedefs, scope->start);
+    return name != NULL ? name : "";
+}
+
+static void
+append_scopes(PmNames *names, const Dwarf_Die *die, guint origins, GString *text)
+{
+    Dwarf_Die target = get_origin(die);
+    const Table *table = get_table(names, &target);
+    const Scope *chain[DEPTH_MAX];
+    guint count = 0;
+    guint32 at = find_scope(table->scopes, target.addr);
+    while (at != NO_SCOPE && count < DEPTH_MAX) {
+        const Scope *scope = &g_array_index(table->scopes, Scope, at);
+        chain[count++] = scope;
+        at = scope->parent;
+        if (scope->has_origin && origins < ORIGINS_MAX) {
+            Dwarf_Die holder = {.addr = (gpointer)scope->start, .cu = target.cu};
+            append_scopes(names, &holder, origins + 1, text);
+            at = NO_SCOPE;
+        }
+    }
+    for (guint i = count; i > 0; i--) {
+        const Scope *scope = chain[i - 1];
+        const char *name = name_scope(table, scope);
+        if (name[0] == '\0' && scope->has_origin) {
+            Dwarf_Die holder = {.addr = (gpointer)scope->start, .cu = target.cu};
+            name = pm_names_get_name(names, &holder);
+        }
+        if (name[0] == '\0' || text->len > NAME_BYTES_MAX)
+            continue;
+        g_string_append_len(text, name, (gssize)strnlen(name, NAME_BYTES_MAX));
+        g_string_append(text, "::");
+    }
+}
+
+void
+pm_names_append_scopes(PmNames *names, Dwarf_Die *die, GString *text)
+{
+    append_scopes(names, die, 0, text);
+}
+
+const char *
+pm_names_get_typedef(PmNames *names, Dwarf_Die *die)
+{
+    const char *name = g_hash_table_lookup(get_table(names, die)->typedefs, die->addr);
+    return name != NULL && name[0] != '\0' ? name : NULL;
+}
+
+static GPtrArray *
+read_files(PmNames *names, const PmUnit *unit)
+{
+    PmSections *sections = unit->sections;
+    Dwarf_Die root = unit->root;
+    Dwarf_Attribute attribute;
+    Dwarf_Word offset = 0;
+    /* The line table of a split unit stands with its skeleton. */
+    const Split *split = g_hash_table_lookup(names->skeletons, root.cu);
+    if (split != NULL) {
+        root = split->skeleton;
+        sections = pm_names_get_sections(names, dwarf_cu_getdwarf(root.cu));
+    }
+    if (dwarf_attr(&root, DW_AT_stmt_list, &attribute) == NULL ||
+        dwarf_formudata(&attribute, &offset) != 0)
+        return g_ptr_array_new();
+    return pm_line_files_read(sections, offset);
+}
+
+const GPtrArray *
+pm_names_get_files(PmNames *names, const PmUnit *unit)
+{
+    Table *table = get_bare_table(names, unit->root.cu);
+    if (table->files == NULL)
+        table->files = read_files(names, unit);
+    return table->files;
+}
+
+const char *
+pm_names_get_file(PmNames *names, Dwarf_Die *die)
+{
+    Dwarf_Attribute attribute;
+    Dwarf_Word index = 0;
+    Dwarf_Die root;
+    /* The declaration that says it may stand in another unit, with other files. */
+    if (dwarf_attr_integrate(die, DW_AT_decl_file, &attribute) == NULL ||
+        dwarf_formudata(&attribute, &index) != 0 ||
+        dwarf_cu_die(attribute.cu, &root, NULL, NULL, NULL, NULL, NULL, NULL) == NULL)
+        return NULL;
+    Table *table = get_bare_table(names, root.cu);
+    const PmUnit *unit = table->files == NULL ? pm_names_get_unit(names, &root) : NULL;
+    if (unit != NULL)
+        table->files = read_files(names, unit);
+    if (table->files == NULL || index >= table->files->len)
+        return NULL;
+    const char *name = g_ptr_array_index(table->files, index);
+    return name[0] != '\0' ? name : NULL;
+}
+
+guint
+pm_die_get_line(Dwarf_Die *die)
+{
+    int line = 0;
+    return dwarf_decl_line(die, &line) == 0 && line > 0 ? (guint)line : 0;
+}
+
+const char *
+pm_die_get_keyword(int tag)
+{
+    switch (tag) {
+    case DW_TAG_structure_type:
+        return "struct ";
+    case DW_TAG_class_type:
+        return "class ";
+    case DW_TAG_union_type:
+        return "union ";
+    case DW_TAG_enumeration_type:
+        return "enum ";
+    default:
+        return "";
+    }
+}
+
+void
+pm_die_append_nameless(int tag, const char *file, guint line, GString *text)
+{
+    g_string_append_printf(text, "%s{…}", pm_die_get_keyword(tag));
+    if (file != NULL && file[0] != '\0')
+        g_string_append_printf(text, " at %.255s:%u", file, line);
+}

@@ -1,0 +1,133 @@
+/* What the files of the type table share. */
+#pragma once
+
+#include "dwarf/typeindex.h"
+#include "dwarf/types.h"
+
+#include <dwarf.h>
+
+#define PM_DIMENSIONS_MAX 16
+/* What DW_AT_name and what is made of it may have. */
+#define PM_NAME_BYTES_MAX 4096
+
+/*
+ * What a type is called, and where in it a declarator goes: "void (" here ")(int)".
+ */
+typedef struct {
+    const char *text;
+    guint declarator;
+} PmTypeName;
+
+/*
+ * @die: of what DWARF says it is made of; addr NULL for a type that was derived from others.
+ * @target: of a pointer, an array and an enumeration.
+ * @counts: an array's dimensions, outermost first.
+ */
+typedef struct {
+    PmType type;
+    guint declarator;
+    Dwarf_Die die;
+    const PmType *target;
+    guint64 counts[PM_DIMENSIONS_MAX];
+    guint dimensions;
+    PmField *fields;
+    gsize field_count;
+    gint64 *enumerators;
+    gsize enumerator_count;
+    gboolean has_contents; /* fields, enumerators and an enumeration's target were read */
+    gboolean is_resolving;
+} PmTypeEntry;
+
+/* @dwarf: NULL where there is none. @index, @variables: NULL until they are asked for. */
+typedef struct {
+    const PmModule *module;
+    Dwarf *dwarf;
+    guint64 bias;
+    gboolean was_opened;
+    PmTypeIndex *index;
+    GArray *variables;
+} PmTypeModule;
+
+struct PmTypes {
+    const PmProcess *process;
+    PmDiagnostics *diagnostics;
+    char *cache_folder;
+    PmTypesProgress progress;
+    gpointer progress_data;
+    guint word_bytes;
+    PmNames *names;
+    GArray *modules;     /* PmTypeModule, as pm_process_get_modules() */
+    GPtrArray *entries;  /* PmTypeEntry *, by id − 1; owned */
+    GHashTable *by_die;  /* a DIE's place → PmTypeEntry *, or NULL for void */
+    GHashTable *by_key;  /* PmTypeKey * → PmTypeEntry * */
+    GHashTable *name_of; /* a DIE's place → PmTypeName * */
+    GStringChunk *strings;
+    PmTypeEntry *unknown;
+};
+
+static inline PmTypeEntry *
+pm_type_entry(const PmType *type)
+{
+    return (PmTypeEntry *)(gpointer)type;
+}
+
+/* Two independent hashes of all that makes a type what it is. */
+typedef struct {
+    guint64 first;
+    guint64 second;
+} PmTypeKey;
+
+void pm_type_key_init(PmTypeKey *key, char letter);
+void pm_type_key_add(PmTypeKey *key, gconstpointer bytes, gsize count);
+void pm_type_key_add_string(PmTypeKey *key, const char *text);
+void pm_type_key_add_number(PmTypeKey *key, guint64 number);
+
+/* The entry with @key; otherwise @template becomes one, under the next id. */
+PmTypeEntry *pm_types_add(PmTypes *types, const PmTypeKey *key, const PmTypeEntry *template);
+
+/* The module's DWARF and its index. NULL where it has none. */
+PmTypeModule *pm_types_open_module(PmTypes *types, const PmModule *module);
+PmTypeModule *pm_types_get_indexed(PmTypes *types, const PmModule *module);
+
+/* typename.c: what the type of @die is called, typedefs and qualifiers left out; "void" where @die
+ * is NULL. */
+PmTypeName pm_types_name_die(PmTypes *types, Dwarf_Die *die, guint depth);
+/* typename.c: says what the record @die is called, where it is not known yet. */
+void pm_types_set_name(PmTypes *types, const Dwarf_Die *die, const char *text);
+/* typename.c: the names of what is derived from a type called @name. */
+PmTypeName pm_types_name_pointer(PmTypes *types, PmTypeName name, const char *mark);
+PmTypeName pm_types_name_array(PmTypes *types, PmTypeName name, const guint64 *counts,
+                               guint dimensions);
+
+/*
+ * typename.c: what @die is a typedef or a qualified form of.
+ *
+ * @die: (inout). @ret_typedef: (out): the name of the last typedef on the way, or NULL.
+ * Returns: FALSE where that is void, or damaged.
+ */
+gboolean pm_type_strip(Dwarf_Die *die, const char **ret_typedef);
+/* The type that @die refers to as its own, as it stands there. */
+gboolean pm_type_of(Dwarf_Die *die, Dwarf_Die *ret_type);
+/* typename.c: the dimensions of an array's DIE, outermost first; 0 where there are none or too
+ * many. */
+guint pm_types_get_dimensions(PmTypes *types, Dwarf_Die *array, guint64 counts[PM_DIMENSIONS_MAX]);
+
+/* A number, possibly of the DIE that @die completes; FALSE where there is none. */
+gboolean pm_die_get_number(Dwarf_Die *die, guint attribute, guint64 *ret_number);
+gboolean pm_die_get_flag(Dwarf_Die *die, guint attribute);
+
+/* types.c: the type of @die, which is one; NULL for void. */
+PmTypeEntry *pm_types_intern(PmTypes *types, const PmModule *module, Dwarf_Die *die, guint depth);
+/* types.c: the type of what @die is (a variable, a member); NULL for void and where there is none.
+ */
+PmTypeEntry *pm_types_intern_of(PmTypes *types, const PmModule *module, Dwarf_Die *die);
+
+/* records.c: a structure, union or enumeration; declarations are resolved. */
+PmTypeEntry *pm_types_intern_record(PmTypes *types, const PmModule *module, Dwarf_Die *die,
+                                    const char *typedef_name, guint depth);
+PmTypeEntry *pm_types_intern_enum(PmTypes *types, const PmModule *module, Dwarf_Die *die,
+                                  guint depth);
+
+/* find.c: the one definition of the declaration @die called @name, or NULL. */
+PmTypeEntry *pm_types_find_definition(PmTypes *types, const PmModule *module, Dwarf_Die *die,
+                                      const char *name);
