@@ -46,3 +46,4 @@ extern const PmCommand pm_command_path;
 extern const PmCommand pm_command_show;
 extern const PmCommand pm_command_check;
 extern const PmCommand pm_command_sample;
+extern const PmCommand pm_command_types;

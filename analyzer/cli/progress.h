@@ -14,6 +14,7 @@
 
 /* Phases of commands that ask what refers to what. */
 #define PM_PHASE_SCAN       "looking for what is lost"
+#define PM_PHASE_TYPES      "typing what pointers lead to"
 #define PM_PHASE_REFERENCES "collecting references"
 #define PM_PHASE_PATH       "looking for a path"
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "analysis/reach/reach.h"
+#include "analysis/reach/reader.h"
 #include "heap/resolver.h"
 
 /*
@@ -56,28 +57,6 @@ pm_plane_clear(guint64 *plane, PmSlot slot)
 {
     const guint64 bit = (guint64)1 << (slot & 63);
     return (__atomic_fetch_and(&plane[slot >> 6], ~bit, __ATOMIC_RELAXED) & bit) != 0;
-}
-
-/* Reads target memory, remembering the run of bytes it read last. One for each thread. */
-typedef struct {
-    const PmSpace *space;
-    PmSpan span;
-} PmReader;
-
-/*
- * The bytes at @address, in the run that holds it.
- *
- * @ret_length_bytes: (out): how many follow, at least 1; also where NULL is returned.
- * Returns: NULL where they are zeros, or not known.
- */
-static inline const guint8 *
-pm_reader_get(PmReader *reader, PmAddr address, guint64 *ret_length_bytes)
-{
-    if (address - reader->span.start >= reader->span.length_bytes)
-        pm_space_get_span(reader->space, address, &reader->span);
-    const guint64 offset = address - reader->span.start;
-    *ret_length_bytes = reader->span.length_bytes - offset;
-    return reader->span.bytes != NULL ? reader->span.bytes + offset : NULL;
 }
 
 /* What a scan does with a word that may point into a heap: @at is where it stands, @value what it

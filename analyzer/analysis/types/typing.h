@@ -63,3 +63,16 @@ void pm_typing_get(PmTyping *typing, const PmChunk *chunk, PmTyped *ret_typed);
  * (transfer full)
  */
 char *pm_typing_describe_path(PmTyping *typing, const PmChunk *chunk);
+
+/*
+ * Two declared types that one chunk cannot both be: @name, which it has, and @other, what another
+ * pointer to it is declared to lead to. @count: pointers.
+ */
+typedef struct {
+    const char *name;
+    const char *other;
+    guint64 count;
+} PmTypeConflict;
+
+/* Returns: (transfer full): PmTypeConflict, most first; the names are borrowed from the typing. */
+GArray *pm_typing_get_conflicts(PmTyping *typing);
