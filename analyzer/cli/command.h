@@ -47,3 +47,4 @@ extern const PmCommand pm_command_show;
 extern const PmCommand pm_command_check;
 extern const PmCommand pm_command_sample;
 extern const PmCommand pm_command_types;
+extern const PmCommand pm_command_strings;

@@ -26,7 +26,6 @@ struct PmPlaces {
     GArray *places; /* Place, ascending, without overlaps */
     PmAddr *ends;   /* of the places */
     PmRange extent;
-    guint last; /* the place that was found last */
 };
 
 const char *
@@ -275,15 +274,13 @@ pm_places_free(PmPlaces *places)
     g_free(places);
 }
 
-static const Place *
-find_place(PmPlaces *places, PmAddr value)
+/* Index of the place that holds @value; the number of places where there is none. */
+static guint
+find_place(const PmPlaces *places, PmAddr value)
 {
-    if (value < places->extent.start || value >= places->extent.end)
-        return NULL;
-    const Place *last = &g_array_index(places->places, Place, places->last);
-    if (pm_range_contains(last->range, value))
-        return last;
     guint low = 0, high = places->places->len;
+    if (value < places->extent.start || value >= places->extent.end)
+        return high;
     while (low < high) {
         const guint middle = low + (high - low) / 2;
         if (places->ends[middle] <= value)
@@ -291,11 +288,8 @@ find_place(PmPlaces *places, PmAddr value)
         else
             high = middle;
     }
-    const Place *found = &g_array_index(places->places, Place, low);
-    if (value < found->range.start)
-        return NULL;
-    places->last = low;
-    return found;
+    return g_array_index(places->places, Place, low).range.start <= value ? low
+                                                                          : places->places->len;
 }
 
 /* What lies at @hit, where it is not in use: top and gaps are in no chunk's user data. */
@@ -338,23 +332,36 @@ classify_chunk(const PmPlaces *places, guint64 value, PmWord *word)
     return TRUE;
 }
 
+gboolean
+pm_places_may_point(const PmPlaces *places, guint64 value)
+{
+    return value - places->extent.start < pm_range_bytes(places->extent);
+}
+
+static void
+set_place(PmWord *word, const Place *place)
+{
+    word->kind = place->kind;
+    word->thread = place->thread;
+    word->module = place->module;
+}
+
+void
+pm_places_classify_plain(const PmPlaces *places, guint64 value, PmWord *ret_word)
+{
+    *ret_word = (PmWord){.kind = value == 0 ? PM_WORD_ZERO : PM_WORD_NUMBER};
+    if (value == 0 || classify_chunk(places, value, ret_word))
+        return;
+    const guint index = find_place(places, value);
+    if (index < places->places->len)
+        set_place(ret_word, &g_array_index(places->places, Place, index));
+}
+
 void
 pm_places_classify(PmPlaces *places, guint64 value, PmWord *ret_word)
 {
-    *ret_word = (PmWord){.kind = PM_WORD_NUMBER};
-    if (value == 0) {
-        ret_word->kind = PM_WORD_ZERO;
-        return;
-    }
-    if (classify_chunk(places, value, ret_word))
-        return;
-    const Place *place = find_place(places, value);
-    if (place == NULL)
-        return;
-    ret_word->kind = place->kind;
-    ret_word->thread = place->thread;
-    ret_word->module = place->module;
-    if (place->module == NULL || value % places->word_bytes != 0)
+    pm_places_classify_plain(places, value, ret_word);
+    if (ret_word->module == NULL || value % places->word_bytes != 0)
         return;
     ret_word->vtable = pm_rtti_find(places->rtti, value);
     if (ret_word->vtable != NULL)

@@ -53,6 +53,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmPlaces, pm_places_free)
 /* What @value is. O(log mappings). One thread at a time, because of vtables. */
 void pm_places_classify(PmPlaces *places, guint64 value, PmWord *ret_word);
 
+/* FALSE only for a number or zero: quick, for most words are. Thread-safe. */
+gboolean pm_places_may_point(const PmPlaces *places, guint64 value);
+
+/* As pm_places_classify(), but a vtable is the data or read-only data that it lies in. Thread-safe.
+ */
+void pm_places_classify_plain(const PmPlaces *places, guint64 value, PmWord *ret_word);
+
 /* NULL without a heap. Borrowed. */
 const PmResolver *pm_places_get_resolver(const PmPlaces *places);
 PmRtti *pm_places_get_rtti(PmPlaces *places);

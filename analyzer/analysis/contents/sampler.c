@@ -5,114 +5,42 @@
  */
 #include "analysis/contents/sampler.h"
 
-#include "heap/match.h"
+#include "analysis/contents/population.h"
 
 #include <string.h>
 
-/* Words of 64 granules that are counted together. */
-#define BLOCK_WORDS 64
-
-/* @first_word: of region @region; @count: its chunks of the population. */
+/* @count: the chunks of the population in it. */
 typedef struct {
-    guint32 region;
-    guint32 count;
-    guint64 first_word;
+    PmPopulationBlock place;
+    guint count;
 } Block;
-
-/* @walk: what decides of single chunks. @heap_class: what the planes decide. @by_chunk: each chunk
- * that the planes let pass must still be looked at. */
-typedef struct {
-    const PmHeap *heap;
-    PmChunkWalk walk;
-    PmHeapClass heap_class;
-    gboolean by_chunk;
-} Sampler;
-
-static void
-init(Sampler *sampler, const PmSubject *subject, const PmReach *reach, const PmChunkFilter *filter)
-{
-    *sampler = (Sampler){
-        .heap = pm_ptmalloc_get_heap(subject->ptmalloc),
-        .heap_class.states = filter->states,
-        .by_chunk = filter->reaches != 0,
-    };
-    pm_chunk_walk_init(&sampler->walk, subject, reach, filter);
-    if (filter->by_chunk_bytes)
-        sampler->heap_class.chunk_bytes = filter->chunk_bytes;
-    else if (filter->by_request)
-        sampler->heap_class.chunk_bytes = sampler->walk.class_bytes;
-}
-
-/* Clears the bits of chunks that do not pass. */
-static guint64
-keep_passing(const Sampler *sampler, const Block *block, gsize word, guint64 mask)
-{
-    guint64 kept = 0;
-    while (mask != 0) {
-        const guint64 bit = (guint64)__builtin_ctzll(mask);
-        PmChunk chunk;
-        if (pm_heap_get_chunk(sampler->heap, block->region,
-                              (block->first_word + word) * PM_HEAP_WORD_GRANULES + bit, &chunk) &&
-            pm_chunk_walk_passes(&sampler->walk, &chunk))
-            kept |= (guint64)1 << bit;
-        mask &= mask - 1;
-    }
-    return kept;
-}
-
-/* The population's chunks in @block as bits, BLOCK_WORDS words of them. */
-static void
-match_block(const Sampler *sampler, const Block *block, guint64 *masks)
-{
-    gsize count = 0;
-    const PmHeapRegion *region = &pm_heap_get_regions(sampler->heap, &count)[block->region];
-    PmHeapClass heap_class = sampler->heap_class;
-    /* The request decides of mmapped chunks, not the size. */
-    if (region->mmapped)
-        heap_class.chunk_bytes = 0;
-    pm_heap_match(sampler->heap, &heap_class, block->region, block->first_word, BLOCK_WORDS, masks);
-    if (!sampler->by_chunk && !region->mmapped)
-        return;
-    for (gsize i = 0; i < BLOCK_WORDS; i++)
-        masks[i] = keep_passing(sampler, block, i, masks[i]);
-}
 
 static guint
 count_bits(const guint64 *masks)
 {
     guint count = 0;
-    for (gsize i = 0; i < BLOCK_WORDS; i++)
+    for (gsize i = 0; i < PM_POPULATION_WORDS; i++)
         count += (guint)__builtin_popcountll(masks[i]);
     return count;
 }
 
 /* The blocks that hold some of the population; (transfer full): Block. */
 static GArray *
-count_blocks(const Sampler *sampler, guint64 *ret_population)
+count_blocks(const PmPopulation *population, guint64 *ret_count)
 {
     GArray *blocks = g_array_new(FALSE, FALSE, sizeof(Block));
-    const PmChunkFilter *filter = &sampler->walk.filter;
-    guint64 masks[BLOCK_WORDS];
-    gsize region_count = 0;
-    guint64 population = 0;
-    const PmHeapRegion *regions = pm_heap_get_regions(sampler->heap, &region_count);
-    /* No chunk has 0 bytes; to the planes that means any size. */
-    const gboolean none = filter->by_chunk_bytes && filter->chunk_bytes == 0;
-
-    for (gsize i = 0; i < region_count && !none; i++) {
-        if (filter->by_arena && regions[i].arena != filter->arena)
-            continue;
-        const guint64 words = pm_heap_get_words(sampler->heap, i);
-        for (guint64 word = 0; word < words; word += BLOCK_WORDS) {
-            Block block = {.region = (guint32)i, .first_word = word};
-            match_block(sampler, &block, masks);
-            block.count = count_bits(masks);
-            population += block.count;
-            if (block.count > 0)
-                g_array_append_val(blocks, block);
-        }
+    guint64 masks[PM_POPULATION_WORDS];
+    Block block;
+    gboolean more = pm_population_next(population, NULL, &block.place);
+    *ret_count = 0;
+    while (more) {
+        pm_population_match(population, &block.place, masks);
+        block.count = count_bits(masks);
+        *ret_count += block.count;
+        if (block.count > 0)
+            g_array_append_val(blocks, block);
+        more = pm_population_next(population, &block.place, &block.place);
     }
-    *ret_population = population;
     return blocks;
 }
 
@@ -136,10 +64,10 @@ get_stratum(guint64 index, guint64 count, guint64 population)
 
 /* The chunk that is number @rank of those in @block. */
 static gboolean
-get_ranked(const Sampler *sampler, const Block *block, const guint64 *masks, guint rank,
+get_ranked(const PmPopulation *population, const Block *block, const guint64 *masks, guint rank,
            PmChunk *ret_chunk)
 {
-    for (gsize i = 0; i < BLOCK_WORDS; i++) {
+    for (gsize i = 0; i < PM_POPULATION_WORDS; i++) {
         guint64 mask = masks[i];
         const guint count = (guint)__builtin_popcountll(mask);
         if (rank >= count) {
@@ -148,8 +76,8 @@ get_ranked(const Sampler *sampler, const Block *block, const guint64 *masks, gui
         }
         while (rank-- > 0)
             mask &= mask - 1;
-        return pm_heap_get_chunk(sampler->heap, block->region,
-                                 (block->first_word + i) * PM_HEAP_WORD_GRANULES +
+        return pm_heap_get_chunk(population->heap, block->place.region,
+                                 (block->place.first_word + i) * PM_HEAP_WORD_GRANULES +
                                      (guint64)__builtin_ctzll(mask),
                                  ret_chunk);
     }
@@ -158,9 +86,9 @@ get_ranked(const Sampler *sampler, const Block *block, const guint64 *masks, gui
 
 /* Draws one chunk of each stratum; @sample->count of them are wanted. */
 static void
-draw(const Sampler *sampler, const GArray *blocks, guint64 seed, PmSample *sample)
+draw(const PmPopulation *population, const GArray *blocks, guint64 seed, PmSample *sample)
 {
-    guint64 masks[BLOCK_WORDS];
+    guint64 masks[PM_POPULATION_WORDS];
     const gsize wanted = sample->count;
     const Block *matched = NULL;
     guint64 passed = 0; /* ranks before the block */
@@ -175,9 +103,9 @@ draw(const Sampler *sampler, const GArray *blocks, guint64 seed, PmSample *sampl
             passed += g_array_index(blocks, Block, at++).count;
         const Block *block = &g_array_index(blocks, Block, at);
         if (block != matched)
-            match_block(sampler, block, masks);
+            pm_population_match(population, &block->place, masks);
         matched = block;
-        if (get_ranked(sampler, block, masks, (guint)(rank - passed),
+        if (get_ranked(population, block, masks, (guint)(rank - passed),
                        &sample->chunks[sample->count]))
             sample->count++;
     }
@@ -187,15 +115,15 @@ PmSample *
 pm_sample_new(const PmSubject *subject, const PmReach *reach, const PmChunkFilter *filter,
               gsize max_chunks, guint64 seed)
 {
-    Sampler sampler;
+    PmPopulation population;
     PmSample *sample = g_new0(PmSample, 1);
-    init(&sampler, subject, reach, filter);
-    g_autoptr(GArray) blocks = count_blocks(&sampler, &sample->population);
+    pm_population_init(&population, subject, reach, filter);
+    g_autoptr(GArray) blocks = count_blocks(&population, &sample->population);
     sample->count = (gsize)MIN(max_chunks, sample->population);
     sample->population_known = TRUE;
     sample->is_whole = sample->count == sample->population;
     sample->chunks = g_new0(PmChunk, sample->count);
-    draw(&sampler, blocks, seed, sample);
+    draw(&population, blocks, seed, sample);
     return sample;
 }
 

@@ -42,3 +42,63 @@ pm_text_measure(const guint8 *bytes, gsize count, gsize *ret_characters)
         *ret_characters = characters;
     return length;
 }
+
+/* Bit i for each of eight bytes that is less than 9: none of a text, NUL among them. */
+static inline guint
+find_controls(const guint8 *bytes)
+{
+    guint64 word = 0;
+    __builtin_memcpy(&word, bytes, sizeof word);
+    word = GUINT64_FROM_LE(word);
+    const guint64 low = G_GUINT64_CONSTANT(0x7f7f7f7f7f7f7f7f);
+    /* The top bit of each byte: it was 9 or more. */
+    const guint64 high = (((word & low) + G_GUINT64_CONSTANT(0x7777777777777777)) | word) & ~low;
+    const guint64 controls = ~high & ~low;
+    return (guint)((controls >> 7) * G_GUINT64_CONSTANT(0x0102040810204080) >> 56);
+}
+
+/* The last run of text in @bytes, all of which end before a NUL. */
+static void
+visit_last(const guint8 *bytes, gsize start, gsize end, gsize characters_min, PmTextVisitor visit,
+           gpointer data)
+{
+    gsize characters = 0;
+    gboolean visible = FALSE;
+    for (gsize at = start; at < end;) {
+        const guint length = is_plain(bytes[at]) ? 1 : pm_text_get_character(bytes + at, end - at);
+        visible = length > 0 && (visible || bytes[at] > ' ');
+        characters = length > 0 ? characters + 1 : 0;
+        at += MAX(length, 1);
+        if (length == 0)
+            start = at;
+    }
+    if (characters >= characters_min && visible)
+        visit(data, start, end - start);
+}
+
+void
+pm_text_scan(const guint8 *bytes, gsize count, gsize characters_min, PmTextVisitor visit,
+             gpointer data)
+{
+    gsize start = 0; /* behind the last control character */
+    gsize at = 0;
+    for (; at + 8 <= count; at += 8) {
+        guint controls = find_controls(bytes + at);
+        while (controls != 0) {
+            const gsize end = at + (gsize)__builtin_ctz(controls);
+            if (end - start >= characters_min && bytes[end] == 0)
+                visit_last(bytes, start, end, characters_min, visit, data);
+            start = end + 1;
+            controls &= controls - 1;
+        }
+    }
+    for (; at < count; at++) {
+        if (bytes[at] >= 9)
+            continue;
+        if (at - start >= characters_min && bytes[at] == 0)
+            visit_last(bytes, start, at, characters_min, visit, data);
+        start = at + 1;
+    }
+    if (count - start >= characters_min)
+        visit_last(bytes, start, count, characters_min, visit, data);
+}

@@ -20,3 +20,14 @@ guint pm_text_get_character(const guint8 *bytes, gsize count);
  * @ret_characters: (out) (optional).
  */
 gsize pm_text_measure(const guint8 *bytes, gsize count, gsize *ret_characters);
+
+/* A string in memory that was scanned: @length bytes from @offset on. */
+typedef void (*PmTextVisitor)(gpointer data, gsize offset, gsize length);
+
+/*
+ * Shows every string in @bytes to @visit: the longest run of text that ends with a NUL or with the
+ * last byte, has at least @characters_min (≥ 1) characters, and one that is no white space. What is
+ * text behind bytes that are none counts from there on: "\1\2abcd" NUL holds "abcd".
+ */
+void pm_text_scan(const guint8 *bytes, gsize count, gsize characters_min, PmTextVisitor visit,
+                  gpointer data);
