@@ -9,7 +9,9 @@ run(const PmSession *session, const PmSink *sink, G_GNUC_UNUSED GError **error)
 {
     pm_progress_start(session->progress, PM_PHASE_TYPES);
     g_autoptr(PmPlaces) places = pm_places_new(&session->subject);
-    g_autoptr(PmTypes) types = pm_types_new(session->process, NULL, session->diagnostics);
+    const PmTypesOptions options = {.progress = pm_progress_tell_dwarf,
+                                    .progress_data = session->progress};
+    g_autoptr(PmTypes) types = pm_types_new(session->process, &options, session->diagnostics);
     g_autoptr(PmTyping) typing = pm_typing_new(places, types);
     pm_progress_start(session->progress, PM_PHASE_ANSWER);
     g_autoptr(PmTypeHistogram) histogram = pm_type_histogram_new(typing);

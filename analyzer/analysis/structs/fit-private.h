@@ -47,5 +47,13 @@ struct PmFitter {
 void pm_fitter_evaluate(PmFitter *fitter, PmScene *scene, const PmPlan *plan, gboolean deep,
                         PmFit *ret_fit, guint64 *ret_worst);
 
+/*
+ * What each chunk of @scene says of @plan alone: the sum over its leaves, without following
+ * pointers.
+ *
+ * @ret_scores: scene->block->count of them.
+ */
+void pm_fitter_score_each(PmFitter *fitter, PmScene *scene, const PmPlan *plan, double *ret_scores);
+
 /* The fit that log-odds are. */
 double pm_fit_squash(double log_odds);

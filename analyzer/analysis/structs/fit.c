@@ -17,6 +17,9 @@
 #define VTABLE_RATIO   5.0
 #define UNION_RATIO    1.5
 
+/* What these very chunks' words are of the null model; the rest is words of all sizes. */
+#define OWN_SHARE (1.0 / 3)
+
 /* Different values past which more of them say nothing new. */
 #define DISTINCT_MAX 8
 
@@ -133,13 +136,13 @@ get_null(PmFitter *fitter)
     return fitter->null;
 }
 
-/* Whether the target of @leaf has contents that can be right or wrong. */
-static gboolean
-target_says(PmFitter *fitter, const PmLeaf *leaf)
+/* The plan of what @leaf points to, or NULL. */
+static const PmPlan *
+get_target(PmFitter *fitter, const PmLeaf *leaf)
 {
     if (leaf->kind != PM_LEAF_POINTER || leaf->type == NULL || leaf->type->size_bytes == 0)
-        return FALSE;
-    return pm_plans_get(fitter->plans, leaf->type)->checked > 0;
+        return NULL;
+    return pm_plans_get(fitter->plans, leaf->type);
 }
 
 /* Before anything was seen, every category that can come up is as likely as any other. */
@@ -192,7 +195,7 @@ get_ratios(PmFitter *fitter, PmScene *scene, const PmLeaf *leaf, gboolean deep)
     LeafTable *table = g_hash_table_lookup(tables, &key);
     if (table != NULL)
         return table->values;
-    const double *expect = pm_leaf_expect(leaf, deep, target_says(fitter, leaf));
+    const double *expect = pm_leaf_expect(leaf, deep, get_target(fitter, leaf));
     const double *shares = get_shares(fitter, leaf, deep, expect);
     double own[PM_SEEN_KINDS] = {0};
     if (scene->block != NULL)
@@ -202,7 +205,7 @@ get_ratios(PmFitter *fitter, PmScene *scene, const PmLeaf *leaf, gboolean deep)
     table = g_new0(LeafTable, 1);
     table->key = key;
     for (guint i = 1; i < PM_SEEN_KINDS; i++) {
-        double chance = (shares[i] + own[i]) / 2;
+        double chance = (1 - OWN_SHARE) * shares[i] + OWN_SHARE * own[i];
         if (expect[i] > 0 && chance > 0)
             table->values[i] = bound_ratio(leaf, log(expect[i] / chance));
     }
@@ -347,6 +350,24 @@ add_field(Sums *sums, const PmLeaf *leaf, double score, guint forbidden, gsize o
     if (score < sums->worst) {
         sums->worst = score;
         sums->worst_offset = leaf->offset_bytes;
+    }
+}
+
+void
+pm_fitter_score_each(PmFitter *fitter, PmScene *scene, const PmPlan *plan, double *ret_scores)
+{
+    const PmBlock *block = scene->block;
+    guint word_bytes = pm_image_get_target(get_subject(fitter)->image)->word_bytes;
+    for (gsize i = 0; i < block->count; i++) {
+        View view = {block->bytes + i * block->stride_bytes, block->lengths[i],
+                     block->looked + i * block->words, word_bytes};
+        ret_scores[i] = 0;
+        for (gsize j = 0; j < plan->leaf_count; j++) {
+            double ratio = 0;
+            gboolean bad = FALSE;
+            if (see_leaf(fitter, scene, &plan->leaves[j], &view, 0, FALSE, &ratio, &bad))
+                ret_scores[i] += ratio * plan->leaves[j].weight;
+        }
     }
 }
 

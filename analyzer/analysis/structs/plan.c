@@ -331,6 +331,17 @@ count_checked(const GArray *leaves)
     return checked;
 }
 
+static gboolean
+is_link(const GArray *leaves, const PmType *type)
+{
+    for (guint i = 0; i < leaves->len; i++) {
+        const PmLeaf *leaf = &g_array_index(leaves, PmLeaf, i);
+        if (leaf->kind != PM_LEAF_POINTER || leaf->type != type)
+            return FALSE;
+    }
+    return leaves->len > 0;
+}
+
 static int
 compare_leaves(gconstpointer a, gconstpointer b)
 {
@@ -361,6 +372,7 @@ fill_plan(PmPlans *plans, const PmType *type, PmPlan *plan)
     plan->field_count = builder.field + 1;
     plan->checked = count_checked(builder.leaves);
     plan->leaf_count = builder.leaves->len;
+    plan->is_link = is_link(builder.leaves, type);
     plan->leaves = (PmLeaf *)g_array_free(builder.leaves, FALSE);
 }
 

@@ -47,7 +47,8 @@ typedef struct {
     guint alternative_count;
 } PmLeaf;
 
-/* @checked: fields that can be right or wrong: all but words and padding. */
+/* @checked: fields that can be right or wrong: all but words and padding. @is_link: pointers to its
+ * own kind alone, as objects hold them that are in lists and trees. */
 struct PmPlan {
     const PmType *type;
     guint64 size_bytes;
@@ -55,6 +56,7 @@ struct PmPlan {
     gsize leaf_count;
     guint field_count;
     guint checked;
+    gboolean is_link;
 };
 
 /* Bounds: what lies behind them is not looked at. */
