@@ -343,6 +343,6 @@ pm_reach_classify_lost(PmReach *reach)
     if (!reach->lost_edges)
         return;
     mark_hanging(reach);
-    g_autoptr(PmCycles) cycles = pm_cycles_new(reach);
-    pm_reach_group(reach, cycles);
+    reach->cycles = pm_cycles_new(reach);
+    pm_reach_group(reach, reach->cycles);
 }
