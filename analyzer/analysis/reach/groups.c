@@ -68,8 +68,7 @@ get_label(const Grouping *grouping, const PmSlotChunk *chunk)
             .chunk_bytes = key.chunk_bytes, .kind = key.kind, .example = PM_ADDR_NONE};
         g_array_append_val(grouping->reach->groups, group);
         label = grouping->reach->groups->len;
-        g_hash_table_insert(grouping->by_key, g_memdup2(&key, sizeof key),
-                            GUINT_TO_POINTER(label));
+        g_hash_table_insert(grouping->by_key, g_memdup2(&key, sizeof key), GUINT_TO_POINTER(label));
     }
     return label;
 }
@@ -260,16 +259,14 @@ number_groups(Grouping *grouping)
     g_array_prepend_val(groups, shared);
     for (guint i = 1; i < groups->len; i++) {
         const Key key = {.chunk_bytes = g_array_index(groups, PmLostGroup, i).chunk_bytes};
-        g_hash_table_insert(grouping->by_key, g_memdup2(&key, sizeof key),
-                            GUINT_TO_POINTER(i + 1));
+        g_hash_table_insert(grouping->by_key, g_memdup2(&key, sizeof key), GUINT_TO_POINTER(i + 1));
     }
 }
 
 static gboolean
 grouping_init(Grouping *grouping, PmReach *reach, const PmLostKinds *kinds)
 {
-    *grouping =
-        (Grouping){.reach = reach, .kinds = kinds, .set = pm_slot_set_new(reach, TRUE)};
+    *grouping = (Grouping){.reach = reach, .kinds = kinds, .set = pm_slot_set_new(reach, TRUE)};
     if (grouping->set != NULL)
         grouping->labels = g_try_new0(guint32, (gsize)pm_slot_set_get_count(grouping->set) + 1);
     if (grouping->labels == NULL) {

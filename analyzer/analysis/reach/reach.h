@@ -88,6 +88,14 @@ const PmReachResult *pm_reach_get_result(const PmReach *reach);
 /* The class of @chunk. O(1). Thread-safe. */
 PmReachClass pm_reach_get_class(const PmReach *reach, const PmChunk *chunk);
 
+/*
+ * Of @starts, used chunks (glibc's own are not among them) that start in word @word of region
+ * @region as pm_heap_match() gives them, those of @classes (bit c for PmReachClass c). A few
+ * operations. Thread-safe.
+ */
+guint64 pm_reach_match(const PmReach *reach, guint32 region, guint64 word, guint64 starts,
+                       guint classes);
+
 const PmRoots *pm_reach_get_roots(const PmReach *reach);
 
 /*
