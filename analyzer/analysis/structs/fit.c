@@ -137,12 +137,12 @@ get_null(PmFitter *fitter)
 }
 
 /* The plan of what @leaf points to, or NULL. */
-static const PmPlan *
+static const PmFitPlan *
 get_target(PmFitter *fitter, const PmLeaf *leaf)
 {
     if (leaf->kind != PM_LEAF_POINTER || leaf->type == NULL || leaf->type->size_bytes == 0)
         return NULL;
-    return pm_plans_get(fitter->plans, leaf->type);
+    return pm_fit_plans_get(fitter->plans, leaf->type);
 }
 
 /* Before anything was seen, every category that can come up is as likely as any other. */
@@ -291,7 +291,7 @@ see_union(PmFitter *fitter, PmScene *scene, const PmLeaf *leaf, const View *view
     double likelihood = 0;
     gboolean all_forbidden = leaf->alternative_count > 0;
     for (guint i = 0; i < leaf->alternative_count; i++) {
-        const PmPlan *plan = leaf->alternatives[i];
+        const PmFitPlan *plan = leaf->alternatives[i];
         double sum = 0;
         gboolean forbidden = FALSE;
         for (gsize j = 0; j < plan->leaf_count; j++) {
@@ -354,7 +354,7 @@ add_field(Sums *sums, const PmLeaf *leaf, double score, guint forbidden, gsize o
 }
 
 void
-pm_fitter_score_each(PmFitter *fitter, PmScene *scene, const PmPlan *plan, double *ret_scores)
+pm_fitter_score_each(PmFitter *fitter, PmScene *scene, const PmFitPlan *plan, double *ret_scores)
 {
     const PmBlock *block = scene->block;
     guint word_bytes = pm_image_get_target(get_subject(fitter)->image)->word_bytes;
@@ -378,7 +378,7 @@ pm_fit_squash(double log_odds)
 }
 
 void
-pm_fitter_evaluate(PmFitter *fitter, PmScene *scene, const PmPlan *plan, gboolean deep,
+pm_fitter_evaluate(PmFitter *fitter, PmScene *scene, const PmFitPlan *plan, gboolean deep,
                    PmFit *ret_fit, guint64 *ret_worst)
 {
     const PmBlock *block = scene->block;
@@ -433,7 +433,7 @@ check_deep(gpointer data, const PmType *type, PmAddr address, guint64 room_bytes
                  MEMO_ENTRIES;
     if (fitter->memo->entries[slot].type == type && fitter->memo->entries[slot].address == address)
         return fitter->memo->entries[slot].fits;
-    const PmPlan *plan = pm_plans_get(fitter->plans, type);
+    const PmFitPlan *plan = pm_fit_plans_get(fitter->plans, type);
     if (plan->leaf_count == 0 || fitter->deep_left == 0)
         return 0;
     fitter->deep_left--;
@@ -497,7 +497,7 @@ pm_fitter_new(PmPlaces *places, PmTypes *types)
     fitter->types = types;
     fitter->observer = pm_observer_new(places, types, check_deep, fitter);
     fitter->plans =
-        pm_plans_new(types, pm_image_get_target(get_subject(fitter)->image)->word_bytes);
+        pm_fit_plans_new(types, pm_image_get_target(get_subject(fitter)->image)->word_bytes);
     fitter->shares = new_tables();
     fitter->deep_shares = new_tables();
     fitter->memo = g_new0(struct PmDeepMemo, 1);
@@ -516,7 +516,7 @@ pm_fitter_free(PmFitter *fitter)
     g_hash_table_unref(fitter->shares);
     g_hash_table_unref(fitter->deep_shares);
     g_free(fitter->memo);
-    pm_plans_free(fitter->plans);
+    pm_fit_plans_free(fitter->plans);
     pm_observer_free(fitter->observer);
     g_free(fitter);
 }
@@ -546,7 +546,7 @@ pm_fitter_score(PmFitter *fitter, const PmType *type, const PmChunk *chunks, gsi
         return;
     guint64 worst = G_MAXUINT64;
     PmScene *scene = get_scene(fitter, chunks, count, offset_bytes);
-    pm_fitter_evaluate(fitter, scene, pm_plans_get(fitter->plans, type), TRUE, ret_fit, &worst);
+    pm_fitter_evaluate(fitter, scene, pm_fit_plans_get(fitter->plans, type), TRUE, ret_fit, &worst);
     if (worst != G_MAXUINT64)
         ret_fit->worst = pm_type_describe_offset(fitter->types, type, worst);
 }

@@ -462,7 +462,7 @@ static const double as_word[PM_SEEN_KINDS] = {
 };
 
 const double *
-pm_leaf_expect(const PmLeaf *leaf, gboolean deep, const PmPlan *target)
+pm_leaf_expect(const PmLeaf *leaf, gboolean deep, const PmFitPlan *target)
 {
     const PmType *type = leaf->type;
     switch (leaf->kind) {

@@ -74,7 +74,7 @@ PmSeen pm_observer_see(PmObserver *observer, const PmLeaf *leaf, const guint8 *b
  *
  * @deep: as in pm_observer_see(). @target: (nullable): the plan of what a pointer leads to.
  */
-const double *pm_leaf_expect(const PmLeaf *leaf, gboolean deep, const PmPlan *target);
+const double *pm_leaf_expect(const PmLeaf *leaf, gboolean deep, const PmFitPlan *target);
 
 /* Whether @seen must not be where @leaf is; soft doubts do not count. */
 gboolean pm_leaf_forbids(const PmLeaf *leaf, PmSeen seen);

@@ -98,7 +98,7 @@ add_candidate(PmFitter *fitter, PmScene *scene, const PmType *type, gboolean dee
               GArray *candidates)
 {
     PmCandidate candidate = {.type = type, .elements = 1};
-    pm_fitter_evaluate(fitter, scene, pm_plans_get(fitter->plans, type), deep, &candidate.fit,
+    pm_fitter_evaluate(fitter, scene, pm_fit_plans_get(fitter->plans, type), deep, &candidate.fit,
                        NULL);
     add_prior(fitter, type, &candidate.fit);
     g_array_append_val(candidates, candidate);
@@ -143,7 +143,7 @@ score_array(PmFitter *fitter, PmScene *scene, PmCandidate *candidate, guint64 ma
 {
     candidate->elements = max_bytes / candidate->type->size_bytes;
     const PmType *array = pm_types_get_array(fitter->types, candidate->type, candidate->elements);
-    pm_fitter_evaluate(fitter, scene, pm_plans_get(fitter->plans, array), TRUE, &candidate->fit,
+    pm_fitter_evaluate(fitter, scene, pm_fit_plans_get(fitter->plans, array), TRUE, &candidate->fit,
                        NULL);
     candidate->fit.log_odds -= ARRAY_PENALTY;
     add_prior(fitter, candidate->type, &candidate->fit);
@@ -180,7 +180,7 @@ name_worst(PmFitter *fitter, PmScene *scene, PmCandidate *candidate)
     const PmType *type = candidate->is_array ? pm_types_get_array(fitter->types, candidate->type,
                                                                   candidate->elements)
                                              : candidate->type;
-    pm_fitter_evaluate(fitter, scene, pm_plans_get(fitter->plans, type), TRUE, &again, &worst);
+    pm_fitter_evaluate(fitter, scene, pm_fit_plans_get(fitter->plans, type), TRUE, &again, &worst);
     if (worst != G_MAXUINT64)
         candidate->fit.worst = pm_type_describe_offset(fitter->types, type, worst);
 }

@@ -69,9 +69,10 @@ assign_batch(Work *work, gsize from, gsize count)
     if (scene->block == NULL || scene->block->count != count)
         return;
     for (guint i = 0; i < types; i++)
-        pm_fitter_score_each(work->fitter, scene,
-                             pm_plans_get(work->fitter->plans, g_ptr_array_index(work->types, i)),
-                             scores + i * count);
+        pm_fitter_score_each(
+            work->fitter, scene,
+            pm_fit_plans_get(work->fitter->plans, g_ptr_array_index(work->types, i)),
+            scores + i * count);
     for (gsize i = 0; i < count; i++) {
         double best = CHUNK_ODDS;
         double next = 0;
