@@ -2,7 +2,7 @@
 # Written for POSIX sh; the caller has set $root to the top of the tree.
 
 # To build: a C compiler, meson, and the libraries that meson.build asks for.
-packages_build="gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libelf-dev libdw-dev libsmartcols-dev libiberty-dev"
+packages_build="gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libelf-dev libdw-dev libsmartcols-dev libcapstone-dev libiberty-dev"
 # To test, besides. gdb makes snapshots; libc6-dbg has libc's symbols; patchelf starts samples under other loaders; git and
 # those after it are programs that are looked at.
 packages_test="g++ gdb libc6-dbg valgrind libjson-glib-dev patchelf python3 binutils git openssl perl sqlite3 xz-utils"
@@ -10,9 +10,9 @@ packages_test="g++ gdb libc6-dbg valgrind libjson-glib-dev patchelf python3 binu
 # tests are skipped without them. The allocators are loaded in place of glibc's.
 packages_test_optional="clang-format-14 clang-tidy-14 libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 musl-tools"
 
-fedora_build="gcc meson ninja-build pkgconf-pkg-config glib2-devel elfutils-devel libsmartcols-devel binutils-devel"
+fedora_build="gcc meson ninja-build pkgconf-pkg-config glib2-devel elfutils-devel libsmartcols-devel capstone-devel binutils-devel"
 fedora_test="gcc-c++ gdb valgrind json-glib-devel patchelf python3 binutils git openssl perl sqlite xz"
-arch_build="gcc meson ninja pkgconf glib2 libelf util-linux-libs binutils"
+arch_build="gcc meson ninja pkgconf glib2 libelf util-linux-libs capstone binutils"
 arch_test="gdb valgrind json-glib patchelf python binutils git openssl perl sqlite xz"
 
 say() {
@@ -31,7 +31,7 @@ have() {
 # Whether everything is there to build, wherever it came from.
 can_build() {
     have cc && have meson && have ninja && have pkg-config &&
-        pkg-config --exists 'glib-2.0 >= 2.74' libelf 'libdw >= 0.188' smartcols
+        pkg-config --exists 'glib-2.0 >= 2.74' libelf 'libdw >= 0.188' smartcols capstone
 }
 
 # Whether everything is there that run-tests needs besides.

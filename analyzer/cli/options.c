@@ -17,6 +17,7 @@ typedef struct {
     gboolean verbose;
     gboolean strict;
     gboolean lost;
+    gboolean variable;
     char *exe;
     char *sysroot;
     char *debug_dir;
@@ -86,9 +87,12 @@ static const OptionRow option_rows[] = {
     {"quiet", 'q', PM_TAKES_COMMON, AT(quiet), NULL, "no warnings"},
     {"verbose", 'v', PM_TAKES_COMMON, AT(verbose), NULL,
      "notes as well as warnings, and more detail"},
-    {"size", 0, PM_TAKES_CHUNKS, AT(size), "N", "chunks that serve malloc(N): 20, 0x14, 4K, 64M"},
-    {"chunk-size", 0, PM_TAKES_CHUNKS, AT(chunk_size), "N",
+    {"size", 0, PM_TAKES_CHUNKS | PM_TAKES_SITES, AT(size), "N",
+     "chunks that serve malloc(N): 20, 0x14, 4K, 64M"},
+    {"chunk-size", 0, PM_TAKES_CHUNKS | PM_TAKES_SITES, AT(chunk_size), "N",
      "chunks of exactly N bytes, header included"},
+    {"variable", 0, PM_TAKES_SITES, AT(variable), NULL,
+     "also calls whose size is not known, or only its bounds"},
     {"state", 0, PM_TAKES_CHUNKS, AT(state), "LIST", "used, tcache, fastbin, bin, top, runtime"},
     {"reach", 0, PM_TAKES_REACH, AT(reach), "LIST",
      "lost (all three leak classes), leak-root, leak-cycle, leak-indirect," HELP_BREAK
@@ -369,6 +373,7 @@ parse_common_options(PmOptions *options, const RawOptions *raw, GError **error)
     options->verbose = raw->verbose;
     options->strict = raw->strict;
     options->lost = raw->lost;
+    options->variable = raw->variable;
     options->exe = g_strdup(raw->exe);
     options->sysroot = g_strdup(raw->sysroot);
     options->debug_dir = g_strdup(raw->debug_dir);

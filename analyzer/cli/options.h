@@ -22,6 +22,7 @@ typedef enum {
     PM_TAKES_COUNT = 1 << 10,   /* --count, --seed */
     PM_TAKES_STRINGS = 1 << 11, /* --min, --by */
     PM_TAKES_USED = 1 << 12,    /* chunks in use alone, where --state is not given */
+    PM_TAKES_SITES = 1 << 13,   /* --size, --chunk-size, --variable */
 } PmTakes;
 
 typedef enum {
@@ -58,6 +59,7 @@ typedef struct {
     gboolean verbose;
     gboolean strict;
     gboolean lost;
+    gboolean variable;
     PmChunkFilter filter;
     PmAddr arena;
     gboolean fails_over;

@@ -213,6 +213,17 @@ gboolean pm_process_symbolize(const PmProcess *process, PmAddr address, PmSymbol
                               guint64 *ret_offset_bytes);
 
 /*
+ * Calls @visit for every symbol of @module that may be a function, by ascending address; aliases
+ * each. Of the tables that pm_process_symbolize() would look at the same one.
+ *
+ * @symbol: borrowed until @visit returns, its name as the table has it, perhaps with a version.
+ * One thread at a time.
+ */
+typedef void (*PmSymbolVisitor)(const PmSymbol *symbol, gpointer data);
+void pm_process_visit_functions(const PmProcess *process, const PmModule *module,
+                                PmSymbolVisitor visit, gpointer data);
+
+/*
  * The TLS block of @modid for @thread, by its DTV.
  *
  * Returns: FALSE where the DTV is not readable, has no such slot, or the block was not allocated

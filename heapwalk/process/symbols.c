@@ -454,3 +454,36 @@ pm_process_symbolize(const PmProcess *process, PmAddr address, PmSymbol *ret_sym
     *ret_offset_bytes = value - entry->value;
     return TRUE;
 }
+
+/* The symbol and the name of @entry. */
+static gboolean
+read_entry(const Table *table, const Entry *entry, GElf_Sym *ret_symbol, const char **ret_name)
+{
+    const guint index = entry->index & INDEX_MASK;
+    if (table->dwfl == NULL)
+        return read_symbol(&table->section, index, ret_symbol, ret_name);
+    GElf_Addr ignored = 0;
+    *ret_name =
+        dwfl_module_getsym_info(table->dwfl, (int)index, ret_symbol, &ignored, NULL, NULL, NULL);
+    return *ret_name != NULL;
+}
+
+void
+pm_process_visit_functions(const PmProcess *process, const PmModule *module, PmSymbolVisitor visit,
+                           gpointer data)
+{
+    const Table *table = get_table(process, module);
+    for (guint i = 0; i < table->entries->len; i++) {
+        const Entry *entry = &g_array_index(table->entries, Entry, i);
+        GElf_Sym found;
+        const char *name = NULL;
+        if (!read_entry(table, entry, &found, &name))
+            continue;
+        const guint type = GELF_ST_TYPE(found.st_info);
+        if (type != STT_FUNC && type != STT_NOTYPE && type != STT_GNU_IFUNC)
+            continue;
+        PmSymbol symbol = make_symbol(module, &found, name, table->source);
+        symbol.address = module->bias + entry->value;
+        visit(&symbol, data);
+    }
+}

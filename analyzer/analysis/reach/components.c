@@ -195,8 +195,6 @@ pm_cycles_new(PmReach *reach)
 void
 pm_cycles_free(PmCycles *cycles)
 {
-    if (cycles == NULL)
-        return;
     g_free(cycles->slots);
     g_free(cycles->cycles);
     g_free(cycles);

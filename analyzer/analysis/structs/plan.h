@@ -20,7 +20,7 @@ typedef enum {
     PM_LEAF_UNION,   /* one of the alternatives */
 } PmLeafKind;
 
-typedef struct PmFitPlan PmFitPlan;
+typedef struct PmPlan PmPlan;
 
 /*
  * @field: leaves with the same number are one field (the elements of an array). @weight: of what
@@ -43,20 +43,18 @@ typedef struct {
     guint64 inner_bytes;
     gboolean plain;
     const PmType *type;
-    const PmFitPlan **alternatives;
+    const PmPlan **alternatives;
     guint alternative_count;
 } PmLeaf;
 
-/* @checked: fields that can be right or wrong: all but words and padding. @is_link: pointers to its
- * own kind alone, as objects hold them that are in lists and trees. */
-struct PmFitPlan {
+/* @checked: fields that can be right or wrong: all but words and padding. */
+struct PmPlan {
     const PmType *type;
     guint64 size_bytes;
     PmLeaf *leaves;
     gsize leaf_count;
     guint field_count;
     guint checked;
-    gboolean is_link;
 };
 
 /* Bounds: what lies behind them is not looked at. */
@@ -66,11 +64,11 @@ struct PmFitPlan {
 /* Elements of an array that are looked at. */
 #define PM_PLAN_ELEMENTS 8
 
-typedef struct PmFitPlans PmFitPlans;
+typedef struct PmPlans PmPlans;
 
 /* @types: borrowed for its life. @word_bytes: of a target word. */
-PmFitPlans *pm_fit_plans_new(PmTypes *types, guint64 word_bytes);
-void pm_fit_plans_free(PmFitPlans *plans);
+PmPlans *pm_plans_new(PmTypes *types, guint64 word_bytes);
+void pm_plans_free(PmPlans *plans);
 
 /* The plan of @type (an array too), made on first use. Borrowed. Never NULL. */
-const PmFitPlan *pm_fit_plans_get(PmFitPlans *plans, const PmType *type);
+const PmPlan *pm_plans_get(PmPlans *plans, const PmType *type);

@@ -1,0 +1,35 @@
+/*
+ * The allocation functions that are known by name, and where their size stands among their
+ * arguments; functions that are known never to return.
+ */
+#pragma once
+
+#include "analysis/sites/value.h"
+
+typedef enum {
+    PM_SIZE_PLAIN,   /* the argument, or the product of two */
+    PM_SIZE_PLUS_1,  /* the argument and one more */
+    PM_SIZE_STRING,  /* the length of the string that the argument points to, and one more */
+    PM_SIZE_AT_MOST, /* up to the argument and one more */
+} PmSizeRule;
+
+/*
+ * @name: its symbol. @title: how it is written. @size: number of the argument that holds the size;
+ * @factor: of another one that it is multiplied by, or PM_NO_ARGUMENT.
+ */
+typedef struct {
+    const char *name;
+    const char *title;
+    PmSizeRule rule;
+    guint8 size;
+    guint8 factor;
+} PmAllocator;
+
+/* The allocator whose symbol is @name, a version (@…) apart, or NULL. Static. */
+const PmAllocator *pm_allocator_find(const char *name);
+
+/* What it asks for with @arguments; UNKNOWN for PM_SIZE_STRING. */
+PmValue pm_allocator_apply(const PmAllocator *allocator, PmExprs *exprs, const PmValue *arguments);
+
+/* Whether the function @name ends the program, throws, or jumps elsewhere. */
+gboolean pm_function_is_endless(const char *name);

@@ -1,0 +1,391 @@
+/*
+ * The fixed point over a function's blocks; see flow.h. Blocks are taken in reverse postorder, so
+ * that outside of loops each is seen once, with all that leads to it. What nothing is seen to lead
+ * to (exception handlers, targets of jump tables that were not found) begins with nothing known.
+ */
+#include "analysis/sites/flow.h"
+
+#include <string.h>
+
+/* A block that is entered anew so often is in a loop that changes something. */
+#define VISITS_MAX 8
+/* Each time an address of the stack escapes lower down, all is done again. */
+#define ESCAPE_ROUNDS_MAX 6
+/* Calls of one function whose results are told apart. */
+#define RESULTS_MAX 64
+
+struct PmFlow {
+    const PmMachine *machine;
+    PmDecoder *decoder;
+    PmGraph graph;
+    PmExprs exprs;
+    PmFrameFacts facts;
+    GArray *states;  /* PmState at the beginning of each block */
+    GArray *visits;  /* guint of each block */
+    GArray *waiting; /* guint8 by order */
+    GArray *at;      /* guint: the block of each order */
+    GArray *calls;   /* PmFlowCall */
+    GArray *numbers; /* guint64: addresses of calls in the order in which they were seen */
+    guint64 returned;
+    const PmFlowTargets *targets;
+};
+
+PmFlow *
+pm_flow_new(const PmMachine *machine)
+{
+    PmDecoder *decoder = machine->decoder_new();
+    if (decoder == NULL)
+        return NULL;
+    PmFlow *flow = g_new0(PmFlow, 1);
+    flow->machine = machine;
+    flow->decoder = decoder;
+    pm_graph_init(&flow->graph);
+    pm_exprs_init(&flow->exprs);
+    flow->states = g_array_new(FALSE, FALSE, sizeof(PmState));
+    flow->visits = g_array_new(FALSE, TRUE, sizeof(guint));
+    flow->waiting = g_array_new(FALSE, TRUE, sizeof(guint8));
+    flow->at = g_array_new(FALSE, FALSE, sizeof(guint));
+    flow->calls = g_array_new(FALSE, FALSE, sizeof(PmFlowCall));
+    flow->numbers = g_array_new(FALSE, FALSE, sizeof(guint64));
+    return flow;
+}
+
+void
+pm_flow_free(PmFlow *flow)
+{
+    if (flow == NULL)
+        return;
+    flow->machine->decoder_free(flow->decoder);
+    pm_graph_clear(&flow->graph);
+    pm_exprs_clear(&flow->exprs);
+    g_array_unref(flow->states);
+    g_array_unref(flow->visits);
+    g_array_unref(flow->waiting);
+    g_array_unref(flow->at);
+    g_array_unref(flow->calls);
+    g_array_unref(flow->numbers);
+    g_free(flow);
+}
+
+const PmExprs *
+pm_flow_get_exprs(const PmFlow *flow)
+{
+    return &flow->exprs;
+}
+
+/* Whether a jump stays in the function: a loop to its own beginning is no call of it. */
+static gboolean
+is_inside(const PmFlow *flow, const PmOp *op)
+{
+    const PmGraph *graph = &flow->graph;
+    if (op->a.kind != PM_OPERAND_NONE)
+        return FALSE;
+    for (guint i = 0; i < graph->range_count; i++)
+        if (op->target >= graph->ranges[i].start && op->target < graph->ranges[i].end)
+            return TRUE;
+    return FALSE;
+}
+
+/* The wanted function that @op calls or jumps to; FALSE where it is none. */
+static gboolean
+find_callee(const PmFlow *flow, const PmState *state, const PmOp *op, guint64 *ret_target)
+{
+    if (op->kind != PM_OP_CALL && op->kind != PM_OP_JUMP && op->kind != PM_OP_BRANCH)
+        return FALSE;
+    *ret_target = op->target;
+    if (op->a.kind != PM_OPERAND_NONE) {
+        const PmValue callee = pm_state_read(state, &flow->facts, &op->a);
+        if (callee.kind == PM_VALUE_SLOT || callee.kind == PM_VALUE_POINTER)
+            *ret_target = callee.v[0];
+        else if (!pm_value_is_constant(&callee, ret_target))
+            return FALSE;
+    }
+    return pm_targets_contain(flow->targets->wanted, *ret_target);
+}
+
+/* The number of the call at @address among those that were seen. */
+static guint
+number_call(PmFlow *flow, guint64 address)
+{
+    for (guint i = 0; i < flow->numbers->len; i++)
+        if (g_array_index(flow->numbers, guint64, i) == address)
+            return i;
+    g_array_append_val(flow->numbers, address);
+    return flow->numbers->len - 1;
+}
+
+static PmValue
+make_result(PmFlow *flow, guint64 address)
+{
+    const guint number = number_call(flow, address);
+    PmValue result = pm_value_of_kind(PM_VALUE_RESULT, number, 0);
+    if (number >= RESULTS_MAX)
+        return pm_value_unknown();
+    result.may = G_GUINT64_CONSTANT(1) << number;
+    return result;
+}
+
+/* What may stand in the index: nothing that speaks of this function's stack. */
+static PmValue
+make_argument(const PmValue *value)
+{
+    PmValue argument = *value;
+    argument.may = 0;
+    switch ((PmValueKind)value->kind) {
+    case PM_VALUE_SET:
+    case PM_VALUE_RANGE:
+    case PM_VALUE_EXPR:
+    case PM_VALUE_POINTER:
+        return argument;
+    default:
+        return pm_value_unknown();
+    }
+}
+
+static void
+collect(PmFlow *flow, const PmState *state, const PmOp *op, guint64 target)
+{
+    PmFlowCall call = {
+        .address = op->address,
+        .after = op->address + op->length,
+        .target = target,
+        .is_tail = op->kind != PM_OP_CALL,
+    };
+    for (guint i = 0; i < PM_ARGUMENTS; i++) {
+        call.arguments[i] = state->reached
+                                ? make_argument(&state->registers[flow->machine->arguments[i]])
+                                : pm_value_unknown();
+    }
+    g_array_append_val(flow->calls, call);
+}
+
+/* A pass over a block. @collects: it is the last one, whose calls count. */
+typedef struct {
+    PmFlow *flow;
+    gboolean collects;
+} Pass;
+
+static void
+step(const Pass *pass, PmState *state, const PmOp *op)
+{
+    PmFlow *flow = pass->flow;
+    PmValue result = pm_value_unknown();
+    guint64 target = 0;
+    if (find_callee(flow, state, op, &target)) {
+        const gboolean outside = op->kind == PM_OP_CALL || !is_inside(flow, op);
+        if (pass->collects && outside)
+            collect(flow, state, op, target);
+        if (op->kind == PM_OP_CALL)
+            result = make_result(flow, op->address);
+    }
+    if (op->kind == PM_OP_RETURN && pass->collects && state->reached)
+        flow->returned |= state->registers[flow->machine->result].may;
+    pm_state_apply(state, &flow->facts, op, &result);
+}
+
+/* Runs a block on @state. Returns: its last operation. */
+static const PmOp *
+run_block(const Pass *pass, const PmBlock *block, PmState *state)
+{
+    const PmGraph *graph = &pass->flow->graph;
+    const gboolean reached = state->reached;
+    gboolean misread = FALSE;
+    for (guint i = block->first; i < block->first + block->count; i++) {
+        const PmOp *op = pm_graph_op(graph, i);
+        step(pass, state, op);
+        misread = misread || op->unsure;
+        if (misread)
+            pm_state_forget(state, &pass->flow->facts);
+        state->reached = reached;
+    }
+    return pm_graph_op(graph, block->first + block->count - 1);
+}
+
+static PmState *
+get_state(const PmFlow *flow, guint block)
+{
+    return &g_array_index(flow->states, PmState, block);
+}
+
+static void
+wake(PmFlow *flow, guint block)
+{
+    g_array_index(flow->waiting, guint8, pm_graph_block(&flow->graph, block)->order) = 1;
+}
+
+static void
+join_into(PmFlow *flow, guint block, const PmState *state)
+{
+    guint *visits = &g_array_index(flow->visits, guint, block);
+    if (!pm_state_join(get_state(flow, block), state, &flow->facts, *visits > VISITS_MAX))
+        return;
+    (*visits)++;
+    wake(flow, block);
+}
+
+static void
+join_where(PmFlow *flow, guint block, const PmState *state, const PmOp *branch, gboolean holds)
+{
+    PmState there = *state;
+    if (pm_state_assume(&there, &flow->facts, (PmCondition)branch->condition, holds))
+        join_into(flow, block, &there);
+}
+
+/*
+ * A jump through a register or memory. Where the stack is as it was at entry, and no table was
+ * found, it is the call of another function that returns for this one; otherwise it leads anywhere
+ * in this one.
+ */
+static void
+join_through_table(PmFlow *flow, const PmState *state)
+{
+    const PmGraph *graph = &flow->graph;
+    const PmValue *stack = &state->registers[flow->machine->stack];
+    for (guint i = 0; i < graph->table_targets->len; i++)
+        join_into(flow, g_array_index(graph->table_targets, guint, i), state);
+    if (graph->table_targets->len > 0 ||
+        (stack->kind == PM_VALUE_STACK && stack->id == 0 && stack->v[0] == 0))
+        return;
+    for (guint i = 0; i < graph->blocks->len; i++)
+        if (!pm_graph_block(graph, i)->is_padding)
+            join_into(flow, i, state);
+}
+
+static void
+visit(PmFlow *flow, guint index)
+{
+    const Pass pass = {flow, FALSE};
+    const PmBlock *block = pm_graph_block(&flow->graph, index);
+    PmState state = *get_state(flow, index);
+    const PmOp *last = run_block(&pass, block, &state);
+    const gboolean branches = last->kind == PM_OP_BRANCH;
+    if (block->target != PM_NO_BLOCK && branches)
+        join_where(flow, block->target, &state, last, TRUE);
+    else if (block->target != PM_NO_BLOCK)
+        join_into(flow, block->target, &state);
+    if (block->next != PM_NO_BLOCK && branches)
+        join_where(flow, block->next, &state, last, FALSE);
+    else if (block->next != PM_NO_BLOCK)
+        join_into(flow, block->next, &state);
+    if (block->through_table)
+        join_through_table(flow, &state);
+}
+
+static void
+seed(PmFlow *flow)
+{
+    const PmGraph *graph = &flow->graph;
+    for (guint i = 0; i < graph->blocks->len; i++) {
+        const PmBlock *block = pm_graph_block(graph, i);
+        PmState *state = get_state(flow, i);
+        state->reached = FALSE;
+        g_array_index(flow->visits, guint, i) = 0;
+        if (i == graph->entry)
+            pm_state_enter(state, &flow->facts);
+        else if (!block->has_way && !block->is_padding)
+            pm_state_forget(state, &flow->facts);
+        g_array_index(flow->waiting, guint8, block->order) = state->reached ? 1 : 0;
+    }
+}
+
+static void
+find_fixed_point(PmFlow *flow)
+{
+    const guint count = flow->graph.blocks->len;
+    seed(flow);
+    for (;;) {
+        const guint8 *all = (const guint8 *)flow->waiting->data;
+        const guint8 *next = memchr(all, 1, count);
+        if (next == NULL)
+            return;
+        const guint order = (guint)(next - all);
+        flow->waiting->data[order] = 0;
+        visit(flow, g_array_index(flow->at, guint, order));
+    }
+}
+
+static void
+prepare(PmFlow *flow)
+{
+    const PmGraph *graph = &flow->graph;
+    const guint count = graph->blocks->len;
+    g_array_set_size(flow->states, count);
+    g_array_set_size(flow->visits, count);
+    g_array_set_size(flow->waiting, count);
+    g_array_set_size(flow->at, count);
+    for (guint i = 0; i < count; i++)
+        g_array_index(flow->at, guint, pm_graph_block(graph, i)->order) = i;
+}
+
+/* The fixed point for what escapes, from none on: what is found to escape is taken into account
+ * from the start. */
+static void
+solve(PmFlow *flow)
+{
+    PmFrameFacts *facts = &flow->facts;
+    prepare(flow);
+    for (guint round = 0; round <= ESCAPE_ROUNDS_MAX; round++) {
+        const gint64 before[PM_STACK_BASES] = {facts->escapes[0], facts->escapes[1]};
+        find_fixed_point(flow);
+        if (memcmp(before, facts->escapes, sizeof before) == 0)
+            return;
+        if (round + 1 == ESCAPE_ROUNDS_MAX)
+            facts->escapes[0] = facts->escapes[1] = G_MININT64;
+    }
+}
+
+static gint
+compare_calls(gconstpointer a, gconstpointer b)
+{
+    const guint64 left = ((const PmFlowCall *)a)->address;
+    const guint64 right = ((const PmFlowCall *)b)->address;
+    return left < right ? -1 : left > right;
+}
+
+/* Collects the calls of each block, from what was found, or from nothing. */
+static void
+collect_all(PmFlow *flow, gboolean solved)
+{
+    const Pass pass = {flow, TRUE};
+    const PmGraph *graph = &flow->graph;
+    PmState state;
+    for (guint i = 0; i < graph->blocks->len; i++) {
+        if (solved && get_state(flow, i)->reached) {
+            state = *get_state(flow, i);
+        } else {
+            pm_state_forget(&state, &flow->facts);
+            state.reached = !solved;
+        }
+        run_block(&pass, pm_graph_block(graph, i), &state);
+    }
+    for (guint i = 0; i < flow->calls->len; i++) {
+        PmFlowCall *call = &g_array_index(flow->calls, PmFlowCall, i);
+        const guint number = number_call(flow, call->address);
+        call->is_returned =
+            call->is_tail || (number < RESULTS_MAX && (flow->returned >> number & 1) != 0);
+    }
+    g_array_sort(flow->calls, compare_calls);
+}
+
+const GArray *
+pm_flow_run(PmFlow *flow, const PmFunctionCode *function, const PmFlowTargets *targets)
+{
+    flow->targets = targets;
+    flow->facts = (PmFrameFacts){
+        .machine = flow->machine,
+        .exprs = &flow->exprs,
+        .escapes = {G_MAXINT64, G_MAXINT64},
+    };
+    flow->returned = 0;
+    pm_exprs_reset(&flow->exprs);
+    g_array_set_size(flow->calls, 0);
+    g_array_set_size(flow->numbers, 0);
+    pm_graph_build(&flow->graph, flow->machine, flow->decoder, function, targets->endless);
+    const gboolean solvable = flow->graph.blocks->len <= PM_BLOCKS_MAX && !flow->graph.unsure;
+    if (solvable)
+        solve(flow);
+    else
+        flow->facts.escapes[0] = flow->facts.escapes[1] = G_MININT64;
+    collect_all(flow, solvable);
+    return flow->calls;
+}

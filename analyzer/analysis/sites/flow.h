@@ -1,0 +1,55 @@
+/*
+ * The data-flow over one function: which calls of interest are in it, and what their arguments are
+ * in terms of constants and of the function's own arguments.
+ */
+#pragma once
+
+#include "analysis/sites/graph.h"
+#include "analysis/sites/state.h"
+
+/*
+ * What to look for.
+ *
+ * @wanted: addresses of functions and thunks, and of words that hold a function's address, all
+ * module addresses. @endless: (nullable): the same for functions that never return.
+ */
+typedef struct {
+    const PmTargets *wanted;
+    const PmTargets *endless;
+} PmFlowTargets;
+
+/*
+ * A call of a wanted function.
+ *
+ * @address: of the call or jump instruction; @after: of the one behind it. @target: which of the
+ * wanted. @is_tail: a jump: the callee returns for the function. @is_returned: the function may
+ * return what the callee returned.
+ * @arguments: SET, RANGE, EXPR, POINTER or UNKNOWN.
+ */
+typedef struct {
+    guint64 address;
+    guint64 after;
+    guint64 target;
+    gboolean is_tail;
+    gboolean is_returned;
+    PmValue arguments[PM_ARGUMENTS];
+} PmFlowCall;
+
+/* Memory for looking at one function after the other; one for each thread. */
+typedef struct PmFlow PmFlow;
+
+/* Returns: (transfer full): NULL where the machine has no decoder. */
+PmFlow *pm_flow_new(const PmMachine *machine);
+void pm_flow_free(PmFlow *flow);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmFlow, pm_flow_free)
+
+/*
+ * Looks at @function.
+ *
+ * Returns: PmFlowCall in ascending order of address. Borrowed until the next call.
+ */
+const GArray *pm_flow_run(PmFlow *flow, const PmFunctionCode *function,
+                          const PmFlowTargets *targets);
+
+/* The expressions that the calls' arguments speak of; until the next pm_flow_run(). Borrowed. */
+const PmExprs *pm_flow_get_exprs(const PmFlow *flow);

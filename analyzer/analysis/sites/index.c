@@ -1,0 +1,293 @@
+/*
+ * The index of a module's call sites; see index.h. The bytes are searched for references first, so
+ * that only functions which hold one are disassembled.
+ */
+#include "analysis/sites/index.h"
+
+#include "analysis/sites/allocators.h"
+#include "analysis/sites/units.h"
+#include "base/jobs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+PmSiteIndex *
+pm_site_index_new(void)
+{
+    PmSiteIndex *index = g_new0(PmSiteIndex, 1);
+    index->asked = g_array_new(FALSE, FALSE, sizeof(guint64));
+    index->calls = g_array_new(FALSE, FALSE, sizeof(PmSiteCall));
+    pm_exprs_init(&index->exprs);
+    return index;
+}
+
+void
+pm_site_index_free(PmSiteIndex *index)
+{
+    if (index == NULL)
+        return;
+    g_array_unref(index->asked);
+    g_array_unref(index->calls);
+    pm_exprs_clear(&index->exprs);
+    g_free(index);
+}
+
+static gint
+compare_addresses(gconstpointer a, gconstpointer b)
+{
+    const guint64 left = *(const guint64 *)a;
+    const guint64 right = *(const guint64 *)b;
+    return left < right ? -1 : left > right;
+}
+
+static gint
+compare_calls(gconstpointer a, gconstpointer b)
+{
+    const PmSiteCall *left = a;
+    const PmSiteCall *right = b;
+    if (left->target != right->target)
+        return left->target < right->target ? -1 : 1;
+    return left->address < right->address ? -1 : left->address > right->address;
+}
+
+static gboolean
+is_asked(const PmSiteIndex *index, guint64 target)
+{
+    return bsearch(&target, index->asked->data, index->asked->len, sizeof target,
+                   compare_addresses) != NULL;
+}
+
+gboolean
+pm_site_index_knows(const PmSiteIndex *index, const guint64 *targets, gsize count)
+{
+    for (gsize i = 0; i < count; i++)
+        if (!is_asked(index, targets[i]))
+            return FALSE;
+    return TRUE;
+}
+
+const PmSiteCall *
+pm_site_index_get(const PmSiteIndex *index, guint64 target, gsize *ret_count)
+{
+    const PmSiteCall *all = (const PmSiteCall *)(gconstpointer)index->calls->data;
+    gsize low = 0, high = index->calls->len;
+    while (low < high) {
+        const gsize middle = low + (high - low) / 2;
+        if (all[middle].target >= target)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    gsize end = low;
+    while (end < index->calls->len && all[end].target == target)
+        end++;
+    *ret_count = end - low;
+    return *ret_count == 0 ? NULL : &all[low];
+}
+
+/* A thunk's address and the word that it jumps through. */
+typedef struct {
+    guint64 address;
+    guint64 slot;
+} Alias;
+
+/*
+ * One search. @aliases: Alias, by address: thunks of what is asked for. @results: of each unit,
+ * GArray of PmSiteCall whose expressions are in the PmExprs beside it.
+ */
+typedef struct {
+    const PmModuleCode *code;
+    const PmSiteIndex *index;
+    GArray *aliases;
+    PmTargets *wanted;
+    PmTargets *endless;
+    GPtrArray *units;
+    GArray **results;
+    PmExprs *exprs;
+} Search;
+
+/* Thunks through any of the @slots, and, added to @targets, the slots and thunks themselves. */
+static void
+add_thunks(const PmModuleCode *code, const GArray *slots, GArray *targets, GArray *aliases)
+{
+    g_array_append_vals(targets, slots->data, slots->len);
+    for (guint i = 0; i < code->thunks->len; i++) {
+        const PmReference *thunk = &g_array_index(code->thunks, PmReference, i);
+        if (bsearch(&thunk->target, slots->data, slots->len, sizeof(guint64), compare_addresses) ==
+            NULL)
+            continue;
+        const Alias alias = {thunk->address, thunk->target};
+        g_array_append_val(targets, alias.address);
+        if (aliases != NULL)
+            g_array_append_val(aliases, alias);
+    }
+}
+
+static PmTargets *
+make_wanted(Search *search, const guint64 *targets, gsize count)
+{
+    g_autoptr(GArray) slots = g_array_new(FALSE, FALSE, sizeof(guint64));
+    g_autoptr(GArray) wanted = g_array_new(FALSE, FALSE, sizeof(guint64));
+    for (gsize i = 0; i < count; i++)
+        if (!is_asked(search->index, targets[i]))
+            g_array_append_val(slots, targets[i]);
+    g_array_sort(slots, compare_addresses);
+    add_thunks(search->code, slots, wanted, search->aliases);
+    return pm_targets_new((const guint64 *)(gconstpointer)wanted->data, wanted->len);
+}
+
+/* Functions that never return, by the names of what the module imports. */
+static PmTargets *
+make_endless(const PmModuleCode *code)
+{
+    g_autoptr(GArray) slots = g_array_new(FALSE, FALSE, sizeof(guint64));
+    g_autoptr(GArray) endless = g_array_new(FALSE, FALSE, sizeof(guint64));
+    for (guint i = 0; i < code->dynamic.imports->len; i++) {
+        const PmImport *import = &g_array_index(code->dynamic.imports, PmImport, i);
+        if (pm_function_is_endless(import->name))
+            g_array_append_val(slots, import->slot);
+    }
+    add_thunks(code, slots, endless, NULL);
+    for (guint i = 0; i < code->named->len; i++) {
+        const PmExport *named = &g_array_index(code->named, PmExport, i);
+        if (pm_function_is_endless(named->name))
+            g_array_append_val(endless, named->address);
+    }
+    return pm_targets_new((const guint64 *)(gconstpointer)endless->data, endless->len);
+}
+
+static gint
+compare_references(gconstpointer a, gconstpointer b)
+{
+    const guint64 left = ((const PmReference *)a)->address;
+    const guint64 right = ((const PmReference *)b)->address;
+    return left < right ? -1 : left > right;
+}
+
+static GArray *
+find_references(const Search *search)
+{
+    GArray *references = g_array_new(FALSE, FALSE, sizeof(PmReference));
+    const GArray *texts = search->code->texts;
+    for (guint i = 0; i < texts->len; i++) {
+        const PmCodeRange *text = &g_array_index(texts, PmCodeRange, i);
+        search->code->machine->scan(text->bytes, (gsize)(text->end - text->start), text->start,
+                                    search->wanted, references);
+    }
+    g_array_sort(references, compare_references);
+    return references;
+}
+
+/* What was asked for: a thunk stands for its word. */
+static guint64
+resolve_alias(const Search *search, guint64 target)
+{
+    guint low = 0, high = search->aliases->len;
+    while (low < high) {
+        const guint middle = low + (high - low) / 2;
+        const Alias *alias = &g_array_index(search->aliases, Alias, middle);
+        if (alias->address == target)
+            return alias->slot;
+        if (alias->address < target)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return target;
+}
+
+static void
+look_at_unit(const Search *search, PmFlow *flow, guint which)
+{
+    const PmUnit *unit = g_ptr_array_index(search->units, which);
+    const PmFunctionCode function = {
+        .ranges = (const PmCodeRange *)(gconstpointer)unit->ranges->data,
+        .range_count = unit->ranges->len,
+        .entry = unit->function,
+        .is_guess = unit->is_guess,
+        .read = pm_module_code_read,
+        .read_data = search->code,
+        .bias = search->code->module->bias,
+    };
+    const PmFlowTargets targets = {search->wanted, search->endless};
+    const GArray *calls = pm_flow_run(flow, &function, &targets);
+    const PmExprs *exprs = pm_flow_get_exprs(flow);
+    if (calls->len == 0)
+        return;
+    GArray *result = g_array_sized_new(FALSE, FALSE, sizeof(PmSiteCall), calls->len);
+    pm_exprs_init(&search->exprs[which]);
+    for (guint i = 0; i < calls->len; i++) {
+        const PmFlowCall *call = &g_array_index(calls, PmFlowCall, i);
+        PmSiteCall site = {
+            .address = call->address,
+            .after = call->after,
+            .function = unit->function,
+            .target = resolve_alias(search, call->target),
+            .is_tail = call->is_tail,
+            .is_returned = call->is_returned,
+        };
+        for (guint j = 0; j < PM_ARGUMENTS; j++)
+            site.arguments[j] = pm_exprs_move(exprs, &search->exprs[which], &call->arguments[j]);
+        g_array_append_val(result, site);
+    }
+    search->results[which] = result;
+}
+
+static void
+work(PmJobs *jobs, gpointer data)
+{
+    const Search *search = data;
+    guint64 which = 0;
+    g_autoptr(PmFlow) flow = pm_flow_new(search->code->machine);
+    while (flow != NULL && pm_jobs_next(jobs, &which))
+        look_at_unit(search, flow, (guint)which);
+}
+
+static void
+merge(PmSiteIndex *index, const Search *search)
+{
+    for (guint i = 0; i < search->units->len; i++) {
+        GArray *result = search->results[i];
+        if (result == NULL)
+            continue;
+        for (guint j = 0; j < result->len; j++) {
+            PmSiteCall *call = &g_array_index(result, PmSiteCall, j);
+            for (guint k = 0; k < PM_ARGUMENTS; k++)
+                call->arguments[k] =
+                    pm_exprs_move(&search->exprs[i], &index->exprs, &call->arguments[k]);
+        }
+        g_array_append_vals(index->calls, result->data, result->len);
+        g_array_unref(result);
+        pm_exprs_clear(&search->exprs[i]);
+    }
+    g_array_sort(index->calls, compare_calls);
+}
+
+void
+pm_site_index_ask(PmSiteIndex *index, const PmModuleCode *code, const guint64 *targets, gsize count,
+                  guint jobs)
+{
+    if (pm_site_index_knows(index, targets, count))
+        return;
+    g_autoptr(GArray) aliases = g_array_new(FALSE, FALSE, sizeof(Alias));
+    Search search = {.code = code, .index = index, .aliases = aliases};
+    search.wanted = make_wanted(&search, targets, count);
+    search.endless = make_endless(code);
+    g_autoptr(GArray) references = find_references(&search);
+    search.units = pm_units_find(code, references);
+    search.results = g_new0(GArray *, search.units->len + 1);
+    search.exprs = g_new0(PmExprs, search.units->len + 1);
+    pm_jobs_run(jobs, search.units->len, work, &search);
+    merge(index, &search);
+    for (gsize i = 0; i < count; i++)
+        if (!is_asked(index, targets[i])) {
+            g_array_append_val(index->asked, targets[i]);
+            g_array_sort(index->asked, compare_addresses);
+        }
+    index->changed = TRUE;
+    g_free(search.results);
+    g_free(search.exprs);
+    g_ptr_array_unref(search.units);
+    pm_targets_free(search.wanted);
+    pm_targets_free(search.endless);
+}

@@ -1,0 +1,114 @@
+/*
+ * The call sites that can allocate a size, in every module of the process: what each asks for,
+ * where it is, and how sure that is.
+ */
+#pragma once
+
+#include "analysis/sites/value.h"
+#include "analysis/subject.h"
+
+typedef enum {
+    PM_SITE_EXACT,    /* always the same size */
+    PM_SITE_SEVERAL,  /* one of a few */
+    PM_SITE_RANGE,    /* between two bounds */
+    PM_SITE_VARIABLE, /* nothing is known of it */
+} PmSiteKind;
+
+/*
+ * One call.
+ *
+ * @address: of the call instruction, @return_address: of the one behind it. @module: where it is.
+ * @function: the symbol that covers it, demangled, without parameters, or NULL; @offset_bytes: from
+ *   the symbol, or from the module's start where there is none.
+ * @file, @line: by DWARF; NULL and 0 where there is none. Bytes of the DWARF.
+ * @allocator: what it calls, "malloc", "operator new[]", "xcalloc", "libfoo.so+0x1f0".
+ * @through: (nullable): what that calls to allocate, innermost last: "xmalloc", "malloc"; NULL-
+ *   terminated, NULL for none.
+ * @argument: the call as text: "calloc(1024, 8)", "malloc(16 or 32)", "strdup(variable)".
+ * @size: SET for EXACT and SEVERAL, RANGE, or UNKNOWN. @request_bytes: the one size of it that was
+ * asked for; PM_SIZE_UNKNOWN where it is not one.
+ * @score: 0 … 1, how likely a chunk of that size is from here, as far as the call alone tells.
+ */
+typedef struct {
+    PmAddr address;
+    PmAddr return_address;
+    const PmModule *module;
+    char *function;
+    guint64 offset_bytes;
+    const char *file;
+    guint line;
+    char *allocator;
+    char **through;
+    char *argument;
+    PmSiteKind kind;
+    PmValue size;
+    guint64 request_bytes;
+    double score;
+} PmSite;
+
+#define PM_SIZE_UNKNOWN G_MAXUINT64
+
+/*
+ * Which sites.
+ *
+ * @by_request: those that may ask for a size from @request_min to @request_max, both inclusive;
+ * else all. @variable: those of which that is not known, too.
+ */
+typedef struct {
+    gboolean by_request;
+    guint64 request_min;
+    guint64 request_max;
+    gboolean variable;
+} PmSiteQuery;
+
+/* Why a module's code was not looked at. @missing_bytes: how much of it is not there. */
+typedef struct {
+    const PmModule *module;
+    guint64 missing_bytes;
+} PmUnreadModule;
+
+typedef struct PmSites PmSites;
+
+/*
+ * Finds them.
+ *
+ * @subject: its heap is not needed. @jobs: threads, 0 for as many as there are processors.
+ * Returns: (transfer full): NULL with PM_ERROR_UNSUPPORTED where the core is of an architecture
+ * whose code is not read yet.
+ *
+ * One thread at a time may use the process meanwhile.
+ */
+PmSites *pm_sites_new(const PmSubject *subject, const PmSiteQuery *query, guint jobs,
+                      GError **error);
+void pm_sites_free(PmSites *sites);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmSites, pm_sites_free)
+
+/* The sites that were asked for, likeliest first, then by module and address. Borrowed. */
+const PmSite *pm_sites_get(const PmSites *sites, gsize *ret_count);
+
+/*
+ * What there is in all.
+ *
+ * @sites: of each PmSiteKind, whether asked for or not; without those that only forward what their
+ * callers ask for, of which there are @forwarding, in @wrappers functions. @modules: whose code was
+ * read. @text_bytes: of them.
+ */
+typedef struct {
+    gsize sites[PM_SITE_VARIABLE + 1];
+    gsize forwarding;
+    gsize wrappers;
+    gsize modules;
+    guint64 text_bytes;
+} PmSiteCounts;
+
+const PmSiteCounts *pm_sites_get_counts(const PmSites *sites);
+
+/* Modules whose code is not there, or not all of it. Borrowed. */
+const PmUnreadModule *pm_sites_get_unread(const PmSites *sites, gsize *ret_count);
+
+/* Modules that hold a malloc without a name, so that calls of it are not found. Borrowed. */
+const PmModule *const *pm_sites_get_nameless(const PmSites *sites, gsize *ret_count);
+
+/* The requests that a heap chunk of @chunk_bytes serves, of a target of 64 bit. FALSE where none
+ * does. */
+gboolean pm_sites_chunk_to_requests(guint64 chunk_bytes, guint64 *ret_min, guint64 *ret_max);

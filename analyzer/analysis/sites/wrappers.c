@@ -1,0 +1,441 @@
+/*
+ * The fixed point over modules; see wrappers.h.
+ */
+#include "analysis/sites/wrappers.h"
+
+#include "analysis/sites/describe.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Wrappers of wrappers of wrappers …: no program has so many layers. */
+#define ROUNDS_MAX 32
+/* Each one finds at least one function more that is no wrapper. */
+#define RESTARTS_MAX     16
+#define STRING_BYTES_MAX 65536
+
+/* Where a function is, as a key. */
+typedef struct {
+    guint module;
+    guint64 address;
+} Place;
+
+static guint
+hash_place(gconstpointer key)
+{
+    const Place *place = key;
+    return g_int64_hash(&place->address) * 31 + place->module;
+}
+
+static gboolean
+equal_places(gconstpointer a, gconstpointer b)
+{
+    const Place *left = a;
+    const Place *right = b;
+    return left->module == right->module && left->address == right->address;
+}
+
+static void
+forwarder_free(gpointer data)
+{
+    PmForwarder *forwarder = data;
+    g_free(forwarder->name);
+    g_free(forwarder);
+}
+
+static PmSiteModule *
+get_module(const PmSiteWorld *world, guint index)
+{
+    return &g_array_index(world->modules, PmSiteModule, index);
+}
+
+const PmForwarder *
+pm_site_world_find(const PmSiteWorld *world, guint module, guint64 address)
+{
+    const Place place = {module, address};
+    return g_hash_table_lookup(world->by_place, &place);
+}
+
+/* Makes calls of @target in @module those of @forwarder, where they are not another's. */
+static void
+add_target(PmSiteWorld *world, guint module, guint64 target, PmForwarder *forwarder)
+{
+    PmSiteModule *where = get_module(world, module);
+    if (where->code == NULL || g_hash_table_contains(where->callees, &target))
+        return;
+    g_hash_table_insert(where->callees, g_memdup2(&target, sizeof target), forwarder);
+}
+
+static void
+place_forwarder(PmSiteWorld *world, PmForwarder *forwarder, guint module, guint64 address)
+{
+    const Place place = {module, address};
+    if (pm_site_world_find(world, module, address) == NULL)
+        g_hash_table_insert(world->by_place, g_memdup2(&place, sizeof place), forwarder);
+    add_target(world, module, address, forwarder);
+}
+
+static PmForwarder *
+get_known(PmSiteWorld *world, const PmAllocator *allocator)
+{
+    PmForwarder *forwarder = g_hash_table_lookup(world->known, allocator);
+    if (forwarder != NULL)
+        return forwarder;
+    forwarder = g_new0(PmForwarder, 1);
+    forwarder->known = allocator;
+    forwarder->module = G_MAXUINT;
+    forwarder->address = PM_ADDR_NONE;
+    forwarder->name = g_strdup(allocator->title);
+    g_hash_table_insert(world->known, (gpointer)allocator, forwarder);
+    g_ptr_array_add(world->forwarders, forwarder);
+    g_ptr_array_add(world->changed, forwarder);
+    return forwarder;
+}
+
+/* Allocators by name: what the module imports, and what it has itself. */
+static void
+add_known(PmSiteWorld *world, guint index)
+{
+    const PmModuleCode *code = get_module(world, index)->code;
+    for (guint i = 0; i < code->named->len; i++) {
+        const PmExport *named = &g_array_index(code->named, PmExport, i);
+        const PmAllocator *allocator = pm_allocator_find(named->name);
+        if (allocator != NULL)
+            place_forwarder(world, get_known(world, allocator), index, named->address);
+    }
+    for (guint i = 0; i < code->dynamic.imports->len; i++) {
+        const PmImport *import = &g_array_index(code->dynamic.imports, PmImport, i);
+        const PmAllocator *allocator = pm_allocator_find(import->name);
+        if (allocator != NULL)
+            add_target(world, index, import->slot, get_known(world, allocator));
+    }
+}
+
+/* The first module in the link map's order that exports @name; FALSE where none does. */
+static gboolean
+find_definition(const PmSiteWorld *world, const char *name, Place *ret_place)
+{
+    for (guint i = 0; i < world->modules->len; i++) {
+        const PmModuleCode *code = get_module(world, i)->code;
+        for (guint j = 0; code != NULL && j < code->dynamic.exports->len; j++) {
+            const PmExport *export = &g_array_index(code->dynamic.exports, PmExport, j);
+            if (strcmp(export->name, name) == 0) {
+                *ret_place = (Place){i, export->address};
+                return TRUE;
+            }
+        }
+    }
+    return FALSE;
+}
+
+/*
+ * Whether the word of @import leads to @forwarder: by what the dynamic linker wrote there, or, as
+ * long as that still leads back into the module itself, by name.
+ */
+static gboolean
+leads_to(const PmSiteWorld *world, guint module, const PmImport *import,
+         const PmForwarder *forwarder)
+{
+    const PmModule *from = get_module(world, module)->module;
+    const PmModule *to = get_module(world, forwarder->module)->module;
+    guint64 word = 0;
+    Place place;
+    if (pm_space_read_word(pm_process_get_space(world->process), from->bias + import->slot,
+                           &word) &&
+        word != 0) {
+        if (word == to->bias + forwarder->address)
+            return TRUE;
+        if (word < from->start || word >= from->end)
+            return FALSE;
+    }
+    return find_definition(world, import->name, &place) && place.module == forwarder->module &&
+           place.address == forwarder->address;
+}
+
+/* The words of all modules that lead to a wrapper that its module exports. */
+static void
+add_imports(PmSiteWorld *world, PmForwarder *forwarder)
+{
+    const PmModuleCode *home = get_module(world, forwarder->module)->code;
+    g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
+    for (guint i = 0; i < home->dynamic.exports->len; i++) {
+        const PmExport *export = &g_array_index(home->dynamic.exports, PmExport, i);
+        if (export->address == forwarder->address)
+            g_hash_table_add(names, (gpointer) export->name);
+    }
+    if (g_hash_table_size(names) == 0)
+        return;
+    for (guint i = 0; i < world->modules->len; i++) {
+        const PmModuleCode *code = get_module(world, i)->code;
+        for (guint j = 0; code != NULL && j < code->dynamic.imports->len; j++) {
+            const PmImport *import = &g_array_index(code->dynamic.imports, PmImport, j);
+            if (g_hash_table_contains(names, import->name) && leads_to(world, i, import, forwarder))
+                add_target(world, i, import->slot, forwarder);
+        }
+    }
+}
+
+/* Its name, where a symbol begins there. */
+static char *
+name_function(const PmSiteWorld *world, guint module, guint64 address)
+{
+    PmSymbol symbol;
+    guint64 offset = 0;
+    if (!pm_process_symbolize(world->process, get_module(world, module)->module->bias + address,
+                              &symbol, &offset) ||
+        offset != 0)
+        return NULL;
+    return pm_describe_function(symbol.name);
+}
+
+static gboolean
+has_size(const PmForwarder *forwarder, const PmExpr *size)
+{
+    for (guint i = 0; i < forwarder->size_count; i++)
+        if (pm_expr_equals(&forwarder->sizes[i], size))
+            return TRUE;
+    return FALSE;
+}
+
+/* The function at @address passes @size on to @inner. */
+static void
+add_wrapper(PmSiteWorld *world, guint module, guint64 address, const PmExpr *size,
+            const PmForwarder *inner)
+{
+    const Place place = {module, address};
+    PmForwarder *forwarder = g_hash_table_lookup(world->by_place, &place);
+    if (forwarder == inner || g_hash_table_contains(world->spoiled, &place))
+        return;
+    if (forwarder == NULL) {
+        forwarder = g_new0(PmForwarder, 1);
+        forwarder->module = module;
+        forwarder->address = address;
+        forwarder->inner = inner;
+        forwarder->name = name_function(world, module, address);
+        g_ptr_array_add(world->forwarders, forwarder);
+        place_forwarder(world, forwarder, module, address);
+        add_imports(world, forwarder);
+    }
+    if (forwarder->known != NULL || forwarder->size_count == PM_FORMULAS_MAX ||
+        has_size(forwarder, size))
+        return;
+    forwarder->sizes[forwarder->size_count++] = *size;
+    g_ptr_array_add(world->changed, forwarder);
+}
+
+/* A string that cannot change: its length and one. */
+static PmValue
+measure_string(const PmSiteWorld *world, const PmSiteModule *module, const PmValue *argument)
+{
+    guint64 address = 0;
+    if (argument->kind == PM_VALUE_POINTER)
+        address = argument->v[0];
+    else if (!pm_value_is_constant(argument, &address))
+        return pm_value_unknown();
+    const PmAddr place = module->module->bias + address;
+    if (place < module->module->start || place >= module->module->end)
+        return pm_value_unknown();
+    for (gsize i = 0; i < module->module->data_count; i++)
+        if (pm_range_contains(module->module->data[i], place))
+            return pm_value_unknown();
+    g_autofree char *string =
+        pm_space_read_string(pm_process_get_space(world->process), place, STRING_BYTES_MAX);
+    return string != NULL ? pm_value_constant(strlen(string) + 1) : pm_value_unknown();
+}
+
+PmValue
+pm_site_world_measure(PmSiteWorld *world, const PmSiteModule *module, const PmForwarder *callee,
+                      const PmSiteCall *call)
+{
+    PmValue arguments[PM_ARGUMENTS];
+    pm_exprs_reset(&world->exprs);
+    for (guint i = 0; i < PM_ARGUMENTS; i++)
+        arguments[i] = pm_exprs_move(&module->index->exprs, &world->exprs, &call->arguments[i]);
+    if (callee->known != NULL && callee->known->rule == PM_SIZE_STRING)
+        return measure_string(world, module, &arguments[callee->known->size]);
+    if (callee->known != NULL)
+        return pm_allocator_apply(callee->known, &world->exprs, arguments);
+    PmValue size = {.kind = PM_VALUE_NONE};
+    for (guint i = 0; i < callee->size_count; i++) {
+        const PmValue one = pm_expr_apply(&world->exprs, &callee->sizes[i], arguments);
+        size = pm_value_join(&world->exprs, &size, &one, NULL, NULL);
+    }
+    switch ((PmValueKind)size.kind) {
+    case PM_VALUE_SET:
+    case PM_VALUE_RANGE:
+    case PM_VALUE_EXPR:
+        return size;
+    default:
+        return pm_value_unknown();
+    }
+}
+
+gboolean
+pm_site_world_is_forwarding(PmSiteWorld *world, guint module, const PmForwarder *callee,
+                            const PmSiteCall *call)
+{
+    const PmForwarder *holder =
+        call->function != PM_ADDR_NONE ? pm_site_world_find(world, module, call->function) : NULL;
+    if (holder == NULL)
+        return FALSE;
+    if (holder->known != NULL)
+        return TRUE;
+    const PmValue size = pm_site_world_measure(world, get_module(world, module), callee, call);
+    return size.kind == PM_VALUE_EXPR && has_size(holder, pm_exprs_get(&world->exprs, size.id));
+}
+
+/*
+ * The function at @address may also return what it asked for on its own account: its callers do not
+ * tell the size.
+ */
+static void
+spoil(PmSiteWorld *world, guint module, guint64 address)
+{
+    const Place place = {module, address};
+    const PmForwarder *forwarder = g_hash_table_lookup(world->by_place, &place);
+    if (forwarder != NULL && forwarder->known != NULL)
+        return;
+    if (g_hash_table_add(world->spoiled, g_memdup2(&place, sizeof place)) && forwarder != NULL)
+        world->is_stale = TRUE;
+}
+
+/* Promotes the functions that forward to @callee with one of its calls in @module. */
+static void
+follow_calls(PmSiteWorld *world, guint module, guint64 target, const PmForwarder *callee)
+{
+    const PmSiteModule *where = get_module(world, module);
+    gsize count = 0;
+    const PmSiteCall *calls = pm_site_index_get(where->index, target, &count);
+    for (gsize i = 0; i < count; i++) {
+        const PmSiteCall *call = &calls[i];
+        if (call->function == PM_ADDR_NONE || !call->is_returned)
+            continue;
+        const PmValue size = pm_site_world_measure(world, where, callee, call);
+        if (size.kind == PM_VALUE_UNKNOWN || size.kind == PM_VALUE_RANGE)
+            spoil(world, module, call->function);
+        if (size.kind != PM_VALUE_EXPR)
+            continue;
+        const PmExpr expr = *pm_exprs_get(&world->exprs, size.id);
+        add_wrapper(world, module, call->function, &expr, callee);
+    }
+}
+
+/* The targets of @module that lead to one of @changed. */
+static GArray *
+list_targets(const PmSiteModule *module, const GPtrArray *changed)
+{
+    GArray *targets = g_array_new(FALSE, FALSE, sizeof(guint64));
+    GHashTableIter iter;
+    gpointer target = NULL, forwarder = NULL;
+    g_hash_table_iter_init(&iter, module->callees);
+    while (g_hash_table_iter_next(&iter, &target, &forwarder))
+        if (g_ptr_array_find((GPtrArray *)changed, forwarder, NULL))
+            g_array_append_vals(targets, target, 1);
+    return targets;
+}
+
+/* One round: what changed is looked for in every module. */
+static void
+follow(PmSiteWorld *world)
+{
+    g_autoptr(GPtrArray) changed = g_steal_pointer(&world->changed);
+    world->changed = g_ptr_array_new();
+    for (guint i = 0; i < world->modules->len; i++) {
+        const PmSiteModule *module = get_module(world, i);
+        if (module->code == NULL)
+            continue;
+        g_autoptr(GArray) targets = list_targets(module, changed);
+        const guint64 *all = (const guint64 *)(gconstpointer)targets->data;
+        pm_site_index_ask(module->index, module->code, all, targets->len, world->jobs);
+        for (guint j = 0; j < targets->len; j++)
+            follow_calls(world, i, all[j], g_hash_table_lookup(module->callees, &all[j]));
+    }
+}
+
+static void
+add_module(PmSiteWorld *world, const PmModule *module, const PmMachine *machine)
+{
+    PmSiteModule site = {.module = module};
+    if (!module->is_vdso)
+        site.code = pm_module_code_new(world->process, module, machine);
+    if (site.code != NULL && site.code->text_bytes == 0)
+        g_clear_pointer(&site.code, pm_module_code_free);
+    if (site.code != NULL)
+        site.index = pm_site_index_new();
+    site.callees = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    g_array_append_val(world->modules, site);
+}
+
+/* Forgets all wrappers, and keeps which functions are none. */
+static void
+reset(PmSiteWorld *world)
+{
+    for (guint i = 0; i < world->modules->len; i++)
+        g_hash_table_remove_all(get_module(world, i)->callees);
+    g_hash_table_remove_all(world->by_place);
+    g_hash_table_remove_all(world->known);
+    g_ptr_array_set_size(world->changed, 0);
+    g_ptr_array_set_size(world->forwarders, 0);
+    world->is_stale = FALSE;
+}
+
+/* Returns: FALSE where a function turned out to be no wrapper after it had been taken for one. */
+static gboolean
+solve(PmSiteWorld *world)
+{
+    reset(world);
+    for (guint i = 0; i < world->modules->len; i++)
+        if (get_module(world, i)->code != NULL)
+            add_known(world, i);
+    for (guint i = 0; i < ROUNDS_MAX && world->changed->len > 0; i++)
+        follow(world);
+    return !world->is_stale;
+}
+
+PmSiteWorld *
+pm_site_world_new(const PmProcess *process, guint jobs)
+{
+    const PmTarget *target = pm_space_get_target(pm_process_get_space(process));
+    const PmMachine *machine = pm_machine_get(target->arch);
+    if (machine == NULL)
+        return NULL;
+    PmSiteWorld *world = g_new0(PmSiteWorld, 1);
+    world->process = process;
+    world->jobs = jobs;
+    world->modules = g_array_new(FALSE, FALSE, sizeof(PmSiteModule));
+    world->forwarders = g_ptr_array_new_with_free_func(forwarder_free);
+    world->by_place = g_hash_table_new_full(hash_place, equal_places, g_free, NULL);
+    world->known = g_hash_table_new(NULL, NULL);
+    world->changed = g_ptr_array_new();
+    world->spoiled = g_hash_table_new_full(hash_place, equal_places, g_free, NULL);
+    pm_exprs_init(&world->exprs);
+    gsize count = 0;
+    const PmModule *modules = pm_process_get_modules(process, &count);
+    for (gsize i = 0; i < count; i++)
+        add_module(world, &modules[i], machine);
+    for (guint i = 0; i < RESTARTS_MAX; i++)
+        if (solve(world))
+            break;
+    return world;
+}
+
+void
+pm_site_world_free(PmSiteWorld *world)
+{
+    if (world == NULL)
+        return;
+    for (guint i = 0; i < world->modules->len; i++) {
+        PmSiteModule *module = get_module(world, i);
+        pm_site_index_free(module->index);
+        pm_module_code_free(module->code);
+        g_hash_table_unref(module->callees);
+    }
+    g_array_unref(world->modules);
+    g_ptr_array_unref(world->forwarders);
+    g_hash_table_unref(world->by_place);
+    g_hash_table_unref(world->known);
+    g_ptr_array_unref(world->changed);
+    g_hash_table_unref(world->spoiled);
+    pm_exprs_clear(&world->exprs);
+    g_free(world);
+}

@@ -1,0 +1,86 @@
+/*
+ * All modules of a process together: which functions allocate, by name or because they forward an
+ * argument to one that does and return what it returned, to a fixed point; and the calls of them.
+ */
+#pragma once
+
+#include "analysis/sites/allocators.h"
+#include "analysis/sites/index.h"
+
+/* A function that forwards in more different ways is an allocator in these alone. */
+#define PM_FORMULAS_MAX 4
+
+/*
+ * A function that allocates.
+ *
+ * @known: its row where its name is known; @sizes then does not count. @module: index of the
+ * module it is in, or G_MAXUINT; @address: its module address. @sizes: what it asks for, in terms
+ * of its arguments; @size_count of them. @inner: (nullable): what it calls for that.
+ * @name: as it is written, without its parameters; owned. NULL for a function without a symbol.
+ */
+typedef struct PmForwarder {
+    const PmAllocator *known;
+    guint module;
+    guint64 address;
+    PmExpr sizes[PM_FORMULAS_MAX];
+    guint size_count;
+    const struct PmForwarder *inner;
+    char *name;
+} PmForwarder;
+
+/*
+ * A module that was looked at.
+ *
+ * @code, @index: NULL where its code is not there. @callees: guint64 * → PmForwarder *, what its
+ * words and functions lead to.
+ */
+typedef struct {
+    const PmModule *module;
+    PmModuleCode *code;
+    PmSiteIndex *index;
+    GHashTable *callees;
+} PmSiteModule;
+
+/*
+ * @modules: PmSiteModule by the process's order. @forwarders: PmForwarder *, which @by_place finds
+ * by module and address. @spoiled: places of functions that also allocate on their own account.
+ * @changed, @is_stale: of the search itself.
+ */
+typedef struct {
+    const PmProcess *process;
+    GArray *modules;
+    GPtrArray *forwarders;
+    GHashTable *by_place;
+    GHashTable *known;
+    GPtrArray *changed;
+    GHashTable *spoiled;
+    gboolean is_stale;
+    PmExprs exprs;
+    guint jobs;
+} PmSiteWorld;
+
+/*
+ * Looks at every module of @process whose code is there.
+ *
+ * @jobs: threads, 0 for as many as there are processors. One thread at a time may use @process
+ * meanwhile.
+ * Returns: (transfer full): NULL where the architecture of the core is none that is read.
+ */
+PmSiteWorld *pm_site_world_new(const PmProcess *process, guint jobs);
+void pm_site_world_free(PmSiteWorld *world);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmSiteWorld, pm_site_world_free)
+
+/*
+ * What @call asks for: SET, RANGE, EXPR (one of world->exprs, until the next call) or UNKNOWN.
+ *
+ * @module: where the call is.
+ */
+PmValue pm_site_world_measure(PmSiteWorld *world, const PmSiteModule *module,
+                              const PmForwarder *callee, const PmSiteCall *call);
+
+/* The function in which @call is, where that is itself a forwarder, or NULL. */
+const PmForwarder *pm_site_world_find(const PmSiteWorld *world, guint module, guint64 address);
+
+/* Whether @call does no more than forward an argument of its function, which its callers choose. */
+gboolean pm_site_world_is_forwarding(PmSiteWorld *world, guint module, const PmForwarder *callee,
+                                     const PmSiteCall *call);

@@ -1,0 +1,241 @@
+/*
+ * Call sites as text and JSON; see sites.h.
+ */
+#include "report/sites.h"
+
+#include "report/table.h"
+
+#include <string.h>
+
+#define PLACE_COLUMNS  36
+#define LINE_COLUMNS   22
+#define MODULE_COLUMNS 18
+
+static const char *
+get_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
+}
+
+static void
+write_requests(const PmSink *sink, const PmSite *site)
+{
+    PmJson *json = sink->json;
+    if (site->size.kind == PM_VALUE_SET) {
+        pm_json_begin_array(json, "requests");
+        for (guint i = 0; i < site->size.count; i++)
+            pm_json_uint(json, NULL, site->size.v[i]);
+        pm_json_end_array(json);
+    } else {
+        pm_json_null(json, "requests");
+    }
+    if (site->size.kind == PM_VALUE_RANGE) {
+        pm_json_uint(json, "request_min", site->size.v[0]);
+        pm_json_uint(json, "request_max", site->size.v[1]);
+    }
+}
+
+static void
+write_site(const PmSink *sink, const PmSite *site)
+{
+    PmJson *json = sink->json;
+    pm_json_begin_object(json, NULL);
+    pm_json_string(json, "module", site->module->path);
+    pm_json_address(json, "address", site->address);
+    pm_json_address(json, "return_address", site->return_address);
+    pm_json_string(json, "function", site->function);
+    pm_json_uint(json, "offset", site->offset_bytes);
+    pm_json_string(json, "file", site->file);
+    if (site->line != 0)
+        pm_json_uint(json, "line", site->line);
+    else
+        pm_json_null(json, "line");
+    pm_json_string(json, "allocator", site->allocator);
+    pm_json_begin_array(json, "through");
+    for (gsize i = 0; site->through != NULL && site->through[i] != NULL; i++)
+        pm_json_string(json, NULL, site->through[i]);
+    pm_json_end_array(json);
+    pm_json_string(json, "argument", site->argument);
+    if (site->request_bytes != PM_SIZE_UNKNOWN)
+        pm_json_uint(json, "request_bytes", site->request_bytes);
+    else
+        pm_json_null(json, "request_bytes");
+    write_requests(sink, site);
+    pm_json_double(json, "score", site->score);
+    pm_json_begin_array(json, "evidence");
+    pm_json_end_array(json);
+    pm_json_end_object(json);
+}
+
+static void
+write_counts(const PmSink *sink, const PmSiteCounts *counts)
+{
+    PmJson *json = sink->json;
+    pm_json_begin_object(json, "counts");
+    pm_json_uint(json, "exact", counts->sites[PM_SITE_EXACT]);
+    pm_json_uint(json, "several", counts->sites[PM_SITE_SEVERAL]);
+    pm_json_uint(json, "range", counts->sites[PM_SITE_RANGE]);
+    pm_json_uint(json, "variable", counts->sites[PM_SITE_VARIABLE]);
+    pm_json_uint(json, "forwarding", counts->forwarding);
+    pm_json_uint(json, "wrappers", counts->wrappers);
+    pm_json_uint(json, "modules", counts->modules);
+    pm_json_uint(json, "text_bytes", counts->text_bytes);
+    pm_json_end_object(json);
+}
+
+static void
+write_json(const PmSink *sink, const PmSubject *subject, const PmSites *sites)
+{
+    gsize count = 0, unread_count = 0, nameless_count = 0;
+    const PmSite *all = pm_sites_get(sites, &count);
+    const PmUnreadModule *unread = pm_sites_get_unread(sites, &unread_count);
+    const PmModule *const *nameless = pm_sites_get_nameless(sites, &nameless_count);
+    const guint64 shown = pm_sink_rows(sink->top_given ? sink->top : 0, count);
+    pm_sink_begin(sink, subject);
+    pm_json_begin_array(sink->json, "sites");
+    for (guint64 i = 0; i < shown; i++)
+        write_site(sink, &all[i]);
+    pm_json_end_array(sink->json);
+    pm_sink_json_omitted(sink, "sites", count - shown);
+    write_counts(sink, pm_sites_get_counts(sites));
+    pm_json_begin_array(sink->json, "modules_unread");
+    for (gsize i = 0; i < unread_count; i++)
+        pm_json_string(sink->json, NULL, unread[i].module->path);
+    pm_json_end_array(sink->json);
+    pm_json_begin_array(sink->json, "modules_nameless");
+    for (gsize i = 0; i < nameless_count; i++)
+        pm_json_string(sink->json, NULL, nameless[i]->path);
+    pm_json_end_array(sink->json);
+    pm_sink_end(sink);
+}
+
+static void
+print_answer(const PmSink *sink, const PmSiteQuery *query, const PmSites *sites, gsize count)
+{
+    const PmSiteCounts *counts = pm_sites_get_counts(sites);
+    gsize total = 0;
+    for (guint i = 0; i <= PM_SITE_VARIABLE; i++)
+        total += counts->sites[i];
+    g_autofree char *what = NULL;
+    if (!query->by_request)
+        what = g_strdup("have a constant size");
+    else if (query->request_min == query->request_max)
+        what = g_strdup_printf("can ask for %" G_GUINT64_FORMAT " bytes", query->request_min);
+    else
+        what = g_strdup_printf("can ask for %" G_GUINT64_FORMAT "%s%" G_GUINT64_FORMAT " bytes",
+                               query->request_min, pm_sink_dash(sink), query->request_max);
+    g_autofree char *answer = g_strdup_printf(
+        "%s of %s in %s %s%s.", pm_format_count(count).text,
+        pm_format_things(total, "call site").text, pm_format_things(counts->modules, "module").text,
+        what, query->variable ? ", or their size is not known" : "");
+    pm_sink_emphasise(sink, answer);
+    pm_output_char(sink->output, '\n');
+    GString *rest = g_string_new(NULL);
+    g_string_append_printf(rest, "Of all sites %s ask for one size, %s for one of several",
+                           pm_format_count(counts->sites[PM_SITE_EXACT]).text,
+                           pm_format_count(counts->sites[PM_SITE_SEVERAL]).text);
+    g_string_append_printf(rest, "; of %s only bounds are known, of %s nothing%s.",
+                           pm_format_count(counts->sites[PM_SITE_RANGE]).text,
+                           pm_format_count(counts->sites[PM_SITE_VARIABLE]).text,
+                           query->variable ? "" : " (--variable)");
+    g_string_append_printf(rest, " %s on what their callers ask for.",
+                           pm_format_things(counts->wrappers, "function").text);
+    g_autofree char *text = g_string_free(rest, FALSE);
+    pm_sink_paragraph(sink, "", 0, text);
+}
+
+static char *
+format_place(const PmSink *sink, const PmSite *site)
+{
+    g_autofree char *offset = g_strdup_printf("+0x%" G_GINT64_MODIFIER "x", site->offset_bytes);
+    const char *name = site->function != NULL ? site->function : get_base_name(site->module->path);
+    const gsize room = PLACE_COLUMNS - MIN(strlen(offset), PLACE_COLUMNS - 8);
+    g_autofree char *cut = pm_sanitise_short(name, sink->utf8, room);
+    return g_strconcat(cut, offset, NULL);
+}
+
+static char *
+format_line(const PmSink *sink, const PmSite *site)
+{
+    if (site->file == NULL)
+        return NULL;
+    g_autofree char *line = g_strdup_printf("%s:%u", get_base_name(site->file), site->line);
+    return pm_sanitise_short(line, sink->utf8, LINE_COLUMNS);
+}
+
+static void
+print_table(const PmSink *sink, const PmSite *sites, gsize count)
+{
+    static const PmColumn columns[] = {
+        {"CALL", FALSE}, {"IN", FALSE}, {"LINE", FALSE}, {"MODULE", FALSE}, {"SCORE", TRUE}};
+    g_autoptr(PmTable) table = pm_table_new(sink, columns, G_N_ELEMENTS(columns));
+    const guint64 shown = pm_sink_rows(sink->top, count);
+    for (guint64 i = 0; i < shown; i++) {
+        const PmSite *site = &sites[i];
+        g_autofree char *call = pm_sanitise_short(site->argument, sink->utf8, PLACE_COLUMNS);
+        g_autofree char *place = format_place(sink, site);
+        g_autofree char *line = format_line(sink, site);
+        g_autofree char *module =
+            pm_sanitise_short(get_base_name(site->module->path), sink->utf8, MODULE_COLUMNS);
+        g_autofree char *score = g_strdup_printf("%.2f", site->score);
+        pm_table_add_row(table);
+        pm_table_add_cell(table, call);
+        pm_table_add_cell(table, place);
+        pm_table_add_cell(table, line);
+        pm_table_add_cell(table, module);
+        pm_table_add_cell(table, score);
+        if (site->through != NULL) {
+            g_autofree char *chain = g_strjoinv(", ", site->through);
+            g_autofree char *note = g_strdup_printf("by way of %s", chain);
+            g_autofree char *plain = pm_sanitise_short(note, sink->utf8, PM_SINK_COLUMNS - 8);
+            pm_table_add_note(table, 4, plain);
+        }
+    }
+    pm_output_char(sink->output, '\n');
+    pm_table_print(table, 2);
+    if (shown < count)
+        pm_sink_line(sink, "  %s: --top 0", pm_format_more(count - shown, "site").text);
+}
+
+static void
+print_unread(const PmSink *sink, const PmSites *sites)
+{
+    gsize count = 0, nameless_count = 0;
+    const PmUnreadModule *unread = pm_sites_get_unread(sites, &count);
+    const PmModule *const *nameless = pm_sites_get_nameless(sites, &nameless_count);
+    GString *names = g_string_new(NULL);
+    for (gsize i = 0; i < count; i++)
+        g_string_append_printf(names, "%s%s", i > 0 ? ", " : "",
+                               get_base_name(unread[i].module->path));
+    if (count > 0) {
+        pm_output_char(sink->output, '\n');
+        g_autofree char *text = g_strdup_printf(
+            "The code of %s is not here, or not all of it: %s. --sysroot or --exe may lead to it.",
+            pm_format_things(count, "module").text, names->str);
+        pm_sink_paragraph(sink, "", 0, text);
+    }
+    for (gsize i = 0; i < nameless_count; i++) {
+        g_autofree char *text =
+            g_strdup_printf("%s holds malloc, but no symbol says where: calls of it are not found.",
+                            get_base_name(nameless[i]->path));
+        pm_sink_paragraph(sink, "", 0, text);
+    }
+    g_string_free(names, TRUE);
+}
+
+void
+pm_report_sites(const PmSink *sink, const PmSubject *subject, const PmSiteQuery *query,
+                const PmSites *sites)
+{
+    gsize count = 0;
+    const PmSite *all = pm_sites_get(sites, &count);
+    if (sink->json != NULL) {
+        write_json(sink, subject, sites);
+        return;
+    }
+    print_answer(sink, query, sites, count);
+    if (count > 0)
+        print_table(sink, all, count);
+    print_unread(sink, sites);
+}
