@@ -10,6 +10,9 @@
 /* How many chunks of the right size are asked for their class before there is no twin. */
 #define TWIN_TRIES 1000000
 
+/* Of the samples: any number, so that two runs give one answer. */
+#define PM_LEAKS_SEED 1
+
 double
 pm_coverage_share(const PmRootCoverage *coverage)
 {
@@ -157,16 +160,110 @@ find_twin(const PmSubject *subject, const PmReach *reach, guint64 chunk_bytes)
     return PM_ADDR_NONE;
 }
 
+/* ---- what the roots are ---- */
+
+typedef struct {
+    const PmSubject *subject;
+    const PmNamer *namer;
+    GHashTable *by_size; /* chunk_bytes → PmNaming */
+} Names;
+
+/* The roots of @chunk_bytes, named from a sample; NULL where the sample found none. */
+static PmNaming *
+name_size(const Names *names, const PmReach *reach, guint64 chunk_bytes)
+{
+    const PmChunkFilter filter = {.states = 1U << PM_CHUNK_USED,
+                                  .by_chunk_bytes = TRUE,
+                                  .chunk_bytes = chunk_bytes,
+                                  .reaches = 1U << PM_REACH_LEAK_ROOT | 1U << PM_REACH_LEAK_CYCLE};
+    PmSample *sample =
+        pm_sample_new(names->subject, reach, &filter, PM_SCHEMA_SAMPLE, PM_LEAKS_SEED);
+    PmNaming *naming = pm_naming_new(names->namer, sample);
+    if (naming->row_count == 0)
+        g_clear_pointer(&naming, pm_naming_free);
+    return naming;
+}
+
+/* The kind of a root, as PmLostGroup.kind has it: its row, or one more than the last. */
+static guint
+tell_kind(gpointer data, PmAddr address)
+{
+    const Names *names = data;
+    PmChunk chunk;
+    if (!pm_heap_find_chunk(pm_ptmalloc_get_heap(names->subject->ptmalloc), address, &chunk, NULL))
+        return 0;
+    const PmNaming *naming = g_hash_table_lookup(names->by_size, &chunk.chunk_bytes);
+    return naming == NULL ? 0 : (guint)pm_naming_match(naming, names->namer, &chunk);
+}
+
+static gboolean
+is_mixed(G_GNUC_UNUSED gpointer key, gpointer value, G_GNUC_UNUSED gpointer data)
+{
+    return ((const PmNaming *)value)->row_count > 1;
+}
+
+/*
+ * Names the roots of the sizes that lost most, and has the scan group anew those of which there are
+ * several kinds.
+ *
+ * Returns: chunk_bytes → PmNaming, which belong to @leaks.
+ */
+static GHashTable *
+name_groups(PmLeaks *leaks, const PmSubject *subject, PmReach *reach, const PmNamer *namer)
+{
+    const PmReachResult *result = pm_reach_get_result(reach);
+    Names names = {
+        .subject = subject,
+        .namer = namer,
+        .by_size = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL),
+    };
+    g_autoptr(GHashTable) mixed = g_hash_table_new(g_int64_hash, g_int64_equal);
+    for (gsize i = 0; i < result->group_count && leaks->namings->len < PM_LEAKS_NAMED_SIZES; i++) {
+        const guint64 chunk_bytes = result->groups[i].chunk_bytes;
+        if (chunk_bytes == 0 || g_hash_table_contains(names.by_size, &chunk_bytes))
+            continue;
+        PmNaming *naming = name_size(&names, reach, chunk_bytes);
+        if (naming == NULL)
+            continue;
+        guint64 *key = g_memdup2(&chunk_bytes, sizeof chunk_bytes);
+        g_ptr_array_add(leaks->namings, naming);
+        g_hash_table_insert(names.by_size, key, naming);
+        if (naming->row_count > 1)
+            g_hash_table_add(mixed, key);
+    }
+    const PmLostKinds kinds = {.sizes = mixed, .tell = tell_kind, .data = &names};
+    if (g_hash_table_size(mixed) > 0 && !pm_reach_group_by(reach, &kinds))
+        /* The groups are still of whole sizes, and the names are of parts of them. */
+        (void)g_hash_table_foreach_remove(names.by_size, is_mixed, NULL);
+    return names.by_size;
+}
+
+static void
+attach_name(PmLeakGroup *group, GHashTable *by_size)
+{
+    const PmNaming *naming = g_hash_table_lookup(by_size, &group->group->chunk_bytes);
+    if (naming == NULL || group->group->kind >= naming->row_count)
+        return;
+    group->naming = naming;
+    group->row = group->group->kind;
+}
+
 PmLeaks *
-pm_leaks_new(const PmSubject *subject, const PmReach *reach)
+pm_leaks_new(const PmSubject *subject, PmReach *reach, const PmNamer *namer)
 {
     PmLeaks *leaks = g_new0(PmLeaks, 1);
     const PmReachResult *result = pm_reach_get_result(reach);
+    leaks->namings = g_ptr_array_new_with_free_func((GDestroyNotify)pm_naming_free);
+    g_autoptr(GHashTable) by_size =
+        namer != NULL ? name_groups(leaks, subject, reach, namer) : NULL;
     leaks->result = result;
     leaks->group_count = result->group_count;
     leaks->groups = g_new0(PmLeakGroup, result->group_count);
-    for (gsize i = 0; i < result->group_count; i++)
+    for (gsize i = 0; i < result->group_count; i++) {
         fill_group(subject, &result->groups[i], &leaks->groups[i]);
+        if (by_size != NULL)
+            attach_name(&leaks->groups[i], by_size);
+    }
     find_missing(leaks, subject, reach);
     leaks->missing_heap_bytes = pm_leaks_count_missing_heap(subject);
     leaks->certain = pm_leaks_are_certain(subject, reach);
@@ -187,5 +284,6 @@ pm_leaks_free(PmLeaks *leaks)
 {
     g_free(leaks->groups);
     g_free(leaks->missing);
+    g_ptr_array_unref(leaks->namings);
     g_free(leaks);
 }

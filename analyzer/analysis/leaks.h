@@ -6,6 +6,7 @@
 
 #include "analysis/reach/reach.h"
 #include "analysis/requests.h"
+#include "analysis/types/naming.h"
 
 /* Below this share of the roots no lost chunk is certain (REACHABILITY.md, "Honesty"). */
 #define PM_COVERAGE_CERTAIN 0.98
@@ -23,15 +24,23 @@ gboolean pm_leaks_are_certain(const PmSubject *subject, const PmReach *reach);
 
 #define PM_EXAMPLE_BYTES 64
 
+/* Sizes of roots whose chunks are looked at, those with the most lost bytes first: each costs a
+ * sample. */
+#define PM_LEAKS_NAMED_SIZES 64
+
 /*
  * One group of lost chunks.
  *
  * @group: borrowed from the scan. @requests: that give the roots; nothing for "shared".
+ * @naming, @row: what the roots are: naming->rows[row]; NULL for "shared", for roots that look like
+ * none of the sample, and for sizes that nobody looked at. Borrowed.
  * @contents: the first @content_bytes bytes of the user data of the example.
  */
 typedef struct {
     const PmLostGroup *group;
     PmRequests requests;
+    const PmNaming *naming;
+    gsize row;
     gsize content_bytes;
     guint8 contents[PM_EXAMPLE_BYTES];
 } PmLeakGroup;
@@ -48,7 +57,7 @@ typedef struct {
  * @certain: as pm_leaks_are_certain(). @missing_heap_bytes: as pm_leaks_count_missing_heap().
  * @blind_threads: threads whose registers the core has not, and so their stacks' bounds.
  * @twin: a chunk of the size of the first group's roots that is still reachable, or PM_ADDR_NONE:
- * who holds that one knows what the lost ones are.
+ * who holds that one knows what the lost ones are. @namings: what the groups refer to.
  */
 typedef struct {
     const PmReachResult *result;
@@ -62,9 +71,15 @@ typedef struct {
     guint64 missing_heap_bytes;
     guint64 blind_threads;
     PmAddr twin;
+    GPtrArray *namings;
 } PmLeaks;
 
-/* @subject, @reach: borrowed for the life of the result. Never fails. */
-PmLeaks *pm_leaks_new(const PmSubject *subject, const PmReach *reach);
+/*
+ * @subject, @reach: borrowed for the life of the result. @namer: NULL for groups by size alone;
+ * else the roots of each size are named from a sample, and a size whose roots are of several kinds
+ * is grouped by these, which pm_reach_get_result() of @reach then gives, too.
+ * Never fails.
+ */
+PmLeaks *pm_leaks_new(const PmSubject *subject, PmReach *reach, const PmNamer *namer);
 void pm_leaks_free(PmLeaks *leaks);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmLeaks, pm_leaks_free)

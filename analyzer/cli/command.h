@@ -38,6 +38,7 @@ extern const PmCommand pm_command_report;
 extern const PmCommand pm_command_info;
 extern const PmCommand pm_command_arenas;
 extern const PmCommand pm_command_sizes;
+extern const PmCommand pm_command_structs;
 extern const PmCommand pm_command_chunks;
 extern const PmCommand pm_command_leaks;
 extern const PmCommand pm_command_schema;

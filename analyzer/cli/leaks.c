@@ -4,11 +4,18 @@
 #include "report/leaks.h"
 #include "cli/command.h"
 
+static gboolean
+prepare(PmSession *session, GError **error)
+{
+    return pm_session_scan(session, error) && pm_session_prepare_names(session);
+}
+
 static int
 run(const PmSession *session, const PmSink *sink, G_GNUC_UNUSED GError **error)
 {
     const PmOptions *options = session->options;
-    g_autoptr(PmLeaks) leaks = pm_leaks_new(&session->subject, session->reach);
+    const PmNamer namer = pm_session_get_namer(session);
+    g_autoptr(PmLeaks) leaks = pm_leaks_new(&session->subject, session->reach, &namer);
     pm_report_leaks(sink, &session->subject, leaks,
                     options->fails_over ? &options->fail_over_bytes : NULL);
     gboolean over =
@@ -23,7 +30,10 @@ const PmCommand pm_command_leaks = {
                "live stacks,\n"
                "thread-local storage, data of modules, shared memory and writable files. Lost "
                "chunks are grouped\n"
-               "by the chunk size of the leak root (or ring of chunks) that they hang on.\n\n"
+               "by the chunk size, type and layout of the leak root (or ring of chunks) that they "
+               "hang on.\n"
+               "Types come from vtables and from the structure that fits a sample best; types says "
+               "more.\n\n"
                "  leak-root          nothing refers to it\n"
                "  leak-cycle         only the ring of lost chunks that it is part of does\n"
                "  leak-indirect      only other lost chunks do\n"
@@ -32,6 +42,6 @@ const PmCommand pm_command_leaks = {
                "own pools\n",
     .takes = PM_TAKES_COMMON | PM_TAKES_FAIL_OVER,
     .heap = PM_HEAP_REQUIRED,
-    .prepare = pm_session_scan,
+    .prepare = prepare,
     .run = run,
 };

@@ -13,6 +13,9 @@
 
 #define PHASES_MAX       8
 #define VISIBLE_AFTER_MS 500
+#define RENEWED_AFTER_MS 200
+#define TOLD_EVERY_MS    50
+#define TOLD_BYTES       80
 
 /* Small: thread stacks count as data under prlimit --data. */
 #define STACK_BYTES ((gsize)64 * 1024)
@@ -26,12 +29,14 @@ struct PmProgress {
     Phase phases[PHASES_MAX];
     guint phase_count;
     gint64 started;
+    gint64 told_at;
     const char *current;
     gboolean has_thread;
     pthread_t thread;
     GMutex mutex;
     GCond changed;
-    const char *wanted; /* what the thread shows; under @mutex, like the rest */
+    const char *wanted;    /* what the thread shows; under @mutex, like the rest */
+    char told[TOLD_BYTES]; /* what it shows instead, unless empty */
     gboolean shown;
     gboolean hidden;
     gboolean ends;
@@ -45,6 +50,17 @@ wipe(PmProgress *progress)
     progress->shown = FALSE;
 }
 
+/* Shows @phase, or what was told of it. Under @mutex. */
+static void
+show(PmProgress *progress, const char *phase)
+{
+    if (phase == NULL || progress->hidden)
+        return;
+    (void)fprintf(stderr, "\r\033[Kpostmalloc: %s ...",
+                  progress->told[0] == '\0' ? phase : progress->told);
+    progress->shown = TRUE;
+}
+
 static void *
 show_phases(void *data)
 {
@@ -52,16 +68,16 @@ show_phases(void *data)
     g_mutex_lock(&progress->mutex);
     while (!progress->ends) {
         const char *phase = progress->wanted;
-        gint64 until = g_get_monotonic_time() + VISIBLE_AFTER_MS * G_TIME_SPAN_MILLISECOND;
+        /* A line that is there is renewed sooner, for what was told since. */
+        gint64 wait = progress->shown ? RENEWED_AFTER_MS : VISIBLE_AFTER_MS;
+        gint64 until = g_get_monotonic_time() + wait * G_TIME_SPAN_MILLISECOND;
         gboolean same = TRUE;
         while (same && g_cond_wait_until(&progress->changed, &progress->mutex, until))
             same = !progress->ends && progress->wanted == phase;
         if (!same || progress->ends)
             continue;
-        if (phase != NULL && !progress->shown && !progress->hidden) {
-            (void)fprintf(stderr, "\r\033[Kpostmalloc: %s ...", phase);
-            progress->shown = TRUE;
-        }
+        if (!progress->shown || progress->told[0] != '\0')
+            show(progress, phase);
     }
     g_mutex_unlock(&progress->mutex);
     return NULL;
@@ -110,8 +126,34 @@ pm_progress_start(PmProgress *progress, const char *phase)
     g_mutex_lock(&progress->mutex);
     wipe(progress);
     progress->wanted = phase;
+    progress->told[0] = '\0';
     g_cond_signal(&progress->changed);
     g_mutex_unlock(&progress->mutex);
+}
+
+void
+pm_progress_tell(PmProgress *progress, const char *what, guint64 done, guint64 total)
+{
+    gint64 now = g_get_monotonic_time();
+    if (!progress->has_thread || now - progress->told_at < TOLD_EVERY_MS * G_TIME_SPAN_MILLISECOND)
+        return;
+    progress->told_at = now;
+    g_autofree char *clean = pm_sanitise_short(what, FALSE, TOLD_BYTES - 16);
+    g_mutex_lock(&progress->mutex);
+    if (total == 0)
+        g_snprintf(progress->told, TOLD_BYTES, "%s", clean);
+    else
+        g_snprintf(progress->told, TOLD_BYTES, "%s: %.0f %%", clean,
+                   100 * pm_share(MIN(done, total), total));
+    g_mutex_unlock(&progress->mutex);
+}
+
+void
+pm_progress_tell_dwarf(gpointer progress, const char *module, guint64 done, guint64 total)
+{
+    g_autofree char *base = g_path_get_basename(module);
+    g_autofree char *what = g_strconcat("reading DWARF of ", base, NULL);
+    pm_progress_tell(progress, what, done, total);
 }
 
 void

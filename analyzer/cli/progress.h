@@ -18,6 +18,10 @@
 #define PM_PHASE_REFERENCES "collecting references"
 #define PM_PHASE_PATH       "looking for a path"
 
+/* Of commands that ask what chunks are. */
+#define PM_PHASE_DWARF   "reading types"
+#define PM_PHASE_FITTING "comparing types with chunks"
+
 typedef struct PmProgress PmProgress;
 
 /* @visible: whether lines may be shown; standard error must be a terminal then. */
@@ -33,6 +37,19 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmProgress, pm_progress_free)
  * @phase: a static string, such as "walking the heap".
  */
 void pm_progress_start(PmProgress *progress, const char *phase);
+
+/*
+ * How far the phase that runs has come, and on what: "reading DWARF of libfoo.so: 43 %". Cheap: it
+ * may be called thousands of times a second. Shown as the phase itself is, until the next phase or
+ * the next call.
+ *
+ * @what: copied, cut to a line; what could steer a terminal is spelt out. @done, @total: 0 for
+ * @total where nobody knows.
+ */
+void pm_progress_tell(PmProgress *progress, const char *what, guint64 done, guint64 total);
+
+/* A PmTypesProgress (dwarf/types.h), whose data is a PmProgress. */
+void pm_progress_tell_dwarf(gpointer progress, const char *module, guint64 done, guint64 total);
 
 /* Wipes the line and shows none until pm_progress_reveal(): other output follows. Phases are still
  * timed. */

@@ -5,6 +5,34 @@
 #include "cli/command.h"
 #include "report/summary.h"
 
+/* Any number, so that two runs give one answer. */
+#define SEED 1
+
+static gboolean
+prepare(PmSession *session, GError **error)
+{
+    return pm_session_try_scan(session, error) && pm_session_prepare_names(session);
+}
+
+/* What the chunks of the largest sizes are. */
+static GPtrArray *
+name_sizes(const PmSession *session, const PmSizes *sizes)
+{
+    GPtrArray *namings = g_ptr_array_new_with_free_func((GDestroyNotify)pm_naming_free);
+    const PmNamer namer = pm_session_get_namer(session);
+    if (sizes == NULL)
+        return namings;
+    for (gsize i = 0; i < MIN(sizes->row_count, PM_SUMMARY_NAMED_SIZES); i++) {
+        const PmChunkFilter filter = {.states = 1U << PM_CHUNK_USED,
+                                      .by_chunk_bytes = TRUE,
+                                      .chunk_bytes = sizes->rows[i].chunk_bytes};
+        PmSample *sample =
+            pm_sample_new(&session->subject, session->reach, &filter, PM_SCHEMA_SAMPLE, SEED);
+        g_ptr_array_add(namings, pm_naming_new(&namer, sample));
+    }
+    return namings;
+}
+
 static int
 run(const PmSession *session, const PmSink *sink, G_GNUC_UNUSED GError **error)
 {
@@ -17,6 +45,9 @@ run(const PmSession *session, const PmSink *sink, G_GNUC_UNUSED GError **error)
         pm_sizes_add_lost(sizes, subject, session->reach);
     summary.check = check;
     summary.sizes = sizes;
+    g_autoptr(GPtrArray) namings = name_sizes(session, sizes);
+    summary.namings = (PmNaming *const *)namings->pdata;
+    summary.naming_count = namings->len;
     pm_report_summary(sink, &summary);
     return PM_EXIT_ANSWERED;
 }
@@ -27,6 +58,6 @@ const PmCommand pm_command_report = {
     .takes = PM_TAKES_COMMON,
     .heap = PM_HEAP_OPTIONAL,
     .shows_violations = TRUE,
-    .prepare = pm_session_try_scan,
+    .prepare = prepare,
     .run = run,
 };

@@ -30,6 +30,10 @@ void
 pm_session_free(PmSession *session)
 {
     pm_progress_free(session->progress);
+    g_clear_pointer(&session->typing, pm_typing_free);
+    g_clear_pointer(&session->fitter, pm_fitter_free);
+    g_clear_pointer(&session->types, pm_types_free);
+    g_clear_pointer(&session->places, pm_places_free);
     if (session->reach != NULL)
         pm_reach_free(session->reach);
     if (session->ptmalloc != NULL)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "analysis/reach/reach.h"
+#include "analysis/types/naming.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 
@@ -16,7 +17,8 @@ typedef enum {
 
 /*
  * @subject: what the analyses see; its pointers are those of the session. @reach: the scan, or NULL
- * where the command did not ask for it.
+ * where the command did not ask for it. @places, @types, @fitter, @typing: what chunks are, each
+ * NULL until a command asks for it.
  */
 typedef struct {
     const PmOptions *options;
@@ -25,6 +27,10 @@ typedef struct {
     PmProcess *process;
     PmPtmalloc *ptmalloc;
     PmReach *reach;
+    PmPlaces *places;
+    PmTypes *types;
+    PmFitter *fitter;
+    PmTyping *typing;
     GError *heap_error;
     char *allocator;
     PmProgress *progress;
@@ -55,6 +61,20 @@ gboolean pm_session_scan(PmSession *session, GError **error);
 /* The same for commands that have an answer without it: a failure is a diagnostic. Returns: TRUE.
  */
 gboolean pm_session_try_scan(PmSession *session, GError **error);
+
+/*
+ * Makes session->places and what names chunks from a sample of them: session->types and
+ * session->fitter. Without a heap it does nothing.
+ *
+ * Returns: TRUE.
+ */
+gboolean pm_session_prepare_names(PmSession *session);
+
+/* The same, and session->typing: types what typed pointers lead to. */
+gboolean pm_session_prepare_typing(PmSession *session);
+
+/* What was made of these, for pm_naming_new(). */
+PmNamer pm_session_get_namer(const PmSession *session);
 
 /*
  * The diagnostics on standard error, a line each, few of each code; nothing under --quiet, notes

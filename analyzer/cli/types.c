@@ -4,18 +4,20 @@
 #include "report/types.h"
 #include "cli/command.h"
 
+static gboolean
+prepare(PmSession *session, G_GNUC_UNUSED GError **error)
+{
+    return pm_session_prepare_typing(session);
+}
+
 static int
 run(const PmSession *session, const PmSink *sink, G_GNUC_UNUSED GError **error)
 {
-    pm_progress_start(session->progress, PM_PHASE_TYPES);
-    g_autoptr(PmPlaces) places = pm_places_new(&session->subject);
-    g_autoptr(PmTypes) types = pm_types_new(session->process, NULL, session->diagnostics);
-    g_autoptr(PmTyping) typing = pm_typing_new(places, types);
-    pm_progress_start(session->progress, PM_PHASE_ANSWER);
-    g_autoptr(PmTypeHistogram) histogram = pm_type_histogram_new(typing);
+    const PmNamer namer = pm_session_get_namer(session);
+    g_autoptr(PmTypeHistogram) histogram = pm_type_histogram_new(session->typing, &namer);
     g_autoptr(PmRoots) roots = pm_roots_new(&session->subject);
-    g_autoptr(PmTypeCoverage) coverage = pm_type_coverage_new(typing, roots);
-    pm_report_types(sink, &session->subject, typing, histogram, coverage);
+    g_autoptr(PmTypeCoverage) coverage = pm_type_coverage_new(session->typing, roots);
+    pm_report_types(sink, &session->subject, session->typing, histogram, coverage);
     return PM_EXIT_ANSWERED;
 }
 
@@ -35,5 +37,6 @@ const PmCommand pm_command_types = {
         "other.\n",
     .takes = PM_TAKES_COMMON,
     .heap = PM_HEAP_REQUIRED,
+    .prepare = prepare,
     .run = run,
 };

@@ -4,10 +4,12 @@
 #include "report/leaks.h"
 
 #include "analysis/sizes.h"
+#include "report/naming.h"
 #include "report/reach.h"
 #include "report/table.h"
 
 #define MODULE_COLUMNS 40
+#define NAME_COLUMNS   92
 
 static void
 write_sum(PmJson *json, const char *key, const PmReachSum *sum)
@@ -83,8 +85,7 @@ write_group(PmJson *json, const PmSubject *subject, const PmLeaks *leaks, gsize 
         pm_json_uint(json, "request_min", row->requests.min);
         pm_json_uint(json, "request_max", row->requests.max);
     }
-    pm_json_null(json, "type");
-    pm_json_null(json, "layout");
+    pm_named_write_json(json, row->naming, row->row);
     pm_json_uint(json, "roots", group->roots);
     pm_json_uint(json, "cycles", group->cycles);
     pm_json_uint(json, "root_bytes", group->root_bytes);
@@ -300,14 +301,19 @@ print_groups(const PmSink *sink, const PmSubject *subject, const PmLeaks *leaks)
             double rate = pm_per_hour(row->group->lost_chunks, subject->uptime_seconds);
             pm_table_add_cell(table, pm_format_rate(rate).text);
         }
+        g_autofree char *name = pm_named_describe(row->naming, row->row);
         g_autofree char *note = describe_example(row);
+        if (name != NULL) {
+            g_autofree char *line = pm_sanitise_short(name, sink->utf8, NAME_COLUMNS);
+            pm_table_add_note(table, 4, line);
+        }
         pm_table_add_note(table, 4, note);
     }
-    pm_sink_heading(sink, "WHAT IS LOST, BY THE CHUNK SIZE OF ITS ROOTS");
+    pm_sink_heading(sink, "WHAT IS LOST, BY THE CHUNK SIZE AND TYPE OF ITS ROOTS");
     pm_table_print(table, 2);
     for (gsize i = 0; i < shown; i++) {
         if (leaks->groups[i].group->chunk_bytes == 0)
-            pm_sink_line(sink, "  shared: roots of more than one size lead to these");
+            pm_sink_line(sink, "  shared: roots of more than one group lead to these");
     }
     guint64 rest = 0;
     for (gsize i = shown; i < leaks->group_count; i++)

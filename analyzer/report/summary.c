@@ -6,6 +6,7 @@
 
 #include "report/arenas.h"
 #include "report/facts.h"
+#include "report/naming.h"
 #include "report/sizes.h"
 
 #define BAR_COLUMNS     19
@@ -13,7 +14,15 @@
 
 /* Rows of a ranked table where the user did not say: the page has to fit. */
 #define ARENAS_SHOWN 5
-#define SIZES_SHOWN  8
+#define SIZES_SHOWN  6
+
+/* Kinds of chunks of one size, and the share below which one is not worth a line. */
+#define NAMES_SHOWN  2
+#define NAMES_SHARE  0.02
+#define NAMES_INDENT 12
+
+/* Sizes of which the page says what they are. */
+#define NAMED_SHOWN 3
 
 /* The order and the words of the text; a kind without bytes is left out, and the vdso's few pages
  * always. */
@@ -54,6 +63,42 @@ write_memory(PmJson *json, const PmMemory *memory)
     pm_json_end_array(json);
 }
 
+/* What one size holds, as `schema` and `types` see it in a sample. */
+static void
+write_naming(PmJson *json, const PmNaming *naming, guint64 chunk_bytes)
+{
+    const PmSchema *schema = naming->schema;
+    pm_json_begin_object(json, NULL);
+    pm_json_uint(json, "chunk_bytes", chunk_bytes);
+    if (schema->request.known)
+        pm_json_uint(json, "inferred_request", schema->request.request);
+    else
+        pm_json_null(json, "inferred_request");
+    pm_json_string(json, "evidence", schema->request.evidence);
+    pm_json_uint(json, "chunks_sampled", schema->sample->count);
+    pm_json_begin_array(json, "kinds");
+    for (gsize i = 0; i < naming->row_count; i++) {
+        pm_json_begin_object(json, NULL);
+        pm_named_write_json(json, naming, i);
+        pm_json_uint(json, "chunks", naming->rows[i].estimate);
+        pm_json_bool(json, "estimated", !schema->sample->is_whole);
+        pm_json_double(json, "share", pm_share(naming->rows[i].sampled, schema->sample->count));
+        pm_json_address(json, "example", naming->rows[i].example);
+        pm_json_end_object(json);
+    }
+    pm_json_end_array(json);
+    pm_json_end_object(json);
+}
+
+static void
+write_namings(PmJson *json, const PmSummary *summary)
+{
+    pm_json_begin_array(json, "contents");
+    for (gsize i = 0; i < summary->naming_count; i++)
+        write_naming(json, summary->namings[i], summary->sizes->rows[i].chunk_bytes);
+    pm_json_end_array(json);
+}
+
 static void
 write_json(const PmSink *sink, const PmSummary *summary)
 {
@@ -72,6 +117,7 @@ write_json(const PmSink *sink, const PmSummary *summary)
         pm_sizes_write_lost(json, summary->sizes);
         pm_sizes_write_json(sink, subject, summary->sizes);
     }
+    write_namings(json, summary);
     pm_json_uint(json, "violations", summary->check->row_count + summary->check->omitted);
     pm_json_begin_array(json, "suspects");
     pm_json_end_array(json);
@@ -177,6 +223,49 @@ print_sizes(const PmSink *sink, const PmSubject *subject, const PmSizes *sizes)
 }
 
 static void
+print_naming(const PmSink *sink, const PmNaming *naming, guint64 chunk_bytes)
+{
+    const PmSchema *schema = naming->schema;
+    g_autofree char *label = g_strdup_printf("  %s", pm_format_address(chunk_bytes).text);
+    const char *beside = label;
+    for (gsize i = 0; i < MIN(naming->row_count, NAMES_SHOWN); i++) {
+        const double share = pm_share(naming->rows[i].sampled, schema->sample->count);
+        if (i > 0 && share < NAMES_SHARE)
+            break;
+        g_autofree char *name = pm_named_describe(naming, i);
+        g_autofree char *text = naming->row_count == 1
+                                    ? g_strdup(name)
+                                    : g_strdup_printf("%s %s", pm_format_share(share).text, name);
+        pm_sink_paragraph(sink, beside, NAMES_INDENT, text);
+        beside = "";
+    }
+    if (!schema->request.known)
+        return;
+    g_autofree char *request = g_strdup_printf("requests of %" G_GUINT64_FORMAT " bytes: %s",
+                                               schema->request.request, schema->request.evidence);
+    pm_sink_paragraph(sink, "", NAMES_INDENT, request);
+}
+
+/* The sizes that hold most of the heap; the others' lines would not fit the page. */
+static void
+print_namings(const PmSink *sink, const PmSummary *summary)
+{
+    const PmTotal *used = &summary->sizes->states[PM_CHUNK_USED];
+    guint shown = 0;
+    for (gsize i = 0; i < summary->naming_count && shown < NAMED_SHOWN; i++) {
+        const PmSizeRow *row = &summary->sizes->rows[i];
+        if (summary->namings[i]->row_count == 0 ||
+            pm_share(pm_size_row_used_bytes(row), used->chunk_bytes) < NAMES_SHARE)
+            continue;
+        if (shown++ == 0)
+            pm_sink_heading(sink, "WHAT THEY ARE");
+        print_naming(sink, summary->namings[i], row->chunk_bytes);
+    }
+    if (shown > 0)
+        pm_sink_line(sink, "  more: postmalloc types %s", sink->again);
+}
+
+static void
 print_damage(const PmSink *sink, const PmCheck *check)
 {
     if (check->row_count == 0)
@@ -226,6 +315,7 @@ pm_report_summary(const PmSink *sink, const PmSummary *summary)
     if (subject->ptmalloc != NULL) {
         print_arenas(sink, subject->ptmalloc);
         print_sizes(sink, subject, summary->sizes);
+        print_namings(sink, summary);
     }
     print_next(sink, summary);
 }

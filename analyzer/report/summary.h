@@ -6,14 +6,23 @@
 #include "analysis/check.h"
 #include "analysis/regions.h"
 #include "analysis/sizes.h"
+#include "analysis/types/naming.h"
 #include "report/sink.h"
 
-/* All results that the page shows; borrowed. @sizes: NULL where there is no heap. */
+/* Of the largest sizes, how many are looked into. */
+#define PM_SUMMARY_NAMED_SIZES 5
+
+/*
+ * All results that the page shows; borrowed. @sizes: NULL where there is no heap.
+ * @namings: what the chunks of the first @naming_count rows of @sizes are.
+ */
 typedef struct {
     const PmSubject *subject;
     const PmSizes *sizes;
     const PmCheck *check;
     PmMemory memory;
+    PmNaming *const *namings;
+    gsize naming_count;
 } PmSummary;
 
 void pm_report_summary(const PmSink *sink, const PmSummary *summary);

@@ -78,8 +78,18 @@ pm_table_add_note(PmTable *table, guint indent, const char *text)
     g_return_if_fail(table->notes->len > 0);
     gpointer *place = &g_ptr_array_index(table->notes, table->notes->len - 1);
     g_autofree char *safe = pm_sanitise(text, table->sink->utf8);
-    g_free(*place);
-    *place = g_strdup_printf("%*s%s", (int)indent, "", safe);
+    char *before = *place;
+    *place = g_strdup_printf("%s%s%*s%s", before != NULL ? before : "", before != NULL ? "\n" : "",
+                             (int)indent, "", safe);
+    g_free(before);
+}
+
+static void
+print_note(const PmTable *table, guint indent, const char *note)
+{
+    g_auto(GStrv) lines = g_strsplit(note, "\n", -1);
+    for (guint i = 0; lines[i] != NULL; i++)
+        pm_output_printf(table->sink->output, "%*s%s\n", (int)indent, "", lines[i]);
 }
 
 void
@@ -106,7 +116,7 @@ pm_table_print(PmTable *table, guint indent)
         const char *note =
             heading || row >= table->notes->len ? NULL : g_ptr_array_index(table->notes, row);
         if (note != NULL)
-            pm_output_printf(table->sink->output, "%*s%s\n", (int)indent, "", note);
+            print_note(table, indent, note);
         row += heading ? 0 : 1;
     }
 }

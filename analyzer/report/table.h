@@ -25,7 +25,8 @@ void pm_table_add_row(PmTable *table);
 /* Fills the next cell of the current row, left to right. NULL gives "-". */
 void pm_table_add_cell(PmTable *table, const char *text);
 
-/* A line of its own below the current row, @indent spaces further in than the table. */
+/* A line of its own below the current row and its earlier notes, @indent spaces further in than the
+ * table. */
 void pm_table_add_note(PmTable *table, guint indent, const char *text);
 
 /* Writes the table, each line after @indent spaces. */

@@ -215,19 +215,12 @@ describe(PmTypes *types, const PmModule *module, Dwarf_Die *die, PmTypeKind kind
     return entry;
 }
 
-/* A definition, or what it stands for: the type unit that it names, or the one definition of that
- * name. */
+/* The one definition of that name, or else the declaration itself. */
 static PmTypeEntry *
 intern_declaration(PmTypes *types, const PmModule *module, Dwarf_Die *die, PmTypeKind kind,
                    guint depth)
 {
-    Dwarf_Attribute attribute;
-    Dwarf_Die definition;
     PmTypeKey key;
-    if (dwarf_attr(die, DW_AT_signature, &attribute) != NULL &&
-        dwarf_formref_die(&attribute, &definition) != NULL &&
-        dwarf_tag(&definition) == dwarf_tag(die) && !dwarf_hasattr(&definition, DW_AT_declaration))
-        return pm_types_intern(types, module, &definition, depth + 1);
     PmTypeEntry entry = describe(types, module, die, kind, depth);
     PmTypeEntry *found = pm_types_find_definition(types, module, die, entry.type.name);
     if (found != NULL)
@@ -248,6 +241,7 @@ is_declaration(Dwarf_Die *die)
     if (dwarf_attr(die, DW_AT_declaration, &attribute) != NULL &&
         dwarf_formflag(&attribute, &flag) == 0 && flag)
         return TRUE;
+    /* Of a type unit that is not here. */
     return dwarf_hasattr(die, DW_AT_signature) && !dwarf_hasattr(die, DW_AT_byte_size);
 }
 
@@ -278,12 +272,47 @@ compare_values(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
+/* Whether an enumeration's own integer type is signed. */
+static gboolean
+is_signed(Dwarf_Die *die)
+{
+    const char *typedef_name = NULL;
+    guint64 encoding = 0;
+    Dwarf_Die type;
+    return pm_type_of(die, &type) && pm_type_strip(&type, &typedef_name) &&
+           pm_die_get_number(&type, DW_AT_encoding, &encoding) &&
+           (encoding == DW_ATE_signed || encoding == DW_ATE_signed_char);
+}
+
+/* The forms of a fixed size do not say whether they are signed. */
+static gboolean
+read_value(Dwarf_Die *enumerator, gboolean is_signed_enum, gint64 *ret_value)
+{
+    Dwarf_Attribute attribute;
+    Dwarf_Sword number = 0;
+    Dwarf_Word natural = 0;
+    if (dwarf_attr(enumerator, DW_AT_const_value, &attribute) == NULL)
+        return FALSE;
+    const guint form = dwarf_whatform(&attribute);
+    if (is_signed_enum || form == DW_FORM_sdata || form == DW_FORM_implicit_const) {
+        if (dwarf_formsdata(&attribute, &number) != 0)
+            return FALSE;
+        *ret_value = number;
+        return TRUE;
+    }
+    if (dwarf_formudata(&attribute, &natural) != 0)
+        return FALSE;
+    *ret_value = (gint64)natural;
+    return TRUE;
+}
+
 /* The values of an enumeration, ascending, each once. */
 static GArray *
 read_enumerators(PmTypes *types, Dwarf_Die *die)
 {
     GArray *values = g_array_new(FALSE, FALSE, sizeof(gint64));
     const PmUnit *unit = pm_names_get_unit(types->names, die);
+    const gboolean is_signed_enum = is_signed(die);
     PmDieWalk walk;
     if (unit == NULL)
         return values;
@@ -292,13 +321,9 @@ read_enumerators(PmTypes *types, Dwarf_Die *die)
         return values;
     while (values->len < PM_TYPE_FIELDS_MAX && pm_die_walk_next_child(&walk)) {
         Dwarf_Die enumerator = pm_die_walk_get(&walk);
-        Dwarf_Attribute attribute;
-        Dwarf_Sword value = 0;
-        if (walk.tag != DW_TAG_enumerator ||
-            dwarf_attr(&enumerator, DW_AT_const_value, &attribute) == NULL ||
-            dwarf_formsdata(&attribute, &value) != 0)
+        gint64 number = 0;
+        if (walk.tag != DW_TAG_enumerator || !read_value(&enumerator, is_signed_enum, &number))
             continue;
-        const gint64 number = value;
         g_array_append_val(values, number);
     }
     if (values->len > 0)

@@ -114,6 +114,19 @@ is_transparent(int tag)
     }
 }
 
+/* What stands for a type unit, without a name of its own. */
+static gboolean
+follow_signature(Dwarf_Die *die)
+{
+    Dwarf_Attribute attribute;
+    Dwarf_Die definition;
+    if (dwarf_attr(die, DW_AT_signature, &attribute) == NULL ||
+        dwarf_formref_die(&attribute, &definition) == NULL || definition.addr == die->addr)
+        return FALSE;
+    *die = definition;
+    return TRUE;
+}
+
 gboolean
 pm_type_strip(Dwarf_Die *die, const char **ret_typedef)
 {
@@ -121,6 +134,8 @@ pm_type_strip(Dwarf_Die *die, const char **ret_typedef)
     for (guint i = 0; i < PM_TYPE_DEPTH_MAX; i++) {
         Dwarf_Die type;
         const int tag = dwarf_tag(die);
+        if (pm_die_get_keyword(tag)[0] != '\0' && follow_signature(die))
+            continue;
         if (!is_transparent(tag))
             return tag > 0;
         if (tag == DW_TAG_typedef)

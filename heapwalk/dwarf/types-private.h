@@ -38,7 +38,8 @@ typedef struct {
     gboolean is_resolving;
 } PmTypeEntry;
 
-/* @dwarf: NULL where there is none. @index, @variables: NULL until they are asked for. */
+/* @dwarf: NULL where there is none. @index, @variables, @unit_ranges (where units' code is): NULL
+ * until they are asked for. */
 typedef struct {
     const PmModule *module;
     Dwarf *dwarf;
@@ -46,6 +47,7 @@ typedef struct {
     gboolean was_opened;
     PmTypeIndex *index;
     GArray *variables;
+    GArray *unit_ranges;
 } PmTypeModule;
 
 struct PmTypes {
@@ -56,10 +58,12 @@ struct PmTypes {
     gpointer progress_data;
     guint word_bytes;
     PmNames *names;
-    GArray *modules;     /* PmTypeModule, as pm_process_get_modules() */
-    GPtrArray *entries;  /* PmTypeEntry *, by id − 1; owned */
-    GHashTable *by_die;  /* a DIE's place → PmTypeEntry *, or NULL for void */
-    GHashTable *by_key;  /* PmTypeKey * → PmTypeEntry * */
+    GArray *modules;    /* PmTypeModule, as pm_process_get_modules() */
+    GPtrArray *entries; /* PmTypeEntry *, by id − 1; owned */
+    GHashTable *by_die; /* a DIE's place → PmTypeEntry *, or NULL for void */
+    GHashTable *by_key; /* PmTypeKey * → PmTypeEntry * */
+    GHashTable
+        *functions; /* a unit's Dwarf_CU → GArray of locals.c: where its functions' code is */
     GHashTable *name_of; /* a DIE's place → PmTypeName * */
     GStringChunk *strings;
     PmTypeEntry *unknown;

@@ -56,6 +56,7 @@ pm_types_new(const PmProcess *process, const PmTypesOptions *options, PmDiagnost
     types->by_die = g_hash_table_new(NULL, NULL);
     types->by_key = g_hash_table_new_full(hash_key, equal_keys, g_free, NULL);
     types->name_of = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    types->functions = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)g_array_unref);
     types->strings = g_string_chunk_new(65536);
 
     PmTypeKey key;
@@ -75,12 +76,15 @@ pm_types_free(PmTypes *types)
         pm_type_index_free(module->index);
         if (module->variables != NULL)
             g_array_unref(module->variables);
+        if (module->unit_ranges != NULL)
+            g_array_unref(module->unit_ranges);
     }
     g_array_unref(types->modules);
     pm_names_free(types->names);
     g_hash_table_unref(types->by_die);
     g_hash_table_unref(types->by_key);
     g_hash_table_unref(types->name_of);
+    g_hash_table_unref(types->functions);
     g_ptr_array_unref(types->entries);
     g_string_chunk_free(types->strings);
     g_free(types->cache_folder);

@@ -304,7 +304,8 @@ has_virtual_bases(PmRtti *rtti, TypeInfo *info, guint depth)
 }
 
 /*
- * Whether a symbol with @prefix covers @address with the two words before it.
+ * Whether a symbol with @prefix covers the word before @address: the address point itself may be
+ * the vtable's end, where a class has no virtual functions but virtual bases.
  *
  * @ret_symbol: (out): that or any other symbol that covers it; its name is NULL where none does.
  */
@@ -314,8 +315,8 @@ is_covered(const PmRtti *rtti, PmAddr address, const char *prefix, PmSymbol *ret
     guint64 offset = 0;
     ret_symbol->name = NULL;
     PmSymbol symbol;
-    if (!pm_process_symbolize(rtti->process, address, &symbol, &offset) ||
-        offset < 2 * rtti->word_bytes || offset >= symbol.size_bytes)
+    if (!pm_process_symbolize(rtti->process, address - rtti->word_bytes, &symbol, &offset) ||
+        offset < rtti->word_bytes || offset >= symbol.size_bytes)
         return FALSE;
     *ret_symbol = symbol;
     return g_str_has_prefix(symbol.name, prefix);
@@ -375,8 +376,8 @@ find_by_symbol(PmRtti *rtti, PmAddr value, PmVtable *vtable)
 {
     guint64 function = 0;
     PmSymbol symbol;
-    if (!read_word(rtti, value, 0, &function) || is_small(rtti, function) ||
-        !is_in_module(rtti, function) || !is_covered(rtti, value, "_ZTV", &symbol))
+    if (!read_word(rtti, value, 0, &function) || !is_in_module(rtti, function) ||
+        !is_covered(rtti, value, "_ZTV", &symbol))
         return FALSE;
     /* The first one has only offsets before it, the others tell how far they lie inside. */
     if (vtable->offset_to_top == 0 &&

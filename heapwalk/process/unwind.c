@@ -7,9 +7,13 @@
 
 #include "process/dwfl.h"
 
+#include <dwarf.h>
 #include <stdlib.h>
 
-#define REGISTERS_MAX 32
+#define REGISTERS_MAX PM_FRAME_REGISTERS_MAX
+/* The psABI's numbers. */
+#define X86_64_RAX 0
+#define X86_64_RBX 3
 /* libdwfl asks for a thread by number; the walk it is on is the only one there is. */
 #define THE_THREAD 1
 
@@ -43,9 +47,21 @@ struct PmUnwinder {
     struct Walk *walk; /* the one that libdwfl is on */
 };
 
+/* What the call frame information says of a frame. The CFA is @cfa_offset from the register
+ * @cfa_register, which is REGISTERS_MAX where it is computed otherwise. @keeps_rbx: of x86-64:
+ * there is no rule for rbx. */
+typedef struct {
+    gboolean is_signal;
+    gboolean is_outermost;
+    gboolean keeps_rbx;
+    guint cfa_register;
+    guint64 cfa_offset;
+} Rule;
+
 /*
  * @registers, @pc: of the frame where libdwfl begins. @exact: the next frame's pc is exact, since
  * it is the first one or was interrupted. @is_return: it is a return address, less 1, all the same.
+ * @sets: (nullable): PmFrameRegisters of each frame. @rule: of the last frame.
  */
 typedef struct Walk {
     PmUnwinder *unwinder;
@@ -55,13 +71,9 @@ typedef struct Walk {
     gboolean is_return;
     gboolean is_complete;
     GArray *frames;
+    GArray *sets;
+    Rule rule;
 } Walk;
-
-/* What the call frame information says of a frame. */
-typedef struct {
-    gboolean is_signal;
-    gboolean is_outermost;
-} Rule;
 
 PmUnwinder *
 pm_unwinder_new(const PmProcess *process)
@@ -163,6 +175,23 @@ find_row(PmUnwinder *unwinder, PmAddr code)
     return cfi != NULL && dwarf_cfi_addrframe(cfi, code - bias, &row) == 0 ? row : NULL;
 }
 
+static void
+read_cfa(Dwarf_Frame *row, Rule *rule)
+{
+    Dwarf_Op *ops = NULL;
+    size_t count = 0;
+    rule->cfa_register = REGISTERS_MAX;
+    if (dwarf_frame_cfa(row, &ops, &count) != 0 || count != 1)
+        return;
+    if (ops[0].atom == DW_OP_bregx && ops[0].number < REGISTERS_MAX) {
+        rule->cfa_register = (guint)ops[0].number;
+        rule->cfa_offset = ops[0].number2;
+    } else if (ops[0].atom >= DW_OP_breg0 && ops[0].atom <= DW_OP_breg31) {
+        rule->cfa_register = ops[0].atom - DW_OP_breg0;
+        rule->cfa_offset = ops[0].number;
+    }
+}
+
 static gboolean
 find_rule(PmUnwinder *unwinder, PmAddr code, Rule *ret_rule)
 {
@@ -178,6 +207,9 @@ find_rule(PmUnwinder *unwinder, PmAddr code, Rule *ret_rule)
     ret_rule->is_outermost = pc >= 0 && dwarf_frame_register(row, pc, memory, &ops, &count) == 0 &&
                              count == 0 && ops == memory;
     ret_rule->is_signal = is_signal;
+    read_cfa(row, ret_rule);
+    ret_rule->keeps_rbx = dwarf_frame_register(row, X86_64_RBX, memory, &ops, &count) == 0 &&
+                          count == 0 && ops == memory;
     free(row);
     return TRUE;
 }
@@ -243,6 +275,48 @@ link_frames(const Walk *walk, PmFrame *last, const PmFrame *frame)
     return TRUE;
 }
 
+/*
+ * Where call frame information says nothing of a register that the psABI has a callee preserve,
+ * libdwfl takes it as it is; but on x86-64 it has rax in its list where rbx should be (elfutils
+ * 0.192, backends/x86_64_cfi.c). @last: the registers of the frame before.
+ */
+static void
+correct_preserved(const Walk *walk, const PmFrameRegisters *last, PmFrameRegisters *set)
+{
+    const guint32 rax = 1u << X86_64_RAX;
+    const guint32 rbx = 1u << X86_64_RBX;
+    if (pm_image_get_target(walk->unwinder->process->image)->arch != PM_ARCH_X86_64)
+        return;
+    /* A signal frame saved all of them. */
+    if (!walk->rule.is_signal)
+        set->known &= ~rax;
+    if (walk->rule.keeps_rbx && (last->known & rbx) != 0) {
+        set->known |= rbx;
+        set->values[X86_64_RBX] = last->values[X86_64_RBX];
+    }
+}
+
+/* @rule: NULL where there is none. */
+static void
+add_registers(Walk *walk, Dwfl_Frame *state, const Rule *rule)
+{
+    PmFrameRegisters set = {.cfa = PM_ADDR_NONE};
+    for (guint i = 0; i < walk->unwinder->layout->count; i++) {
+        Dwarf_Word value = 0;
+        if (dwfl_frame_reg(state, i, &value) != 0)
+            continue;
+        set.values[i] = value;
+        set.known |= 1u << i;
+    }
+    if (walk->sets->len > 0)
+        correct_preserved(walk, &g_array_index(walk->sets, PmFrameRegisters, walk->sets->len - 1),
+                          &set);
+    if (rule != NULL && rule->cfa_register < REGISTERS_MAX &&
+        ((set.known >> rule->cfa_register) & 1) != 0)
+        set.cfa = set.values[rule->cfa_register] + rule->cfa_offset;
+    g_array_append_val(walk->sets, set);
+}
+
 static int
 visit(Dwfl_Frame *state, void *data)
 {
@@ -250,7 +324,7 @@ visit(Dwfl_Frame *state, void *data)
     GArray *frames = walk->frames;
     Dwarf_Addr pc = 0;
     Dwarf_Word sp = 0;
-    Rule rule = {FALSE, FALSE};
+    Rule rule = {.is_signal = FALSE};
     /* Whether pc is exact it is not asked: libdwfl would unwind further to know. */
     if (!dwfl_frame_pc(state, &pc, NULL) ||
         dwfl_frame_reg(state, walk->unwinder->layout->sp, &sp) != 0)
@@ -266,6 +340,9 @@ visit(Dwfl_Frame *state, void *data)
     const gboolean is_known = find_rule(walk->unwinder, pm_frame_get_code(&frame), &rule);
     frame.activation = frame.activation || rule.is_signal;
     g_array_append_val(frames, frame);
+    if (walk->sets != NULL)
+        add_registers(walk, state, is_known ? &rule : NULL);
+    walk->rule = rule;
     walk->is_complete = rule.is_outermost;
     walk->exact = rule.is_signal;
     return is_known && !rule.is_outermost && frames->len < PM_FRAMES_MAX ? DWARF_CB_OK
@@ -283,6 +360,22 @@ read_registers(Walk *walk, const PmThread *thread)
     walk->pc = thread->pc;
 }
 
+/* The frame of the registers as they are, of code that nothing is known about. */
+static void
+add_first(Walk *walk, const PmFrame *frame)
+{
+    const Layout *layout = walk->unwinder->layout;
+    PmFrameRegisters set = {.cfa = PM_ADDR_NONE};
+    g_array_append_val(walk->frames, *frame);
+    if (walk->sets == NULL)
+        return;
+    for (guint i = 0; i < layout->count; i++) {
+        set.values[i] = walk->registers[i];
+        set.known |= 1u << i;
+    }
+    g_array_append_val(walk->sets, set);
+}
+
 /*
  * Undoes a call to where no code is. Nothing ran after the call, so that its return address is at
  * sp, and the registers are those of the caller.
@@ -296,7 +389,7 @@ undo_call(Walk *walk, const PmThread *thread)
         .pc = thread->pc, .sp = thread->sp, .end = thread->sp, .activation = TRUE};
     guint64 address = 0;
     Rule rule;
-    g_array_append_val(walk->frames, frame);
+    add_first(walk, &frame);
     if (layout->pc == layout->count || !pm_space_read_word(process->space, thread->sp, &address) ||
         address == 0 || !is_code(process, address - 1) ||
         !find_rule(walk->unwinder, address - 1, &rule))
@@ -309,13 +402,14 @@ undo_call(Walk *walk, const PmThread *thread)
     return TRUE;
 }
 
-PmFrame *
-pm_process_unwind(const PmProcess *process, const PmThread *thread, gsize *ret_count,
-                  gboolean *ret_complete)
+/* @sets: (nullable): PmFrameRegisters, to be filled. */
+static PmFrame *
+unwind(const PmProcess *process, const PmThread *thread, GArray *sets, gsize *ret_count,
+       gboolean *ret_complete)
 {
     PmUnwinder *unwinder = process->unwinder;
     g_autoptr(GArray) frames = g_array_new(FALSE, FALSE, sizeof(PmFrame));
-    Walk walk = {.unwinder = unwinder, .exact = TRUE, .frames = frames};
+    Walk walk = {.unwinder = unwinder, .exact = TRUE, .frames = frames, .sets = sets};
     *ret_count = 0;
     *ret_complete = FALSE;
     if (thread->registers == NULL)
@@ -332,10 +426,28 @@ pm_process_unwind(const PmProcess *process, const PmThread *thread, gsize *ret_c
     if (frames->len == 0) {
         const PmFrame first = {
             .pc = thread->pc, .sp = thread->sp, .end = thread->sp, .activation = TRUE};
-        g_array_append_val(frames, first);
+        add_first(&walk, &first);
     }
     *ret_complete = walk.is_complete;
     return (PmFrame *)g_array_steal(frames, ret_count);
+}
+
+PmFrame *
+pm_process_unwind(const PmProcess *process, const PmThread *thread, gsize *ret_count,
+                  gboolean *ret_complete)
+{
+    return unwind(process, thread, NULL, ret_count, ret_complete);
+}
+
+PmFrame *
+pm_process_unwind_registers(const PmProcess *process, const PmThread *thread,
+                            PmFrameRegisters **ret_registers, gsize *ret_count,
+                            gboolean *ret_complete)
+{
+    GArray *sets = g_array_new(FALSE, FALSE, sizeof(PmFrameRegisters));
+    PmFrame *frames = unwind(process, thread, sets, ret_count, ret_complete);
+    *ret_registers = (PmFrameRegisters *)(gpointer)g_array_free(sets, frames == NULL);
+    return frames;
 }
 
 gboolean

@@ -66,6 +66,32 @@ pm_frame_get_code(const PmFrame *frame)
 PmFrame *pm_process_unwind(const PmProcess *process, const PmThread *thread, gsize *ret_count,
                            gboolean *ret_complete);
 
+/* As many as any target has general registers. */
+#define PM_FRAME_REGISTERS_MAX 32
+
+/*
+ * What the registers held in a frame: in a caller, what they will hold when its callee returns.
+ *
+ * @values: by DWARF's numbers (the psABIs; x86-64: 6 is rbp, 7 rsp, 16 rip). @known: a bit for each
+ *   that the unwinder restored; the others were overwritten.
+ * @cfa: the canonical frame address, or PM_ADDR_NONE where it is not known.
+ */
+typedef struct {
+    guint64 values[PM_FRAME_REGISTERS_MAX];
+    guint32 known;
+    PmAddr cfa;
+} PmFrameRegisters;
+
+/*
+ * pm_process_unwind(), and the registers of each frame.
+ *
+ * @ret_registers: (out) (transfer full): one for each frame; NULL where there are no frames.
+ *   g_free() it.
+ */
+PmFrame *pm_process_unwind_registers(const PmProcess *process, const PmThread *thread,
+                                     PmFrameRegisters **ret_registers, gsize *ret_count,
+                                     gboolean *ret_complete);
+
 /*
  * Which frame owns the stack slot at @stack_address.
  *

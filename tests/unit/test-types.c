@@ -74,6 +74,8 @@ static const PmType *
 find_one(PmTypes *types, const char *name)
 {
     g_autoptr(GPtrArray) found = pm_types_find_by_name(types, name, NULL);
+    if (found->len != 1)
+        g_test_message("%u of %s", found->len, name);
     g_assert_cmpuint(found->len, ==, 1);
     return g_ptr_array_index(found, 0);
 }
@@ -288,6 +290,191 @@ test_c(gconstpointer flags)
     check_sizes(types);
 }
 
+static const char cxx_header[] =
+    "#include <string>\n"
+    "#include <vector>\n"
+    "#include <map>\n"
+    "namespace app {\n"
+    "enum class Color : unsigned char { Red = 1, Blue = 200 };\n"
+    "struct Base { virtual ~Base(); long id; };\n"
+    "struct Empty {};\n"
+    "struct Second { virtual void run(); Base *owner; };\n"
+    "template <typename T, int N> struct Cache {\n"
+    "    struct Entry { T value; Entry *next; };\n"
+    "    Entry *slots[N];\n"
+    "    static Cache *instance;\n"
+    "    int lookup(int key) { static unsigned long lookups = 1; "
+    "return slots[0] != nullptr && slots[0]->next ? 0 : key + (int)++lookups; }\n"
+    "};\n"
+    "class Session : public Base, public Second, Empty {\n"
+    "public:\n"
+    "    void run() override;\n"
+    "    class Impl;\n"
+    "    Impl *impl;\n"
+    "    Color color;\n"
+    "    int &reference;\n"
+    "    long Base::*member;\n"
+    "    void (Second::*method)();\n"
+    "    std::string name;\n"
+    "    std::vector<unsigned long> numbers;\n"
+    "    static int live;\n"
+    "    Session(int &r) : impl(nullptr), color(Color::Red), reference(r), member(&Base::id), "
+    "method(&Second::run) {}\n"
+    "};\n"
+    "struct Virtual : virtual Base { int own; };\n"
+    "typedef struct { int x, y; } point_t;\n"
+    "union Either { int number; char *text; };\n"
+    "inline int shared_counter = 5;\n"
+    "}\n";
+
+static const char cxx_main[] =
+    "#include \"msg.h\"\n"
+    "#include <cstdlib>\n"
+    "namespace { struct Local { int a; }; Local hidden = {1}; }\n"
+    "namespace app {\n"
+    "class Session::Impl { public: Session *back; Color colors[3]; };\n"
+    "Base::~Base() {}\n"
+    "void Second::run() {}\n"
+    "void Session::run() { static int runs = 2; runs++; }\n"
+    "int Session::live = 9;\n"
+    "template <> Cache<int, 4> *Cache<int, 4>::instance = nullptr;\n"
+    "point_t origin = {1, 2};\n"
+    "Either either;\n"
+    "Virtual *a_virtual;\n"
+    "}\n"
+    "app::Cache<app::Session, 2> sessions;\n"
+    "app::Cache<const char *, 3> texts;\n"
+    "app::Session *session;\n"
+    "int other(void);\n"
+    "int main() {\n"
+    "    static int value = 3;\n"
+    "    auto lambda = [](int x) { static int calls = 4; return calls + x; };\n"
+    "    session = new app::Session(value);\n"
+    "    session->impl = new app::Session::Impl();\n"
+    "    session->run();\n"
+    "    app::a_virtual = new app::Virtual();\n"
+    "    value = lambda(2) + hidden.a + other() + texts.lookup(1) + app::shared_counter;\n"
+    "    abort();\n"
+    "}\n";
+
+static const char cxx_other[] =
+    "#include \"msg.h\"\n"
+    "namespace { struct Local { long b[2]; }; Local hidden = {{1, 2}}; }\n"
+    "app::Session *other_session;\n"
+    "std::map<int, std::string> a_map;\n"
+    "int other(void) { return (int)hidden.b[0] + app::shared_counter; }\n";
+
+static const CompiledSource cxx_sources[] = {
+    {"msg.h", cxx_header},
+    {"main.cc", cxx_main},
+    {"other.cc", cxx_other},
+    {NULL, NULL},
+};
+
+static void
+check_session(PmTypes *types)
+{
+    const PmType *session = find_one(types, "app::Session");
+    const PmType *base = find_one(types, "app::Base");
+    gsize count = 0;
+    const PmField *fields = pm_type_get_fields(types, session, &count);
+    g_assert_true(session->is_cxx && session->is_polymorphic && base->is_polymorphic);
+    g_assert_cmpstr(session->name, ==, "app::Session");
+    g_assert_true(fields[0].is_base && fields[0].type == base);
+    g_assert_cmpstr(fields[0].name, ==, "");
+    g_assert_true(fields[1].is_base);
+    g_assert_cmpuint(fields[1].offset_bytes, ==, 16);
+    g_assert_true(fields[2].is_base);
+    g_assert_cmpstr(fields[2].type->name, ==, "app::Empty");
+    assert_field(types, session, "impl", 32, "app::Session::Impl *");
+    assert_field(types, session, "color", 40, "app::Color");
+    assert_field(types, session, "reference", 48, "int &");
+    assert_field(types, session, "member", 56, "long int app::Base::*");
+    assert_field(types, session, "method", 64, "void (app::Second::*)(app::Second *)");
+    g_assert_cmpint(find_field(types, session, "reference")->type->kind, ==, PM_TYPE_POINTER);
+    g_assert_cmpuint(find_field(types, session, "method")->type->size_bytes, ==, 16);
+    assert_field(types, session, "name", 80,
+                 "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >");
+
+    fields = pm_type_get_fields(types, base, &count);
+    g_assert_cmpuint(count, ==, 2);
+    g_assert_true(fields[0].is_vptr && !fields[1].is_vptr);
+    /* Defined elsewhere than declared. */
+    const PmType *impl = pm_type_get_target(types, find_field(types, session, "impl")->type);
+    g_assert_cmpstr(impl->name, ==, "app::Session::Impl");
+    g_assert_false(impl->is_declaration);
+    g_assert_false(impl->is_polymorphic);
+    assert_field(types, impl, "colors", 8, "app::Color[3]");
+    g_assert_true(find_one(types, "app::Virtual")->is_polymorphic);
+    assert_path(types, session, 24, ".owner");
+    assert_path(types, session, 8, ".id");
+}
+
+static void
+check_cxx_names(PmTypes *types)
+{
+    const PmType *point = find_one(types, "app::point_t");
+    g_assert_cmpuint(point->size_bytes, ==, 8);
+    g_assert_cmpint(find_one(types, "app::Either")->kind, ==, PM_TYPE_UNION);
+    g_assert_true(find_one(types, "app::Cache<const char*, 3>") ==
+                  find_one(types, "app::Cache<char const *, 3>"));
+    g_assert_true(find_one(types, "std::vector<unsigned long, std::allocator<unsigned long> >") ==
+                  find_one(types, "class std::vector<long unsigned int, "
+                                  "std::allocator<long unsigned int>>"));
+    find_one(types, "app::Cache<app::Session, 2>");
+    find_one(types, "app::Cache<const char*, 3>::Entry");
+    g_autoptr(GPtrArray) locals =
+        pm_types_find_by_name(types, "(anonymous namespace)::Local", NULL);
+    g_assert_cmpuint(locals->len, ==, 2);
+    const PmType *color = find_one(types, "app::Color");
+    gsize count = 0;
+    const gint64 *values = pm_type_get_enumerators(types, color, &count);
+    g_assert_cmpuint(count, ==, 2);
+    g_assert_cmpint(values[1], ==, 200);
+    g_assert_cmpint(pm_type_get_target(types, color)->kind, ==, PM_TYPE_CHAR);
+}
+
+static void
+check_cxx_variables(const Compiled *compiled, PmTypes *types)
+{
+    const GArray *variables = pm_types_get_variables(types, compiled_get_module(compiled));
+    static const struct {
+        const char *name;
+        const char *type;
+    } expected[] = {
+        {"app::origin", "app::point_t"},
+        {"app::Session::live", "int"},
+        {"app::Session::run::runs", "int"},
+        {"app::shared_counter", "int"},
+        {"main::value", "int"},
+        {"session", "app::Session *"},
+        {"app::Cache<int, 4>::instance", "app::Cache<int, 4> *"},
+        {"app::Cache<char const*, 3>::lookup::lookups", "long unsigned int"},
+        {"app::a_virtual", "app::Virtual *"},
+    };
+    guint hidden = 0;
+    for (guint i = 0; i < G_N_ELEMENTS(expected); i++)
+        g_assert_cmpstr(find_variable(variables, expected[i].name)->type->name, ==,
+                        expected[i].type);
+    for (guint i = 0; i < variables->len; i++)
+        if (g_str_equal(g_array_index(variables, PmTypedVariable, i).name,
+                        "(anonymous namespace)::hidden"))
+            hidden++;
+    g_assert_cmpuint(hidden, ==, 2);
+}
+
+static void
+test_cxx(gconstpointer flags)
+{
+    g_autoptr(Compiled) compiled = compiled_new(cxx_sources, flags);
+    if (compiled == NULL)
+        return;
+    g_autoptr(PmTypes) types = open_types(compiled);
+    check_session(types);
+    check_cxx_names(types);
+    check_cxx_variables(compiled, types);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -299,5 +486,9 @@ main(int argc, char **argv)
     g_test_add_data_func("/types/c/type-units-4", "-g -gdwarf-4 -fdebug-types-section", test_c);
     g_test_add_data_func("/types/c/split", "-g -gsplit-dwarf", test_c);
     g_test_add_data_func("/types/c/split-4", "-g -gdwarf-4 -gsplit-dwarf", test_c);
+    g_test_add_data_func("/types/cxx/dwarf-5", "-g -std=c++17 -O0 -gdwarf-5", test_cxx);
+    g_test_add_data_func("/types/cxx/dwarf-4", "-g -std=c++17 -O0 -gdwarf-4", test_cxx);
+    g_test_add_data_func("/types/cxx/type-units", "-g -std=c++17 -fdebug-types-section", test_cxx);
+    g_test_add_data_func("/types/cxx/split", "-g -std=c++17 -gsplit-dwarf", test_cxx);
     return g_test_run();
 }

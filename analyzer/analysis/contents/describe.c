@@ -198,6 +198,14 @@ find_string(const PmDescriber *describer, PmAddr value, gsize characters_min, Pm
     const gsize length = pm_text_measure(bytes, count, &characters);
     if (characters < characters_min || length >= count || bytes[length] != 0)
         return FALSE;
+    /* The bytes of an address may look like letters. */
+    const gsize word_bytes = pm_space_get_target(space)->word_bytes;
+    PmWord word;
+    if (length <= word_bytes && value % word_bytes == 0 && count >= word_bytes) {
+        pm_places_classify_plain(describer->places, pm_load_word(bytes, word_bytes), &word);
+        if (pm_word_kind_is_pointer(word.kind))
+            return FALSE;
+    }
     text->is_string = TRUE;
     text->string_bytes = length;
     text->text = g_strndup((const char *)bytes, MIN(length, PM_WORD_STRING_MAX));
@@ -265,10 +273,8 @@ describe_data(PmDescriber *describer, PmAddr value, PmWordText *text)
         text->text = g_strdup_printf("thread-local storage of thread %u", word->thread->tid);
         return;
     }
-    if (find_string(describer, value, OTHER_CHARACTERS_MIN, text))
-        return;
     text->text = describe_symbol(describer, value);
-    if (text->text == NULL)
+    if (text->text == NULL && !find_string(describer, value, OTHER_CHARACTERS_MIN, text))
         text->text = describe_in_module(word->module, value);
 }
 

@@ -9,9 +9,12 @@ pm_population_init(PmPopulation *population, const PmSubject *subject, const PmR
 {
     *population = (PmPopulation){
         .heap = pm_ptmalloc_get_heap(subject->ptmalloc),
+        .reach = filter->reaches != 0 ? reach : NULL,
         .heap_class.states = filter->states,
-        .by_chunk = filter->reaches != 0,
     };
+    /* Only chunks in use have a class. */
+    if (filter->reaches != 0)
+        population->heap_class.states &= 1U << PM_CHUNK_USED;
     pm_chunk_walk_init(&population->walk, subject, reach, filter);
     if (filter->by_chunk_bytes)
         population->heap_class.chunk_bytes = filter->chunk_bytes;
@@ -82,8 +85,13 @@ pm_population_match(const PmPopulation *population, const PmPopulationBlock *blo
         heap_class.chunk_bytes = 0;
     pm_heap_match(population->heap, &heap_class, block->region, block->first_word,
                   PM_POPULATION_WORDS, ret_masks);
-    if (!population->by_chunk && !region->mmapped)
-        return;
-    for (gsize i = 0; i < PM_POPULATION_WORDS; i++)
-        ret_masks[i] = keep_passing(population, block, i, ret_masks[i]);
+    for (gsize i = 0; i < PM_POPULATION_WORDS; i++) {
+        if (ret_masks[i] == 0)
+            continue;
+        if (region->mmapped)
+            ret_masks[i] = keep_passing(population, block, i, ret_masks[i]);
+        else if (population->reach != NULL)
+            ret_masks[i] = pm_reach_match(population->reach, block->region, block->first_word + i,
+                                          ret_masks[i], population->walk.filter.reaches);
+    }
 }

@@ -10,13 +10,13 @@
 /* Words of 64 granules that make a block. */
 #define PM_POPULATION_WORDS 64
 
-/* @walk: what decides of single chunks. @heap_class: what the planes decide. @by_chunk: each chunk
- * that the planes let pass must still be looked at. */
+/* @walk: what decides of single chunks. @heap_class, @reach (NULL: of any class): what planes
+ * decide. */
 typedef struct {
     const PmHeap *heap;
+    const PmReach *reach;
     PmChunkWalk walk;
     PmHeapClass heap_class;
-    gboolean by_chunk;
 } PmPopulation;
 
 /* A block: the words of @region from @first_word on. */

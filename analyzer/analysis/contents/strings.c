@@ -178,12 +178,12 @@ follow_words(const Worker *worker)
 
 /* The user data of one chunk, in as many runs as it takes. */
 static void
-scan_chunk(Worker *worker, const PmChunk *chunk)
+scan_chunk(Worker *worker, const PmSlotChunk *chunk)
 {
-    const PmAddr end = chunk->address + chunk->usable_bytes;
+    const PmAddr end = chunk->user + chunk->usable_bytes;
     worker->totals.chunks++;
     worker->totals.scanned_bytes += chunk->usable_bytes;
-    for (PmAddr at = chunk->address; at < end;) {
+    for (PmAddr at = chunk->user; at < end;) {
         if (at - worker->span.start >= worker->span.length_bytes)
             pm_space_get_span(worker->scan->space, at, &worker->span);
         const guint64 offset = at - worker->span.start;
@@ -206,16 +206,19 @@ static void
 scan_block(Worker *worker, const PmPopulationBlock *block)
 {
     const PmPopulation *population = worker->scan->population;
+    const PmResolver *resolver = pm_places_get_resolver(worker->scan->places);
     guint64 masks[PM_POPULATION_WORDS];
+    guint64 words = 0;
+    const PmSlot first = pm_resolver_get_sweep(resolver, block->region, &words) +
+                         block->first_word * PM_HEAP_WORD_GRANULES;
     pm_population_match(population, block, masks);
     for (gsize i = 0; i < PM_POPULATION_WORDS; i++) {
         for (guint64 mask = masks[i]; mask != 0; mask &= mask - 1) {
-            PmChunk chunk;
-            if (pm_heap_get_chunk(population->heap, block->region,
-                                  (block->first_word + i) * PM_HEAP_WORD_GRANULES +
-                                      (guint64)__builtin_ctzll(mask),
-                                  &chunk))
-                scan_chunk(worker, &chunk);
+            PmSlotChunk chunk;
+            pm_resolver_get_chunk(
+                resolver, first + i * PM_HEAP_WORD_GRANULES + (guint64)__builtin_ctzll(mask),
+                block->region, &chunk);
+            scan_chunk(worker, &chunk);
         }
     }
 }
@@ -366,7 +369,10 @@ pm_strings_new(const PmPlaces *places, const PmReach *reach, const PmChunkFilter
     const PmSubject *subject = pm_places_get_subject(places);
     PmStrings *strings = g_new0(PmStrings, 1);
     PmPopulation population;
-    pm_population_init(&population, subject, reach, filter);
+    /* No one owns what top holds. */
+    PmChunkFilter owned = *filter;
+    owned.states &= ~(1u << PM_CHUNK_TOP);
+    pm_population_init(&population, subject, reach, &owned);
     g_autoptr(GArray) blocks = list_blocks(&population);
     Scan scan = {
         .places = places,

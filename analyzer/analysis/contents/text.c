@@ -83,14 +83,20 @@ pm_text_scan(const guint8 *bytes, gsize count, gsize characters_min, PmTextVisit
     gsize start = 0; /* behind the last control character */
     gsize at = 0;
     for (; at + 8 <= count; at += 8) {
-        guint controls = find_controls(bytes + at);
-        while (controls != 0) {
-            const gsize end = at + (gsize)__builtin_ctz(controls);
-            if (end - start >= characters_min && bytes[end] == 0)
-                visit_last(bytes, start, end, characters_min, visit, data);
-            start = end + 1;
-            controls &= controls - 1;
+        const guint controls = find_controls(bytes + at);
+        if (controls == 0)
+            continue;
+        /* Those behind bytes that are none: most memory is zeros. */
+        guint ends = controls & ~(controls << 1) & (start == at ? 0xfeu : 0xffu);
+        for (; ends != 0; ends &= ends - 1) {
+            const guint bit = (guint)__builtin_ctz(ends);
+            const guint before = controls & ((1u << bit) - 1);
+            const gsize end = at + bit;
+            const gsize from = before == 0 ? start : at + 32 - (gsize)__builtin_clz(before);
+            if (end - from >= characters_min && bytes[end] == 0)
+                visit_last(bytes, from, end, characters_min, visit, data);
         }
+        start = at + 32 - (gsize)__builtin_clz(controls);
     }
     for (; at < count; at++) {
         if (bytes[at] >= 9)

@@ -195,6 +195,8 @@ pm_cycles_new(PmReach *reach)
 void
 pm_cycles_free(PmCycles *cycles)
 {
+    if (cycles == NULL)
+        return;
     g_free(cycles->slots);
     g_free(cycles->cycles);
     g_free(cycles);

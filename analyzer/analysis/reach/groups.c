@@ -1,6 +1,7 @@
 /*
- * Lost chunks by the size of the leak roots that they hang on. A label travels from every root
- * along the edges; where two meet, what lies behind is shared.
+ * Lost chunks by the kind of the leak roots that they hang on: their size, and what else the caller
+ * tells roots of one size apart by. A label travels from every root along the edges; where two
+ * meet, what lies behind is shared.
  */
 #include "analysis/reach/lostwalk.h"
 #include "analysis/reach/tally.h"
@@ -9,13 +10,36 @@
 #define UNLABELLED 0
 #define SHARED     1
 
+/* What tells roots apart. */
+typedef struct {
+    guint64 chunk_bytes;
+    guint kind;
+} Key;
+
+/* @kinds: NULL where roots differ by size alone. */
 typedef struct {
     PmReach *reach;
-    GHashTable *by_size; /* chunk_bytes → label */
-    PmSlotSet *set;      /* every lost chunk that is no leak root */
-    guint32 *labels;     /* by number in @set */
-    guint32 root_label;  /* of the leak root that the walk is on */
+    const PmLostKinds *kinds;
+    GHashTable *by_key; /* Key → label */
+    PmSlotSet *set;     /* every lost chunk that is no leak root */
+    guint32 *labels;    /* by number in @set */
+    guint32 root_label; /* of the leak root that the walk is on */
 } Grouping;
+
+static guint
+hash_key(gconstpointer data)
+{
+    const Key *key = data;
+    return g_int64_hash(&key->chunk_bytes) * 31 + key->kind;
+}
+
+static gboolean
+equal_keys(gconstpointer a, gconstpointer b)
+{
+    const Key *left = a;
+    const Key *right = b;
+    return left->chunk_bytes == right->chunk_bytes && left->kind == right->kind;
+}
 
 static PmLostGroup *
 get_group(const Grouping *grouping, guint32 label)
@@ -23,12 +47,30 @@ get_group(const Grouping *grouping, guint32 label)
     return &g_array_index(grouping->reach->groups, PmLostGroup, label - 1);
 }
 
-/* The label for roots of @chunk_bytes: every size of a lost chunk has one. */
-static guint32
-get_label(const Grouping *grouping, guint64 chunk_bytes)
+static Key
+get_key(const Grouping *grouping, const PmSlotChunk *chunk)
 {
-    const guint32 label = GPOINTER_TO_UINT(g_hash_table_lookup(grouping->by_size, &chunk_bytes));
-    return label != 0 ? label : SHARED;
+    Key key = {.chunk_bytes = chunk->chunk_bytes};
+    if (grouping->kinds != NULL &&
+        g_hash_table_contains(grouping->kinds->sizes, &chunk->chunk_bytes))
+        key.kind = grouping->kinds->tell(grouping->kinds->data, chunk->user);
+    return key;
+}
+
+/* The label for roots like @chunk; a new group is made for the first of a kind. */
+static guint32
+get_label(const Grouping *grouping, const PmSlotChunk *chunk)
+{
+    const Key key = get_key(grouping, chunk);
+    guint32 label = GPOINTER_TO_UINT(g_hash_table_lookup(grouping->by_key, &key));
+    if (label == 0) {
+        const PmLostGroup group = {
+            .chunk_bytes = key.chunk_bytes, .kind = key.kind, .example = PM_ADDR_NONE};
+        g_array_append_val(grouping->reach->groups, group);
+        label = grouping->reach->groups->len;
+        g_hash_table_insert(grouping->by_key, g_memdup2(&key, sizeof key), GUINT_TO_POINTER(label));
+    }
+    return label;
 }
 
 static PmSlotChunk
@@ -72,7 +114,8 @@ walk_roots(Grouping *grouping, PmLostWalk *walk)
     while (pm_lost_iter_next(&iter, &slot)) {
         if (pm_plane_get(reach->flags, slot) || !pm_plane_get(reach->flags, slot + 1))
             continue;
-        grouping->root_label = get_label(grouping, get_chunk(reach, slot).chunk_bytes);
+        const PmSlotChunk chunk = get_chunk(reach, slot);
+        grouping->root_label = get_label(grouping, &chunk);
         pm_lost_walk_from(walk, slot);
         pm_lost_walk_finish(walk);
     }
@@ -85,11 +128,11 @@ get_cycle_labels(const Grouping *grouping, const PmCycles *cycles)
     guint32 *labels = g_new0(guint32, (gsize)cycles->cycle_count + 1);
     g_autofree guint64 *largest = g_new0(guint64, (gsize)cycles->cycle_count + 1);
     for (guint32 i = 0; i < cycles->count; i++) {
-        const guint64 bytes = get_chunk(grouping->reach, cycles->slots[i]).chunk_bytes;
-        if (bytes <= largest[cycles->cycles[i]])
+        const PmSlotChunk chunk = get_chunk(grouping->reach, cycles->slots[i]);
+        if (chunk.chunk_bytes <= largest[cycles->cycles[i]])
             continue;
-        largest[cycles->cycles[i]] = bytes;
-        labels[cycles->cycles[i]] = get_label(grouping, bytes);
+        largest[cycles->cycles[i]] = chunk.chunk_bytes;
+        labels[cycles->cycles[i]] = get_label(grouping, &chunk);
     }
     return labels;
 }
@@ -146,7 +189,7 @@ count_others(Grouping *grouping)
         if (number == PM_SLOT_SET_NONE)
             continue;
         const PmSlotChunk chunk = get_chunk(reach, slot);
-        PmLostGroup *own = get_group(grouping, get_label(grouping, chunk.chunk_bytes));
+        PmLostGroup *own = get_group(grouping, get_label(grouping, &chunk));
         own->roots--;
         own->root_bytes -= chunk.chunk_bytes;
         own->lost_chunks--;
@@ -186,7 +229,7 @@ replace_examples(Grouping *grouping)
         if (pm_plane_get(reach->flags, slot))
             continue;
         const PmSlotChunk chunk = get_chunk(reach, slot);
-        PmLostGroup *group = get_group(grouping, get_label(grouping, chunk.chunk_bytes));
+        PmLostGroup *group = get_group(grouping, get_label(grouping, &chunk));
         if (group->example != PM_ADDR_NONE)
             continue;
         group->example = chunk.user;
@@ -207,6 +250,7 @@ finish_groups(PmReach *reach)
     pm_reach_sort_groups(reach->groups);
 }
 
+/* Before sizes are told apart further, the groups are those of the sizes already. */
 static void
 number_groups(Grouping *grouping)
 {
@@ -214,36 +258,106 @@ number_groups(Grouping *grouping)
     GArray *groups = grouping->reach->groups;
     g_array_prepend_val(groups, shared);
     for (guint i = 1; i < groups->len; i++) {
-        const guint64 chunk_bytes = g_array_index(groups, PmLostGroup, i).chunk_bytes;
-        g_hash_table_insert(grouping->by_size, g_memdup2(&chunk_bytes, sizeof chunk_bytes),
-                            GUINT_TO_POINTER(i + 1));
+        const Key key = {.chunk_bytes = g_array_index(groups, PmLostGroup, i).chunk_bytes};
+        g_hash_table_insert(grouping->by_key, g_memdup2(&key, sizeof key), GUINT_TO_POINTER(i + 1));
     }
+}
+
+static gboolean
+grouping_init(Grouping *grouping, PmReach *reach, const PmLostKinds *kinds)
+{
+    *grouping = (Grouping){.reach = reach, .kinds = kinds, .set = pm_slot_set_new(reach, TRUE)};
+    if (grouping->set != NULL)
+        grouping->labels = g_try_new0(guint32, (gsize)pm_slot_set_get_count(grouping->set) + 1);
+    if (grouping->labels == NULL) {
+        pm_slot_set_free(grouping->set);
+        return FALSE;
+    }
+    grouping->by_key = g_hash_table_new_full(hash_key, equal_keys, g_free, NULL);
+    return TRUE;
+}
+
+static void
+grouping_clear(Grouping *grouping)
+{
+    g_hash_table_unref(grouping->by_key);
+    pm_slot_set_free(grouping->set);
+    g_free(grouping->labels);
+}
+
+static void
+walk_edges(Grouping *grouping, const PmCycles *cycles)
+{
+    g_autoptr(PmLostWalk) walk = pm_lost_walk_new(grouping->reach, pass_on, grouping);
+    walk_roots(grouping, walk);
+    walk_cycles(grouping, walk, cycles);
 }
 
 void
 pm_reach_group(PmReach *reach, const PmCycles *cycles)
 {
-    Grouping grouping = {.reach = reach, .set = pm_slot_set_new(reach, TRUE)};
-    if (grouping.set != NULL)
-        grouping.labels = g_try_new0(guint32, (gsize)pm_slot_set_get_count(grouping.set) + 1);
-    if (grouping.labels == NULL) {
+    Grouping grouping;
+    if (!grouping_init(&grouping, reach, NULL)) {
         pm_diagnostics_add(reach->subject->diagnostics, "groups-memory", PM_SEVERITY_WARNING,
                            PM_ADDR_NONE,
                            "there is no memory to group the lost chunks by their roots: each size "
                            "stands for itself, and the lost classes are not told apart");
-        pm_slot_set_free(grouping.set);
         return;
     }
-    grouping.by_size = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     number_groups(&grouping);
-    g_autoptr(PmLostWalk) walk = pm_lost_walk_new(reach, pass_on, &grouping);
-    walk_roots(&grouping, walk);
-    walk_cycles(&grouping, walk, cycles);
+    walk_edges(&grouping, cycles);
     count_others(&grouping);
     replace_examples(&grouping);
     count_cycles(&grouping, cycles);
     finish_groups(reach);
-    g_hash_table_unref(grouping.by_size);
-    pm_slot_set_free(grouping.set);
-    g_free(grouping.labels);
+    grouping_clear(&grouping);
+}
+
+/* Counts every lost chunk in the group that it belongs to. */
+static void
+count_all(Grouping *grouping)
+{
+    const PmReach *reach = grouping->reach;
+    PmLostIter iter;
+    PmSlot slot = 0;
+    pm_lost_iter_init(&iter, reach);
+    while (pm_lost_iter_next(&iter, &slot)) {
+        const guint32 number = pm_slot_set_find(grouping->set, slot);
+        const PmSlotChunk chunk = get_chunk(reach, slot);
+        guint32 label = SHARED;
+        if (number == PM_SLOT_SET_NONE)
+            label = get_label(grouping, &chunk);
+        else if (grouping->labels[number] != UNLABELLED)
+            label = grouping->labels[number];
+        PmLostGroup *group = get_group(grouping, label);
+        group->lost_chunks++;
+        group->lost_bytes += chunk.chunk_bytes;
+        if (number == PM_SLOT_SET_NONE) {
+            group->roots++;
+            group->root_bytes += chunk.chunk_bytes;
+        }
+        if (number == PM_SLOT_SET_NONE || label == SHARED)
+            group->example = MIN(group->example, chunk.user);
+    }
+}
+
+gboolean
+pm_reach_group_by(PmReach *reach, const PmLostKinds *kinds)
+{
+    const PmLostGroup shared = {.example = PM_ADDR_NONE};
+    Grouping grouping;
+    if (!grouping_init(&grouping, reach, kinds))
+        return FALSE;
+    g_array_set_size(reach->groups, 0);
+    g_array_append_val(reach->groups, shared);
+    if (reach->cycles != NULL)
+        walk_edges(&grouping, reach->cycles);
+    count_all(&grouping);
+    if (reach->cycles != NULL)
+        count_cycles(&grouping, reach->cycles);
+    finish_groups(reach);
+    reach->result.groups = (const PmLostGroup *)(gpointer)reach->groups->data;
+    reach->result.group_count = reach->groups->len;
+    grouping_clear(&grouping);
+    return TRUE;
 }

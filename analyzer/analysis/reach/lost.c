@@ -150,6 +150,38 @@ pm_reach_get_slot_class(const PmReach *reach, PmSlot slot)
     return pm_plane_get(reach->grey, slot) ? PM_REACH_LEAK_INDIRECT : PM_REACH_LEAK_CYCLE;
 }
 
+/* The second bits of the chunks that start in a word of @plane, where their first ones would be. */
+static inline guint64
+get_second_bits(const guint64 *plane, guint64 index)
+{
+    return plane[index] >> 1 | plane[index + 1] << 63;
+}
+
+guint64
+pm_reach_match(const PmReach *reach, guint32 region, guint64 word, guint64 starts, guint classes)
+{
+    guint64 words = 0;
+    const guint64 index = pm_resolver_get_sweep(reach->resolver, region, &words) / 64 + word;
+    const guint64 visited = reach->visited[index];
+    const guint64 entered = reach->flags[index];
+    const guint64 hanging = reach->grey[index];
+    const guint64 interior = get_second_bits(reach->flags, index);
+    const guint64 weak = get_second_bits(reach->grey, index);
+    const guint64 masks[PM_REACH_CLASSES] = {
+        [PM_REACH_REACHABLE] = visited & ~interior,
+        [PM_REACH_INTERIOR] = visited & interior & ~weak,
+        [PM_REACH_WEAK] = visited & interior & weak,
+        [PM_REACH_LEAK_ROOT] = ~visited & ~entered,
+        [PM_REACH_LEAK_CYCLE] = ~visited & entered & ~hanging,
+        [PM_REACH_LEAK_INDIRECT] = ~visited & entered & hanging,
+    };
+    guint64 matched = 0;
+    for (guint i = 0; i < PM_REACH_CLASSES; i++)
+        if ((classes >> i & 1) != 0)
+            matched |= masks[i];
+    return starts & matched;
+}
+
 /* What a job needs to know of its region. */
 typedef struct {
     guint32 region;
@@ -343,6 +375,6 @@ pm_reach_classify_lost(PmReach *reach)
     if (!reach->lost_edges)
         return;
     mark_hanging(reach);
-    g_autoptr(PmCycles) cycles = pm_cycles_new(reach);
-    pm_reach_group(reach, cycles);
+    reach->cycles = pm_cycles_new(reach);
+    pm_reach_group(reach, reach->cycles);
 }

@@ -68,12 +68,12 @@ guint32 pm_slot_set_find(const PmSlotSet *set, PmSlot slot);
  * @count: of members. @slots: of all members, ascending; @cycles: which cycle each is in, 0 …
  * cycle_count − 1.
  */
-typedef struct {
+struct PmCycles {
     guint32 count;
     guint32 cycle_count;
     PmSlot *slots;
     guint32 *cycles;
-} PmCycles;
+};
 
 /*
  * Finds them, and marks what hangs on them as hanging. (components.c)

@@ -17,6 +17,8 @@
  *   grey      still to be scanned;                 reached from weak roots alone
  *             of a lost chunk: it hangs on others
  */
+typedef struct PmCycles PmCycles;
+
 struct PmReach {
     const PmSubject *subject;
     const PmSpace *space;
@@ -32,6 +34,7 @@ struct PmReach {
     gboolean guard_known;
     guint64 guard;
     gboolean lost_edges; /* some lost chunk refers to another */
+    PmCycles *cycles;    /* among lost chunks; NULL without such edges */
     PmReachResult result;
     GArray *groups; /* PmLostGroup */
     GArray *sizes;  /* PmLostSize */

@@ -1,6 +1,6 @@
 #include "analysis/reach/reach.h"
 
-#include "analysis/reach/reach-private.h"
+#include "analysis/reach/lostwalk.h"
 
 const char *
 pm_reach_class_name(PmReachClass reach_class)
@@ -113,6 +113,7 @@ pm_reach_free(PmReach *reach)
     g_free(reach->grey);
     g_array_unref(reach->groups);
     g_array_unref(reach->sizes);
+    pm_cycles_free(reach->cycles);
     g_free(reach);
 }
 

@@ -36,11 +36,11 @@ typedef struct {
 } PmLostSize;
 
 /*
- * Lost chunks that hang on leak roots (or leak cycles) of one chunk size. Every lost chunk counts
- * in one group.
+ * Lost chunks that hang on leak roots (or leak cycles) of one chunk size and kind. Every lost chunk
+ * counts in one group.
  *
- * @chunk_bytes: of the roots; 0 for the group "shared", of chunks that roots of several sizes
- * reach.
+ * @chunk_bytes: of the roots; 0 for the group "shared", of chunks that roots of several groups
+ * reach. @kind: what pm_reach_group_by() was told of the roots; 0 before.
  * @roots: leak roots, each cycle as one. @root_bytes: of the roots alone, all members of a cycle
  *   among them. @lost_chunks, @lost_bytes: the roots and what only they reach.
  * @cycles: how many of @roots are cycles. @example: user pointer of one root (of any chunk for
@@ -48,6 +48,7 @@ typedef struct {
  */
 typedef struct {
     guint64 chunk_bytes;
+    guint kind;
     guint64 roots;
     guint64 cycles;
     guint64 root_bytes;
@@ -87,7 +88,35 @@ const PmReachResult *pm_reach_get_result(const PmReach *reach);
 /* The class of @chunk. O(1). Thread-safe. */
 PmReachClass pm_reach_get_class(const PmReach *reach, const PmChunk *chunk);
 
+/*
+ * Of @starts, used chunks (glibc's own are not among them) that start in word @word of region
+ * @region as pm_heap_match() gives them, those of @classes (bit c for PmReachClass c). A few
+ * operations. Thread-safe.
+ */
+guint64 pm_reach_match(const PmReach *reach, guint32 region, guint64 word, guint64 starts,
+                       guint classes);
+
 const PmRoots *pm_reach_get_roots(const PmReach *reach);
+
+/*
+ * What tells lost chunks of one size apart.
+ *
+ * @sizes: the chunk sizes (guint64 *) of which @tell is asked; the others are of kind 0.
+ * @tell: the kind of the chunk at a user pointer: always the same for the same chunk.
+ */
+typedef struct {
+    GHashTable *sizes;
+    guint (*tell)(gpointer data, PmAddr address);
+    gpointer data;
+} PmLostKinds;
+
+/*
+ * Groups the lost chunks anew, by the size and kind of their roots. One pass over the lost chunks.
+ *
+ * Returns: FALSE where there is no memory for it: the groups are then as before. What
+ * pm_reach_get_result() gave before changes.
+ */
+gboolean pm_reach_group_by(PmReach *reach, const PmLostKinds *kinds);
 
 /* How an edge points. */
 typedef enum {

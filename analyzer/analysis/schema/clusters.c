@@ -21,6 +21,8 @@
 /* Splits before merging; vtables take none of them. */
 #define LEAVES_MAX 48
 
+#define REFINE_ROUNDS 4
+
 /* How much less probable than the least probable row of its sample a chunk of a layout may be. */
 #define SLACK_BITS 8.0
 
@@ -37,46 +39,50 @@ typedef struct {
     guint no;
 } Node;
 
-/* @profile: of all rows. @least_score: of the least probable of them. @vtable: its rows have one of
- * their own. */
+/* @profile: of all rows. @scores: of it. @least_score: of the least probable row. @has_vtable: its
+ * rows have one of their own. */
 typedef struct {
     PmProfile profile;
+    double *scores;
     double least_score;
     gboolean has_vtable;
 } Layout;
 
+/* @layout_of_vtable: by the symbol of the first word. */
 struct PmClusters {
     PmAlphabet alphabet;
-    GArray *nodes;          /* Node; the first is the root */
-    GArray *layout_of_leaf; /* guint16 */
-    GArray *layouts;        /* Layout */
+    GArray *layouts; /* Layout */
+    guint16 layout_of_vtable[PM_SYMBOLS];
     guint16 *layout_of;
     gsize words;
     guint word_bytes;
     gboolean has_rest;
 };
 
-/* What is needed only while the tree grows. */
+/* What is needed only while the tree grows. @nodes: Node; the first is the root. @symbols: rows ×
+ * words. @layout_of_leaf: guint16. */
 typedef struct {
     PmClusters *clusters;
     const PmMatrix *matrix;
-    guint8 *symbols; /* rows × words */
+    guint8 *symbols;
+    GArray *nodes;
     gsize leaves;
+    GArray *layout_of_leaf;
 } Growth;
 
 static guint
 add_leaf(Growth *growth)
 {
     Node node = {.is_leaf = TRUE, .leaf = growth->leaves++};
-    g_array_append_val(growth->clusters->nodes, node);
-    return growth->clusters->nodes->len - 1;
+    g_array_append_val(growth->nodes, node);
+    return growth->nodes->len - 1;
 }
 
 /* Makes the leaf @at a split; its rows that have @raw go to a new leaf, others to another. */
 static void
 split_leaf(Growth *growth, guint at, const PmFeature *feature, guint64 raw)
 {
-    GArray *nodes = growth->clusters->nodes;
+    GArray *nodes = growth->nodes;
     Node leaf = {.is_leaf = TRUE, .leaf = g_array_index(nodes, Node, at).leaf};
     g_array_append_val(nodes, leaf);
     guint yes = nodes->len - 1;
@@ -85,12 +91,12 @@ split_leaf(Growth *growth, guint at, const PmFeature *feature, guint64 raw)
 }
 
 static gsize
-find_leaf(const PmClusters *clusters, const guint8 *bytes, const guint8 *symbols)
+find_leaf(const Growth *growth, const guint8 *bytes, const guint8 *symbols)
 {
-    const Node *node = &g_array_index(clusters->nodes, Node, 0);
+    const Node *node = &g_array_index(growth->nodes, Node, 0);
     while (!node->is_leaf) {
-        guint64 raw = pm_feature_read(&node->feature, bytes, symbols, clusters->word_bytes);
-        node = &g_array_index(clusters->nodes, Node, raw == node->raw ? node->yes : node->no);
+        guint64 raw = pm_feature_read(&node->feature, bytes, symbols, growth->matrix->word_bytes);
+        node = &g_array_index(growth->nodes, Node, raw == node->raw ? node->yes : node->no);
     }
     return node->leaf;
 }
@@ -115,7 +121,7 @@ split_vtables(Growth *growth)
             return at;
         counts[best] = 0;
         split_leaf(growth, at, &feature, best);
-        at = g_array_index(growth->clusters->nodes, Node, at).no;
+        at = g_array_index(growth->nodes, Node, at).no;
     }
 }
 
@@ -189,7 +195,7 @@ grow(Growth *growth, guint root)
             continue;
         const PmFeatureColumn *column = &g_array_index(columns, PmFeatureColumn, split.column);
         split_leaf(growth, node, &column->feature, column->values[split.code]);
-        const Node *made = &g_array_index(growth->clusters->nodes, Node, node);
+        const Node *made = &g_array_index(growth->nodes, Node, node);
         Open yes = open_leaf(made->yes, own, column, split.code, TRUE);
         Open no = open_leaf(made->no, own, column, split.code, FALSE);
         g_array_append_val(queue, yes);
@@ -247,9 +253,10 @@ compare_groups(const void *a, const void *b, void *data)
 
 /* Numbers the groups by their size; what is too many goes into the last one. */
 static void
-number_groups(PmClusters *clusters, Group *groups, gsize count, const guint16 *group_of_leaf,
+number_groups(Growth *growth, Group *groups, gsize count, const guint16 *group_of_leaf,
               gsize max_layouts)
 {
+    PmClusters *clusters = growth->clusters;
     g_autofree guint16 *order = g_new(guint16, count);
     g_autofree guint16 *layout_of_group = g_new0(guint16, count);
     gsize alive = 0;
@@ -269,11 +276,11 @@ number_groups(PmClusters *clusters, Group *groups, gsize count, const guint16 *g
         }
         Layout made = {.has_vtable = groups[order[i]].has_vtable};
         made.profile = groups[order[i]].profile;
-        groups[order[i]].profile.counts = NULL;
+        groups[order[i]].profile = (PmProfile){.counts = NULL};
         g_array_append_val(clusters->layouts, made);
     }
     for (gsize i = 0; i < count; i++)
-        g_array_append_val(clusters->layout_of_leaf, layout_of_group[group_of_leaf[i]]);
+        g_array_append_val(growth->layout_of_leaf, layout_of_group[group_of_leaf[i]]);
 }
 
 /* Counts what is in the leaves, merges those that are one layout, and numbers them. */
@@ -291,32 +298,119 @@ merge_leaves(Growth *growth, gsize max_layouts)
     }
     for (gsize i = 0; i < matrix->rows; i++) {
         const guint8 *symbols = growth->symbols + i * matrix->words;
-        gsize leaf = find_leaf(clusters, pm_matrix_get_row(matrix, i), symbols);
+        gsize leaf = find_leaf(growth, pm_matrix_get_row(matrix, i), symbols);
         clusters->layout_of[i] = (guint16)leaf;
-        pm_profile_add_row(&groups[leaf].profile, symbols);
+        pm_profile_add_row(&groups[leaf].profile, pm_matrix_get_row(matrix, i), symbols,
+                           matrix->word_bytes);
         groups[leaf].has_vtable = groups[leaf].has_vtable || pm_symbol_is_vtable(symbols[0]);
     }
     for (gsize i = 0; i < count; i++)
         groups[i].gone = groups[i].profile.rows == 0;
     while (merge_pair(groups, count, group_of_leaf))
         continue;
-    number_groups(clusters, groups, count, group_of_leaf, max_layouts);
+    number_groups(growth, groups, count, group_of_leaf, max_layouts);
     for (gsize i = 0; i < count; i++)
         pm_profile_clear(&groups[i].profile);
     for (gsize i = 0; i < matrix->rows; i++)
         clusters->layout_of[i] =
-            g_array_index(clusters->layout_of_leaf, guint16, clusters->layout_of[i]);
+            g_array_index(growth->layout_of_leaf, guint16, clusters->layout_of[i]);
+}
+
+/* The layout without a vtable of its own that the symbols are most probable of, and how probable:
+ * the first word tells the others. */
+static gsize
+find_best(const PmClusters *clusters, const guint8 *symbols, double *ret_score)
+{
+    gsize best = clusters->layouts->len;
+    double most = -INFINITY;
+    for (gsize i = 0; i < clusters->layouts->len; i++) {
+        const Layout *layout = &g_array_index(clusters->layouts, Layout, i);
+        if (layout->has_vtable || (clusters->has_rest && i + 1 == clusters->layouts->len))
+            continue;
+        double score = pm_score_row(layout->scores, symbols, clusters->words);
+        double prior = log2((double)MAX(layout->profile.rows, 1));
+        if (score + prior > most) {
+            most = score + prior;
+            best = i;
+            *ret_score = score;
+        }
+    }
+    return best;
 }
 
 static void
-find_least_scores(Growth *growth)
+count_scores(PmClusters *clusters)
+{
+    for (guint i = 0; i < clusters->layouts->len; i++) {
+        Layout *layout = &g_array_index(clusters->layouts, Layout, i);
+        g_free(layout->scores);
+        layout->scores = pm_profile_get_scores(&layout->profile);
+    }
+}
+
+/* Counts the rows of each layout anew. */
+static void
+count_rows(Growth *growth)
 {
     PmClusters *clusters = growth->clusters;
-    for (gsize i = 0; i < growth->matrix->rows; i++) {
+    const PmMatrix *matrix = growth->matrix;
+    for (guint i = 0; i < clusters->layouts->len; i++) {
+        PmProfile *profile = &g_array_index(clusters->layouts, Layout, i).profile;
+        pm_profile_clear(profile);
+        pm_profile_init(profile, matrix->words);
+    }
+    for (gsize i = 0; i < matrix->rows; i++)
+        pm_profile_add_row(
+            &g_array_index(clusters->layouts, Layout, clusters->layout_of[i]).profile,
+            pm_matrix_get_row(matrix, i), growth->symbols + i * matrix->words, matrix->word_bytes);
+    count_scores(clusters);
+}
+
+/*
+ * One feature splits nearly right; now that the layouts are known, each row goes where all of its
+ * words say that it belongs.
+ */
+static void
+refine(Growth *growth)
+{
+    PmClusters *clusters = growth->clusters;
+    const PmMatrix *matrix = growth->matrix;
+    count_scores(clusters);
+    for (guint round = 0; round < REFINE_ROUNDS; round++) {
+        gsize moved = 0;
+        for (gsize i = 0; i < matrix->rows; i++) {
+            const guint8 *symbols = growth->symbols + i * matrix->words;
+            const Layout *layout =
+                &g_array_index(clusters->layouts, Layout, clusters->layout_of[i]);
+            gboolean is_rest =
+                clusters->has_rest && clusters->layout_of[i] + 1U == clusters->layouts->len;
+            double score = 0;
+            gsize best = layout->has_vtable || is_rest ? clusters->layout_of[i]
+                                                       : find_best(clusters, symbols, &score);
+            moved += best != clusters->layout_of[i] ? 1 : 0;
+            clusters->layout_of[i] = (guint16)best;
+        }
+        if (moved == 0)
+            break;
+        count_rows(growth);
+    }
+}
+
+/* What other chunks are matched with. */
+static void
+learn(Growth *growth)
+{
+    PmClusters *clusters = growth->clusters;
+    const PmMatrix *matrix = growth->matrix;
+    for (gsize i = 0; i < PM_SYMBOLS; i++)
+        clusters->layout_of_vtable[i] = G_MAXUINT16;
+    for (gsize i = 0; i < matrix->rows; i++) {
+        const guint8 *symbols = growth->symbols + i * matrix->words;
         Layout *layout = &g_array_index(clusters->layouts, Layout, clusters->layout_of[i]);
-        double score =
-            pm_profile_score(&layout->profile, growth->symbols + i * growth->matrix->words);
+        double score = pm_score_row(layout->scores, symbols, matrix->words);
         layout->least_score = MIN(layout->least_score, score);
+        if (pm_symbol_is_vtable(symbols[0]))
+            clusters->layout_of_vtable[symbols[0]] = clusters->layout_of[i];
     }
 }
 
@@ -324,6 +418,7 @@ static void
 clear_layout(gpointer data)
 {
     pm_profile_clear(&((Layout *)data)->profile);
+    g_free(((Layout *)data)->scores);
 }
 
 PmClusters *
@@ -332,23 +427,20 @@ pm_clusters_new(const PmMatrix *matrix, gsize max_layouts)
     PmClusters *clusters = g_new0(PmClusters, 1);
     clusters->words = matrix->words;
     clusters->word_bytes = matrix->word_bytes;
-    clusters->nodes = g_array_new(FALSE, FALSE, sizeof(Node));
-    clusters->layout_of_leaf = g_array_new(FALSE, FALSE, sizeof(guint16));
     clusters->layouts = g_array_new(FALSE, FALSE, sizeof(Layout));
     g_array_set_clear_func(clusters->layouts, clear_layout);
     clusters->layout_of = g_new0(guint16, matrix->rows + 1);
     if (matrix->rows == 0 || matrix->words == 0)
         return clusters;
-    pm_alphabet_init(&clusters->alphabet, matrix);
     g_autofree guint8 *symbols = g_new(guint8, matrix->rows * matrix->words);
-    for (gsize i = 0; i < matrix->rows; i++)
-        pm_alphabet_read(&clusters->alphabet, pm_matrix_get_row(matrix, i),
-                         matrix->kinds + i * matrix->words, matrix->words, matrix->word_bytes,
-                         symbols + i * matrix->words);
-    Growth growth = {clusters, matrix, symbols, 0};
+    pm_alphabet_init(&clusters->alphabet, matrix, symbols);
+    g_autoptr(GArray) nodes = g_array_new(FALSE, FALSE, sizeof(Node));
+    g_autoptr(GArray) layout_of_leaf = g_array_new(FALSE, FALSE, sizeof(guint16));
+    Growth growth = {clusters, matrix, symbols, nodes, 0, layout_of_leaf};
     grow(&growth, split_vtables(&growth));
     merge_leaves(&growth, max_layouts);
-    find_least_scores(&growth);
+    refine(&growth);
+    learn(&growth);
     return clusters;
 }
 
@@ -357,8 +449,6 @@ pm_clusters_free(PmClusters *clusters)
 {
     if (clusters == NULL)
         return;
-    g_array_unref(clusters->nodes);
-    g_array_unref(clusters->layout_of_leaf);
     g_array_unref(clusters->layouts);
     g_free(clusters->layout_of);
     g_free(clusters);
@@ -386,19 +476,18 @@ gsize
 pm_clusters_match(const PmClusters *clusters, const guint8 *bytes, const guint8 *kinds)
 {
     gsize none = clusters->layouts->len;
-    guint8 symbols[PM_CLUSTER_WORDS_MAX];
-    if (none == 0 || clusters->words > PM_CLUSTER_WORDS_MAX)
+    guint8 symbols[PM_WORDS_MAX];
+    if (none == 0 || clusters->words > PM_WORDS_MAX)
         return none;
     pm_alphabet_read(&clusters->alphabet, bytes, kinds, clusters->words, clusters->word_bytes,
                      symbols);
-    gsize leaf = find_leaf(clusters, bytes, symbols);
-    gsize at = g_array_index(clusters->layout_of_leaf, guint16, leaf);
-    if (clusters->has_rest && at == none - 1)
-        return at;
-    const Layout *layout = &g_array_index(clusters->layouts, Layout, at);
     /* Whose vtable is known is known. */
-    if (layout->has_vtable)
-        return pm_symbol_is_vtable(symbols[0]) ? at : none;
-    double score = pm_profile_score(&layout->profile, symbols);
-    return score >= layout->least_score - SLACK_BITS ? at : none;
+    if (pm_symbol_is_vtable(symbols[0]))
+        return MIN(clusters->layout_of_vtable[symbols[0]], none);
+    double score = 0;
+    gsize best = find_best(clusters, symbols, &score);
+    if (best < none &&
+        score >= g_array_index(clusters->layouts, Layout, best).least_score - SLACK_BITS)
+        return best;
+    return none;
 }

@@ -8,12 +8,9 @@
 #include "analysis/schema/features.h"
 #include "analysis/schema/schema.h"
 
-/* The most words of a row that can be matched. */
-#define PM_CLUSTER_WORDS_MAX 512
-
 /*
- * @matrix: borrowed until the call returns. @max_layouts: at least 2.
- * Returns: (transfer full): no layouts where the matrix has no rows.
+ * @matrix: of at most PM_WORDS_MAX words; borrowed until the call returns. @max_layouts: at
+ * least 2. Returns: (transfer full): no layouts where the matrix has no rows.
  */
 PmClusters *pm_clusters_new(const PmMatrix *matrix, gsize max_layouts);
 void pm_clusters_free(PmClusters *clusters);

@@ -154,7 +154,8 @@ cut_block(const Search *search, gsize offset, gsize width, Cut *cut)
     gboolean whole = is_free(search, offset, width);
     if (width == 1 && !whole)
         return;
-    double bits = whole ? pm_field_cost(&search->few, offset, width) + PM_FIELD_BITS : 0;
+    gboolean is_set = FALSE;
+    double bits = whole ? pm_field_cost(&search->few, offset, width, &is_set) + PM_FIELD_BITS : 0;
     Cut first = {.bits = 0};
     Cut second = {.bits = 0};
     gboolean constant = whole && pm_field_is_constant(&search->few, offset, width);
@@ -162,7 +163,8 @@ cut_block(const Search *search, gsize offset, gsize width, Cut *cut)
         cut_block(search, offset, width / 2, &first);
         cut_block(search, offset + width / 2, width / 2, &second);
     }
-    if (whole && (width == 1 || constant || bits <= first.bits + second.bits)) {
+    double least = is_set ? bits : bits * (1 - PM_FIELD_TIE);
+    if (whole && (width == 1 || constant || least <= first.bits + second.bits)) {
         cut->widths[0] = (guint8)width;
         cut->bits = bits;
         return;

@@ -19,7 +19,11 @@ pm_feature_read(const PmFeature *feature, const guint8 *bytes, const guint8 *sym
     if (feature->type == PM_FEATURE_WORD)
         return symbol;
     if (symbol != PM_SYMBOL_ZERO && !pm_symbol_is_number(symbol))
-        return PM_RAW_NO_NUMBER;
+        return PM_RAW_MISSING;
+    if (symbol != PM_SYMBOL_ZERO &&
+        (feature->offset % word_bytes < 4 ? pm_symbol_lower(symbol) : pm_symbol_upper(symbol)) ==
+            PM_HALF_TEXT)
+        return PM_RAW_MISSING;
     guint64 value = pm_load_number(bytes + feature->offset, feature->width);
     return feature->type == PM_FEATURE_HALF ? (guint64)pm_half_of((guint32)value) : value;
 }
@@ -68,15 +72,17 @@ add_feature(GArray *columns, const PmFeature *feature, const PmRows *rows, const
     const PmMatrix *matrix = rows->matrix;
     Census census = {.count = 0};
     g_autofree guint64 *raw = g_new(guint64, rows->count);
+    gboolean missing = FALSE;
     for (gsize i = 0; i < rows->count; i++) {
         raw[i] = pm_feature_read(feature, pm_rows_get(rows, i),
                                  symbols + rows->rows[i] * matrix->words, matrix->word_bytes);
+        missing = missing || raw[i] == PM_RAW_MISSING;
         if (raw[i] != PM_RAW_MISSING && !census.overflowed)
             count_value(&census, raw[i]);
     }
     if (census.overflowed && feature->type != PM_FEATURE_WORD)
         return G_MAXSIZE;
-    if (census.count < 2 || census.count > most)
+    if (census.count + (missing ? 1 : 0) < 2 || census.count == 0 || census.count > most)
         return census.count;
     PmFeatureColumn column = {.feature = *feature, .count = census.count};
     column.codes = g_new(guint8, rows->count);
@@ -121,14 +127,12 @@ pm_features_new(const PmRows *rows, const guint8 *symbols, gsize max)
         (void)add_feature(columns, &feature, rows, symbols, PM_FEATURE_VALUES);
     }
     for (gsize offset = 0; offset + 4 <= matrix->stride && columns->len < max; offset += 4) {
+        PmFeature half = {PM_FEATURE_HALF, (guint16)offset, 4};
         PmFeature value = {PM_FEATURE_HALF_VALUE, (guint16)offset, 4};
-        if (add_feature(columns, &value, rows, symbols, TAG_VALUES) <= TAG_VALUES)
-            continue;
-        if (matrix->word_bytes == 8) {
-            PmFeature half = {PM_FEATURE_HALF, (guint16)offset, 4};
+        if (matrix->word_bytes == 8)
             (void)add_feature(columns, &half, rows, symbols, PM_FEATURE_VALUES);
-        }
-        add_bytes(columns, (guint16)offset, rows, symbols);
+        if (add_feature(columns, &value, rows, symbols, TAG_VALUES) > TAG_VALUES)
+            add_bytes(columns, (guint16)offset, rows, symbols);
     }
     if (columns->len > max)
         g_array_set_size(columns, (guint)max);

@@ -20,9 +20,9 @@ typedef struct {
     guint16 width;
 } PmFeature;
 
-/* What a feature is of a row whose word there is no number, and where it cannot be told. */
-#define PM_RAW_NO_NUMBER G_GUINT64_CONSTANT(0x100000000)
-#define PM_RAW_MISSING   G_GUINT64_CONSTANT(0x100000001)
+/* What a feature is of a row where it cannot be told: within a text, and (of parts of words) where
+ * the word is no number. */
+#define PM_RAW_MISSING G_GUINT64_CONSTANT(0x100000000)
 
 /* The value of a feature in one row. @symbols: of the row's words. */
 guint64 pm_feature_read(const PmFeature *feature, const guint8 *bytes, const guint8 *symbols,

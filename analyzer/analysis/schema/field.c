@@ -12,6 +12,8 @@
 
 /* A share of the values must be reasonable floats for floats to be thought of. */
 #define FLOAT_SHARE 0.97
+/* Bits in favour of each: that all of them are reasonable has to have a reason. */
+#define FLOAT_BONUS 0.75
 
 /* Bits to tell the class of each of @total values. */
 static double
@@ -63,35 +65,46 @@ are_two_numbers(const Dictionary *dictionary, gsize width)
         return FALSE;
     gsize half = width / 2;
     guint64 mask = (G_GUINT64_CONSTANT(1) << (8 * half)) - 1;
-    gboolean upper = FALSE;
+    guint64 first = 0;
+    guint64 differ = 0;
+    gboolean any = FALSE;
     for (gsize i = 0; i < HASH_SLOTS; i++) {
         if (dictionary->counts[i] == 0)
             continue;
-        guint64 high = dictionary->values[i] >> (8 * half);
-        guint64 low = dictionary->values[i] & mask;
-        if (high >= small[half] || low >= small[half])
+        guint64 value = dictionary->values[i];
+        if (value >> (8 * half) >= small[half] || (value & mask) >= small[half])
             return FALSE;
-        upper = upper || high != 0;
+        first = any ? first : value;
+        any = TRUE;
+        differ |= value ^ first;
     }
-    return upper;
+    return (differ & mask) != 0 && differ >> (8 * half) != 0;
 }
 
+/* The values that there are, and which of them each one is. */
 static double
-cost_by_dictionary(const guint64 *values, gsize count, gsize width)
+cost_of_dictionary(const Dictionary *dictionary, gsize count)
+{
+    double bits = dictionary->count > 1 ? entropy(dictionary->counts, HASH_SLOTS, count) : 0;
+    for (gsize i = 0; i < HASH_SLOTS; i++) {
+        if (dictionary->counts[i] != 0)
+            bits += 2 * pm_bit_length(dictionary->values[i]) + 1;
+    }
+    return bits;
+}
+
+/* @ret_two: (out): no way to tell them as one number is a good one. */
+static double
+cost_by_dictionary(const guint64 *values, gsize count, gsize width, gboolean *ret_two)
 {
     Dictionary dictionary = {.count = 0};
+    *ret_two = FALSE;
     for (gsize i = 0; i < count; i++) {
         if (!dictionary_add(&dictionary, values[i]))
             return INFINITY;
     }
-    if (dictionary.count > 1 && are_two_numbers(&dictionary, width))
-        return INFINITY;
-    double bits = dictionary.count > 1 ? entropy(dictionary.counts, HASH_SLOTS, count) : 0;
-    for (gsize i = 0; i < HASH_SLOTS; i++) {
-        if (dictionary.counts[i] != 0)
-            bits += 2 * pm_bit_length(dictionary.values[i]) + 1;
-    }
-    return bits;
+    *ret_two = are_two_numbers(&dictionary, width);
+    return cost_of_dictionary(&dictionary, count);
 }
 
 /* Within the range of the values, any is as likely as any other. */
@@ -121,20 +134,32 @@ cost_by_length(const guint64 *values, gsize count)
     return bits + entropy(lengths, G_N_ELEMENTS(lengths), count);
 }
 
-/* The same of what each value is more or less than the one before. */
+/* The same of what each value is more or less than the one before; or by a dictionary of that. */
 static double
-cost_by_step(const guint64 *values, gsize count)
+cost_by_step(const guint64 *values, gsize count, gsize width)
 {
     guint32 lengths[66] = {0};
+    Dictionary steps = {.count = 0};
+    gboolean few = TRUE;
     double bits = 64;
+    guint64 half = (G_GUINT64_CONSTANT(1) << (4 * width)) - 1;
+    /* Two counters side by side rise by what looks like this. */
+    guint64 small = width == 8 ? 1U << 24 : 1U << 8;
     for (gsize i = 1; i < count; i++) {
         gint64 step = (gint64)(values[i] - values[i - 1]);
         guint64 coded = ((guint64)step << 1) ^ (guint64)(step >> 63);
         guint length = pm_bit_length(coded);
         lengths[length]++;
         bits += length > 1 ? length - 1 : 0;
+        guint64 high = (guint64)ABS(step) >> (4 * width);
+        guint64 low = (guint64)ABS(step) & half;
+        few = few && !(high != 0 && high < small && low != 0 && low < small) &&
+              dictionary_add(&steps, coded);
     }
-    return bits + (count > 1 ? entropy(lengths, G_N_ELEMENTS(lengths), count - 1) : 0);
+    bits += count > 1 ? entropy(lengths, G_N_ELEMENTS(lengths), count - 1) : 0;
+    if (few && count > 1)
+        bits = MIN(bits, 64 + cost_of_dictionary(&steps, count - 1));
+    return bits;
 }
 
 gboolean
@@ -167,7 +192,9 @@ cost_by_float(const guint64 *values, gsize count, gsize width)
     }
     if ((double)reasonable < FLOAT_SHARE * (double)count)
         return INFINITY;
-    return bits + entropy(exponents, 4096, count) + entropy(used, G_N_ELEMENTS(used), count);
+    bits =
+        MIN(bits + entropy(used, G_N_ELEMENTS(used), count), (double)fraction_bits * (double)count);
+    return bits + entropy(exponents, 4096, count) - FLOAT_BONUS * (double)count;
 }
 
 /* A number of 32 bits and all of them beside padding is not one of 64. */
@@ -178,6 +205,16 @@ is_padded(const guint64 *values, gsize count)
     for (gsize i = 0; i < count; i++)
         any |= values[i];
     return any >> 32 == 0 && any >> 31 == 1;
+}
+
+/* The shortest of the ways but for the list of values. */
+static double
+cost_by_value(const guint64 *values, gsize count, gsize width)
+{
+    double bits = cost_by_range(values, count, width);
+    bits = MIN(bits, cost_by_length(values, count));
+    bits = MIN(bits, cost_by_step(values, count, width));
+    return width < 4 ? bits : MIN(bits, cost_by_float(values, count, width));
 }
 
 gboolean
@@ -191,8 +228,9 @@ pm_field_is_constant(const PmRows *rows, gsize offset, gsize width)
 }
 
 double
-pm_field_cost(const PmRows *rows, gsize offset, gsize width)
+pm_field_cost(const PmRows *rows, gsize offset, gsize width, gboolean *ret_is_set)
 {
+    *ret_is_set = TRUE;
     g_autofree guint64 *values = g_new(guint64, rows->count);
     gboolean same = TRUE;
     for (gsize i = 0; i < rows->count; i++) {
@@ -202,13 +240,25 @@ pm_field_cost(const PmRows *rows, gsize offset, gsize width)
     if (same)
         return 2 * pm_bit_length(values[0]) + 1;
     double bits = (double)rows->count * 8.0 * (double)width;
-    bits = MIN(bits, cost_by_dictionary(values, rows->count, width));
-    bits = MIN(bits, cost_by_range(values, rows->count, width));
-    bits = MIN(bits, cost_by_length(values, rows->count));
-    bits = MIN(bits, cost_by_step(values, rows->count));
-    if (width >= 4)
-        bits = MIN(bits, cost_by_float(values, rows->count, width));
+    g_autofree guint64 *present = g_new(guint64, rows->count);
+    gsize count = 0;
+    for (gsize i = 0; i < rows->count; i++) {
+        if (values[i] != 0)
+            present[count++] = values[i];
+    }
+    guint32 nulls[] = {(guint32)count, (guint32)(rows->count - count)};
+    double by_value = cost_by_value(present, count, width);
+    if (count < rows->count)
+        by_value = MIN(by_value + entropy(nulls, 2, rows->count),
+                       cost_by_value(values, rows->count, width));
+    bits = MIN(bits, by_value);
+    gboolean two = FALSE;
+    double listed = cost_by_dictionary(values, rows->count, width, &two);
+    if (two)
+        return INFINITY;
+    *ret_is_set = listed < bits;
+    bits = MIN(bits, listed);
     if (width == 8 && is_padded(values, rows->count))
-        bits += PM_FIELD_BITS + 1;
+        bits += PM_FIELD_BITS + 3 * PM_FIELD_TIE * bits;
     return bits;
 }

@@ -11,14 +11,19 @@
  * What fields cost: to be summed over all fields of a layout.
  *
  * @rows: at least 1. @offset, @width: of the field; width 8, 4, 2 or 1, within the row.
+ * @ret_is_set: (out): the shortest way is a list of the few values that there are.
  */
-double pm_field_cost(const PmRows *rows, gsize offset, gsize width);
+double pm_field_cost(const PmRows *rows, gsize offset, gsize width, gboolean *ret_is_set);
 
 /* Whether it has one value in all rows. */
 gboolean pm_field_is_constant(const PmRows *rows, gsize offset, gsize width);
 
 /* What a field costs besides its values. */
 #define PM_FIELD_BITS 16.0
+
+/* The share of its bits that cutting a field in two must save: what is uniform over a range is so
+ * in parts, too, so that there is nothing in it for either. */
+#define PM_FIELD_TIE 0.015
 
 /* Whether a number that is @width bytes wide (8 or 4) would be a reasonable double or float: of a
  * magnitude from 2^-30 to 2^40, or zero. */

@@ -32,25 +32,15 @@ pm_matrix_free(PmMatrix *matrix)
     g_free(matrix);
 }
 
-/* The bytes of the UTF-8 sequence at @bytes, or 0 where it is none (RFC 3629, without its rarest
- * exclusions). */
+/* The bytes of the UTF-8 sequence at @bytes, of two or more; 0 where it is none, or where it is no
+ * letter and no punctuation: numbers are full of marks and signs that no text has. */
 static gsize
 utf8_sequence(const guint8 *bytes, gsize count)
 {
-    gsize length = 0;
-    if (bytes[0] >= 0xc2 && bytes[0] <= 0xdf)
-        length = 2;
-    else if ((bytes[0] & 0xf0) == 0xe0)
-        length = 3;
-    else if (bytes[0] >= 0xf0 && bytes[0] <= 0xf4)
-        length = 4;
-    if (length == 0 || length > count)
+    gunichar code = g_utf8_get_char_validated((const char *)bytes, (gssize)MIN(count, 4));
+    if (code >= 0x110000 || !(g_unichar_isalpha(code) || g_unichar_ispunct(code)))
         return 0;
-    for (gsize i = 1; i < length; i++) {
-        if ((bytes[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    return length;
+    return code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
 }
 
 gsize

@@ -9,6 +9,8 @@
 #define RARE 0.05
 /* Of two distributions, what they have in common when they are of one field. */
 #define COMMON 0.5
+/* Numbers of one field may leave out so many lengths. */
+#define GAP_BITS 3
 
 void
 pm_profile_init(PmProfile *profile, gsize words)
@@ -16,20 +18,54 @@ pm_profile_init(PmProfile *profile, gsize words)
     profile->words = words;
     profile->rows = 0;
     profile->counts = g_new0(guint32, words * PM_SYMBOLS + 1);
+    profile->lengths = g_new0(PmLengths, 2 * words + 1);
 }
 
 void
 pm_profile_clear(PmProfile *profile)
 {
     g_clear_pointer(&profile->counts, g_free);
+    g_clear_pointer(&profile->lengths, g_free);
+}
+
+/* Whether the four bytes are letters, with nothing but zeros behind them. */
+static gboolean
+are_letters(const guint8 *bytes)
+{
+    gsize length = pm_text_length(bytes, 4);
+    for (gsize i = length; i < 4; i++) {
+        if (bytes[i] != 0)
+            return FALSE;
+    }
+    return length > 0;
+}
+
+static void
+add_half(PmLengths *lengths, const guint8 *bytes, PmHalf half)
+{
+    if (half == PM_HALF_TEXT) {
+        lengths->texts++;
+        return;
+    }
+    guint length = pm_bit_length(pm_load_number(bytes, 4));
+    lengths->numbers[length]++;
+    if (are_letters(bytes))
+        lengths->letters[length]++;
 }
 
 void
-pm_profile_add_row(PmProfile *profile, const guint8 *symbols)
+pm_profile_add_row(PmProfile *profile, const guint8 *bytes, const guint8 *symbols, guint word_bytes)
 {
     profile->rows++;
-    for (gsize i = 0; i < profile->words; i++)
+    for (gsize i = 0; i < profile->words; i++) {
         profile->counts[i * PM_SYMBOLS + symbols[i]]++;
+        if (!pm_symbol_is_number(symbols[i]))
+            continue;
+        const guint8 *word = bytes + i * word_bytes;
+        add_half(&profile->lengths[2 * i], word, pm_symbol_lower(symbols[i]));
+        if (word_bytes == 8)
+            add_half(&profile->lengths[2 * i + 1], word + 4, pm_symbol_upper(symbols[i]));
+    }
 }
 
 void
@@ -38,6 +74,13 @@ pm_profile_add(PmProfile *profile, const PmProfile *other)
     profile->rows += other->rows;
     for (gsize i = 0; i < profile->words * PM_SYMBOLS; i++)
         profile->counts[i] += other->counts[i];
+    for (gsize i = 0; i < 2 * profile->words; i++) {
+        for (gsize j = 0; j < G_N_ELEMENTS(profile->lengths->numbers); j++) {
+            profile->lengths[i].numbers[j] += other->lengths[i].numbers[j];
+            profile->lengths[i].letters[j] += other->lengths[i].letters[j];
+        }
+        profile->lengths[i].texts += other->lengths[i].texts;
+    }
 }
 
 /* What two words are to each other. */
@@ -58,8 +101,7 @@ typedef struct {
     double present; /* share of chunks in which it is not zero, 0 where it is so by accident only */
     double shares[PM_SYMBOLS];
     double numbers; /* share of numbers */
-    double upper[PM_HALVES];
-    double lower[PM_HALVES];
+    const PmLengths *lengths;
     gboolean known;
 } Word;
 
@@ -72,6 +114,7 @@ read_word(const PmProfile *profile, gsize at, Word *word)
     gsize rest = profile->rows - missing - zero;
     memset(word, 0, sizeof *word);
     word->known = missing < profile->rows;
+    word->lengths = &profile->lengths[2 * at];
     if (rest == 0)
         return;
     word->present = (double)rest / (double)(profile->rows - missing);
@@ -80,11 +123,8 @@ read_word(const PmProfile *profile, gsize at, Word *word)
     for (guint symbol = PM_SYMBOL_TEXT; symbol < PM_SYMBOLS; symbol++) {
         double share = (double)counts[symbol] / (double)rest;
         word->shares[sort_of((guint8)symbol)] += share;
-        if (pm_symbol_is_number((guint8)symbol)) {
+        if (pm_symbol_is_number((guint8)symbol))
             word->numbers += share;
-            word->upper[pm_symbol_upper((guint8)symbol)] += share;
-            word->lower[pm_symbol_lower((guint8)symbol)] += share;
-        }
     }
 }
 
@@ -97,25 +137,61 @@ common(const double *a, const double *b, gsize count)
     return sum;
 }
 
-/* Half a word each: agrees, is null in one, or clashes. */
+/* Lengths of numbers without those that are zero: where the middle nine tenths are. */
+typedef struct {
+    double shares[33];
+    double present;
+    gsize low;
+    gsize high;
+} Half;
+
 static void
-relate_halves(const double *a, const double *b, double a_numbers, double b_numbers,
-              Relation *relation)
+read_half(const PmLengths *lengths, gboolean texts, Half *half)
 {
-    double shares_a[PM_HALVES];
-    double shares_b[PM_HALVES];
-    for (gsize i = 0; i < PM_HALVES; i++) {
-        shares_a[i] = a[i] / a_numbers;
-        shares_b[i] = b[i] / b_numbers;
+    guint32 counts[33];
+    gsize total = 0;
+    gsize sum = 0;
+    for (gsize i = 0; i < 33; i++) {
+        counts[i] = lengths->numbers[i] - (texts ? lengths->letters[i] : 0);
+        total += counts[i];
     }
-    gboolean null_a = shares_a[PM_HALF_ZERO] > 1 - RARE;
-    gboolean null_b = shares_b[PM_HALF_ZERO] > 1 - RARE;
-    if (null_a && null_b)
+    gsize present = total - counts[0];
+    memset(half, 0, sizeof *half);
+    if (total == 0 || present == 0)
         return;
-    if (common(shares_a, shares_b, PM_HALVES) >= COMMON)
-        relation->agree += 0.5;
-    else if (null_a || null_b)
+    half->present = (double)present / (double)total;
+    if (half->present < RARE)
+        half->present = 0;
+    for (gsize i = 1; i < 33; i++) {
+        half->shares[i] = (double)counts[i] / (double)present;
+        sum += counts[i];
+        if (half->low == 0 && (double)sum >= RARE * (double)present)
+            half->low = i;
+        if (half->high == 0 && (double)sum >= (1 - RARE) * (double)present)
+            half->high = i;
+    }
+}
+
+/*
+ * Half a word each: agrees, is null in one, or clashes. Numbers of which one set goes on where the
+ * other ends are one field that was cut in two.
+ */
+static void
+relate_halves(const PmLengths *a, const PmLengths *b, Relation *relation)
+{
+    Half half_a;
+    Half half_b;
+    /* A few letters look like a number. */
+    gboolean texts = a->texts > 0 || b->texts > 0;
+    read_half(a, texts, &half_a);
+    read_half(b, texts, &half_b);
+    if (half_a.present == 0 && half_b.present == 0)
+        return;
+    if (half_a.present == 0 || half_b.present == 0)
         relation->differ += 0.25;
+    else if (common(half_a.shares, half_b.shares, 33) >= COMMON ||
+             (half_a.low <= half_b.high + GAP_BITS && half_b.low <= half_a.high + GAP_BITS))
+        relation->agree += 0.5;
     else
         relation->clash = TRUE;
 }
@@ -151,8 +227,8 @@ relate_words(const Word *a, const Word *b, Relation *relation)
         return;
     }
     if (a->numbers >= 1 - RARE && b->numbers >= 1 - RARE) {
-        relate_halves(a->upper, b->upper, a->numbers, b->numbers, relation);
-        relate_halves(a->lower, b->lower, a->numbers, b->numbers, relation);
+        relate_halves(&a->lengths[0], &b->lengths[0], relation);
+        relate_halves(&a->lengths[1], &b->lengths[1], relation);
         return;
     }
     /* One or two letters look like a number. */
@@ -183,16 +259,20 @@ pm_profile_is_same(const PmProfile *a, const PmProfile *b, double *ret_agreement
     return TRUE;
 }
 
+double *
+pm_profile_get_scores(const PmProfile *profile)
+{
+    double *scores = g_new(double, profile->words *PM_SYMBOLS + 1);
+    for (gsize i = 0; i < profile->words * PM_SYMBOLS; i++)
+        scores[i] = log2(((double)profile->counts[i] + 0.5) / ((double)profile->rows + 4));
+    return scores;
+}
+
 double
-pm_profile_score(const PmProfile *profile, const guint8 *symbols)
+pm_score_row(const double *scores, const guint8 *symbols, gsize words)
 {
     double score = 0;
-    for (gsize i = 0; i < profile->words; i++) {
-        if (symbols[i] == PM_SYMBOL_MISSING)
-            continue;
-        const guint32 *counts = profile->counts + i * PM_SYMBOLS;
-        double seen = (double)(profile->rows - counts[PM_SYMBOL_MISSING]);
-        score += log2(((double)counts[symbols[i]] + 0.5) / (seen + 4));
-    }
+    for (gsize i = 0; i < words; i++)
+        score += scores[i * PM_SYMBOLS + symbols[i]];
     return score;
 }

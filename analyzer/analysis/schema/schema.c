@@ -336,8 +336,8 @@ gsize
 pm_schema_match(const PmSchema *schema, PmPlaces *places, const guint8 *bytes, gsize count)
 {
     gsize words = schema->bytes_per_chunk / schema->word_bytes;
-    guint8 kinds[PM_CLUSTER_WORDS_MAX];
-    if (count < schema->bytes_per_chunk || words > PM_CLUSTER_WORDS_MAX || words == 0)
+    guint8 kinds[PM_WORDS_MAX];
+    if (count < schema->bytes_per_chunk || words > PM_WORDS_MAX || words == 0)
         return schema->layout_count;
     for (gsize i = 0; i < words; i++)
         kinds[i] = (guint8)classify(

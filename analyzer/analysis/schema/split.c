@@ -18,8 +18,10 @@
 /* A share of the cost of the sides. */
 #define LEAST_GAIN      0.8
 #define LEAST_STRONGEST 0.5
-/* What it takes to name a feature and its value, generously. */
-#define NAME_BITS 24.0
+/* What it takes to name one value of a feature, and some more, for one of many is always good by
+ * chance. */
+#define VALUE_BITS  4.0
+#define CHANCE_BITS 6.0
 
 #define LOG_TABLE 4097
 
@@ -36,10 +38,11 @@ x_log_x(guint64 x)
     return x < LOG_TABLE ? table[x] : (double)x * log2((double)x);
 }
 
-/* How often values of two features meet; rows where the second is missing do not count. */
+/* How often values of two features meet. Rows where the first is missing do not count; where a word
+ * is within a text, that is a value of the second: the last one. */
 typedef struct {
-    guint32 cells[PM_FEATURE_VALUES][PM_FEATURE_VALUES];
-    guint32 columns[PM_FEATURE_VALUES];
+    guint32 cells[PM_FEATURE_VALUES][PM_FEATURE_VALUES + 1];
+    guint32 columns[PM_FEATURE_VALUES + 1];
     guint32 rows[PM_FEATURE_VALUES];
     guint32 total;
     gsize seen; /* values of the second that occur */
@@ -53,27 +56,27 @@ count_pairs(const PmFeatureColumn *first, const PmFeatureColumn *second, const g
     for (gsize i = 0; i < count; i++) {
         guint8 a = first->codes[rows[i]];
         guint8 b = second->codes[rows[i]];
-        if (b == PM_VALUE_MISSING)
+        if (b == PM_VALUE_MISSING && second->feature.type == PM_FEATURE_WORD)
+            b = PM_FEATURE_VALUES;
+        if (a == PM_VALUE_MISSING || b == PM_VALUE_MISSING)
             continue;
         table->total++;
         table->columns[b]++;
-        if (a == PM_VALUE_MISSING)
-            continue;
         table->rows[a]++;
         table->cells[a][b]++;
     }
-    for (gsize i = 0; i < second->count; i++)
-        table->seen += table->columns[i] > 0;
+    for (gsize i = 0; i <= PM_FEATURE_VALUES; i++)
+        table->seen += table->columns[i] > 0 ? 1 : 0;
 }
 
 /* What knowing whether the first feature has value @code saves of the second, in bits over all
  * rows. */
 static double
-information(const Contingency *table, gsize code, gsize values)
+information(const Contingency *table, gsize code)
 {
     guint32 inside = table->rows[code];
     double bits = x_log_x(table->total) - x_log_x(inside) - x_log_x(table->total - inside);
-    for (gsize i = 0; i < values; i++) {
+    for (gsize i = 0; i <= PM_FEATURE_VALUES; i++) {
         guint32 both = table->cells[code][i];
         bits += x_log_x(both) + x_log_x(table->columns[i] - both) - x_log_x(table->columns[i]);
     }
@@ -84,6 +87,14 @@ static gboolean
 overlap(const PmFeature *a, const PmFeature *b)
 {
     return a->offset < b->offset + b->width && b->offset < a->offset + a->width;
+}
+
+/* Layouts differ in kinds of values. What connects the values of two fields of one kind, such as a
+ * length here and a length there, is no reason to split. */
+static gboolean
+is_kind(const PmFeature *feature)
+{
+    return feature->type == PM_FEATURE_WORD || feature->type == PM_FEATURE_HALF;
 }
 
 /* What one feature can be split on, and what each word wins by it. */
@@ -102,7 +113,7 @@ weigh(const GArray *columns, gsize at, const guint32 *rows, gsize count, guint w
     memset(candidates->gains, 0, first->count * candidates->words * sizeof(double));
     for (gsize j = 0; j < columns->len; j++) {
         const PmFeatureColumn *second = &g_array_index(columns, PmFeatureColumn, j);
-        if (overlap(&first->feature, &second->feature))
+        if (overlap(&first->feature, &second->feature) || !is_kind(&second->feature))
             continue;
         count_pairs(first, second, rows, count, &table);
         if (table.seen < 2)
@@ -111,13 +122,14 @@ weigh(const GArray *columns, gsize at, const guint32 *rows, gsize count, guint w
         gsize word = second->feature.offset / word_bytes;
         for (gsize code = 0; code < first->count; code++) {
             double *gain = &candidates->gains[code * candidates->words + word];
-            *gain = MAX(*gain, information(&table, code, second->count) - cost);
+            *gain = MAX(*gain, information(&table, code) - cost);
         }
     }
 }
 
 static gboolean
-is_better(const Candidates *candidates, gsize code, gsize count, gsize least_rows, PmSplit *split)
+is_better(const Candidates *candidates, gsize code, gsize count, gsize least_rows, double name_bits,
+          PmSplit *split)
 {
     gsize inside = candidates->counts[code];
     if (inside < least_rows || count - inside < least_rows)
@@ -130,7 +142,7 @@ is_better(const Candidates *candidates, gsize code, gsize count, gsize least_row
         gain += one;
         strongest = MAX(strongest, one);
     }
-    if (gain < NAME_BITS || gain < LEAST_GAIN * needed || strongest < LEAST_STRONGEST * needed ||
+    if (gain < name_bits || gain < LEAST_GAIN * needed || strongest < LEAST_STRONGEST * needed ||
         gain <= split->gain_bits)
         return FALSE;
     split->code = (guint8)code;
@@ -148,22 +160,26 @@ pm_split_find(const GArray *columns, const guint32 *rows, gsize count, gsize lea
     g_autofree double *gains = g_new(double, PM_FEATURE_VALUES *words);
     PmSplit best = {.gain_bits = 0};
     gboolean found = FALSE;
+    double name_bits = log2((double)columns->len + 1) + VALUE_BITS + CHANCE_BITS;
     for (gsize i = 0; i < columns->len; i++) {
         const PmFeatureColumn *column = &g_array_index(columns, PmFeatureColumn, i);
         Candidates candidates = {.gains = gains, .words = words};
         gboolean possible = FALSE;
+        gsize present = 0;
         for (gsize j = 0; j < count; j++) {
-            if (column->codes[rows[j]] != PM_VALUE_MISSING)
-                candidates.counts[column->codes[rows[j]]]++;
+            if (column->codes[rows[j]] == PM_VALUE_MISSING)
+                continue;
+            candidates.counts[column->codes[rows[j]]]++;
+            present++;
         }
         for (gsize code = 0; code < column->count; code++)
             possible = possible || (candidates.counts[code] >= least_rows &&
-                                    count - candidates.counts[code] >= least_rows);
+                                    present - candidates.counts[code] >= least_rows);
         if (!possible)
             continue;
         weigh(columns, i, rows, count, word_bytes, &candidates);
         for (gsize code = 0; code < column->count; code++) {
-            if (is_better(&candidates, code, count, least_rows, &best)) {
+            if (is_better(&candidates, code, present, least_rows, name_bits, &best)) {
                 best.column = i;
                 found = TRUE;
             }

@@ -27,9 +27,9 @@ typedef enum {
 typedef enum {
     PM_HALF_ZERO,
     PM_HALF_NUMBER, /* less than 2^24 */
-    PM_HALF_FLOAT,  /* could be a float, or the upper half of a double */
     PM_HALF_WIDE,
     PM_HALF_NEGATIVE, /* −256 … −1 */
+    PM_HALF_TEXT,     /* a text begins in these bytes */
 } PmHalf;
 #define PM_HALVES 5
 
@@ -37,15 +37,27 @@ typedef enum {
 #define PM_SYMBOL_VTABLES (PM_SYMBOL_NUMBERS + PM_HALVES * PM_HALVES)
 #define PM_SYMBOLS        128
 
-/* The vtables that have symbols: @vtables[i] has PM_SYMBOL_VTABLES + i. */
+/* The most words of a row. */
+#define PM_WORDS_MAX 512
+
+/*
+ * @vtables: those that have symbols: @vtables[i] has PM_SYMBOL_VTABLES + i.
+ * @no_text: words in which no text begins, however much a number may look like one by chance.
+ */
 typedef struct {
     guint64 vtables[PM_SYMBOLS - PM_SYMBOL_VTABLES - 1];
     gsize vtable_count;
+    gboolean no_text[PM_WORDS_MAX];
 } PmAlphabet;
 
-/* Finds the vtables of @matrix. */
-void pm_alphabet_init(PmAlphabet *alphabet, const PmMatrix *matrix);
+/*
+ * Finds the vtables of @matrix, and what its words are.
+ *
+ * @matrix: of at most PM_WORDS_MAX words. @symbols: (out): rows × words.
+ */
+void pm_alphabet_init(PmAlphabet *alphabet, const PmMatrix *matrix, guint8 *symbols);
 
+/* What four bytes are as a number. */
 PmHalf pm_half_of(guint32 value);
 
 static inline gboolean

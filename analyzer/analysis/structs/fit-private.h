@@ -30,7 +30,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmScene, pm_scene_free)
 struct PmFitter {
     PmPlaces *places;
     PmTypes *types;
-    PmPlans *plans;
+    PmFitPlans *plans;
     PmObserver *observer;
     PmBlock *null;      /* words of chunks of all sizes; made on first use */
     GHashTable *shares; /* leaf → shares of the null model, shallow */
@@ -44,8 +44,17 @@ struct PmFitter {
 
 /* Scores @plan on @scene; ret_fit->worst is left NULL, and @ret_worst (optional) is the offset of
  * the leaf that contradicts most, G_MAXUINT64 for none. */
-void pm_fitter_evaluate(PmFitter *fitter, PmScene *scene, const PmPlan *plan, gboolean deep,
+void pm_fitter_evaluate(PmFitter *fitter, PmScene *scene, const PmFitPlan *plan, gboolean deep,
                         PmFit *ret_fit, guint64 *ret_worst);
+
+/*
+ * What each chunk of @scene says of @plan alone: the sum over its leaves, without following
+ * pointers.
+ *
+ * @ret_scores: scene->block->count of them.
+ */
+void pm_fitter_score_each(PmFitter *fitter, PmScene *scene, const PmFitPlan *plan,
+                          double *ret_scores);
 
 /* The fit that log-odds are. */
 double pm_fit_squash(double log_odds);

@@ -17,6 +17,9 @@
 #define VTABLE_RATIO   5.0
 #define UNION_RATIO    1.5
 
+/* What these very chunks' words are of the null model; the rest is words of all sizes. */
+#define OWN_SHARE (1.0 / 3)
+
 /* Different values past which more of them say nothing new. */
 #define DISTINCT_MAX 8
 
@@ -133,13 +136,13 @@ get_null(PmFitter *fitter)
     return fitter->null;
 }
 
-/* Whether the target of @leaf has contents that can be right or wrong. */
-static gboolean
-target_says(PmFitter *fitter, const PmLeaf *leaf)
+/* The plan of what @leaf points to, or NULL. */
+static const PmFitPlan *
+get_target(PmFitter *fitter, const PmLeaf *leaf)
 {
     if (leaf->kind != PM_LEAF_POINTER || leaf->type == NULL || leaf->type->size_bytes == 0)
-        return FALSE;
-    return pm_plans_get(fitter->plans, leaf->type)->checked > 0;
+        return NULL;
+    return pm_fit_plans_get(fitter->plans, leaf->type);
 }
 
 /* Before anything was seen, every category that can come up is as likely as any other. */
@@ -192,7 +195,7 @@ get_ratios(PmFitter *fitter, PmScene *scene, const PmLeaf *leaf, gboolean deep)
     LeafTable *table = g_hash_table_lookup(tables, &key);
     if (table != NULL)
         return table->values;
-    const double *expect = pm_leaf_expect(leaf, deep, target_says(fitter, leaf));
+    const double *expect = pm_leaf_expect(leaf, deep, get_target(fitter, leaf));
     const double *shares = get_shares(fitter, leaf, deep, expect);
     double own[PM_SEEN_KINDS] = {0};
     if (scene->block != NULL)
@@ -202,7 +205,7 @@ get_ratios(PmFitter *fitter, PmScene *scene, const PmLeaf *leaf, gboolean deep)
     table = g_new0(LeafTable, 1);
     table->key = key;
     for (guint i = 1; i < PM_SEEN_KINDS; i++) {
-        double chance = (shares[i] + own[i]) / 2;
+        double chance = (1 - OWN_SHARE) * shares[i] + OWN_SHARE * own[i];
         if (expect[i] > 0 && chance > 0)
             table->values[i] = bound_ratio(leaf, log(expect[i] / chance));
     }
@@ -288,7 +291,7 @@ see_union(PmFitter *fitter, PmScene *scene, const PmLeaf *leaf, const View *view
     double likelihood = 0;
     gboolean all_forbidden = leaf->alternative_count > 0;
     for (guint i = 0; i < leaf->alternative_count; i++) {
-        const PmPlan *plan = leaf->alternatives[i];
+        const PmFitPlan *plan = leaf->alternatives[i];
         double sum = 0;
         gboolean forbidden = FALSE;
         for (gsize j = 0; j < plan->leaf_count; j++) {
@@ -350,6 +353,24 @@ add_field(Sums *sums, const PmLeaf *leaf, double score, guint forbidden, gsize o
     }
 }
 
+void
+pm_fitter_score_each(PmFitter *fitter, PmScene *scene, const PmFitPlan *plan, double *ret_scores)
+{
+    const PmBlock *block = scene->block;
+    guint word_bytes = pm_image_get_target(get_subject(fitter)->image)->word_bytes;
+    for (gsize i = 0; i < block->count; i++) {
+        View view = {block->bytes + i * block->stride_bytes, block->lengths[i],
+                     block->looked + i * block->words, word_bytes};
+        ret_scores[i] = 0;
+        for (gsize j = 0; j < plan->leaf_count; j++) {
+            double ratio = 0;
+            gboolean bad = FALSE;
+            if (see_leaf(fitter, scene, &plan->leaves[j], &view, 0, FALSE, &ratio, &bad))
+                ret_scores[i] += ratio * plan->leaves[j].weight;
+        }
+    }
+}
+
 double
 pm_fit_squash(double log_odds)
 {
@@ -357,7 +378,7 @@ pm_fit_squash(double log_odds)
 }
 
 void
-pm_fitter_evaluate(PmFitter *fitter, PmScene *scene, const PmPlan *plan, gboolean deep,
+pm_fitter_evaluate(PmFitter *fitter, PmScene *scene, const PmFitPlan *plan, gboolean deep,
                    PmFit *ret_fit, guint64 *ret_worst)
 {
     const PmBlock *block = scene->block;
@@ -412,7 +433,7 @@ check_deep(gpointer data, const PmType *type, PmAddr address, guint64 room_bytes
                  MEMO_ENTRIES;
     if (fitter->memo->entries[slot].type == type && fitter->memo->entries[slot].address == address)
         return fitter->memo->entries[slot].fits;
-    const PmPlan *plan = pm_plans_get(fitter->plans, type);
+    const PmFitPlan *plan = pm_fit_plans_get(fitter->plans, type);
     if (plan->leaf_count == 0 || fitter->deep_left == 0)
         return 0;
     fitter->deep_left--;
@@ -476,7 +497,7 @@ pm_fitter_new(PmPlaces *places, PmTypes *types)
     fitter->types = types;
     fitter->observer = pm_observer_new(places, types, check_deep, fitter);
     fitter->plans =
-        pm_plans_new(types, pm_image_get_target(get_subject(fitter)->image)->word_bytes);
+        pm_fit_plans_new(types, pm_image_get_target(get_subject(fitter)->image)->word_bytes);
     fitter->shares = new_tables();
     fitter->deep_shares = new_tables();
     fitter->memo = g_new0(struct PmDeepMemo, 1);
@@ -495,7 +516,7 @@ pm_fitter_free(PmFitter *fitter)
     g_hash_table_unref(fitter->shares);
     g_hash_table_unref(fitter->deep_shares);
     g_free(fitter->memo);
-    pm_plans_free(fitter->plans);
+    pm_fit_plans_free(fitter->plans);
     pm_observer_free(fitter->observer);
     g_free(fitter);
 }
@@ -525,7 +546,7 @@ pm_fitter_score(PmFitter *fitter, const PmType *type, const PmChunk *chunks, gsi
         return;
     guint64 worst = G_MAXUINT64;
     PmScene *scene = get_scene(fitter, chunks, count, offset_bytes);
-    pm_fitter_evaluate(fitter, scene, pm_plans_get(fitter->plans, type), TRUE, ret_fit, &worst);
+    pm_fitter_evaluate(fitter, scene, pm_fit_plans_get(fitter->plans, type), TRUE, ret_fit, &worst);
     if (worst != G_MAXUINT64)
         ret_fit->worst = pm_type_describe_offset(fitter->types, type, worst);
 }

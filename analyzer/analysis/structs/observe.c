@@ -105,7 +105,9 @@ see_text(const guint8 *bytes, gsize count)
         return PM_SEEN_SILENT;
     if (length < 0)
         return PM_SEEN_WRONG;
-    return length < 3 ? PM_SEEN_SHORT : PM_SEEN_RIGHT;
+    if (length < 3)
+        return PM_SEEN_SHORT;
+    return (gsize)length == count ? PM_SEEN_FULL : PM_SEEN_RIGHT;
 }
 
 /* The text at @address: as much of it as can be read. */
@@ -418,6 +420,16 @@ static const double to_struct_deep[PM_SEEN_KINDS] = {
     [PM_SEEN_VTABLE] = 0.001,     [PM_SEEN_NUMBER] = 0.005,
 };
 
+/* To what links objects to each other from within them. */
+static const double to_link[PM_SEEN_KINDS] = {
+    [PM_SEEN_GOOD] = 0.10,        [PM_SEEN_HOLDS] = 0.04,   [PM_SEEN_UNFIT] = 0.02,
+    [PM_SEEN_LARGER_GOOD] = 0.15, [PM_SEEN_LARGER] = 0.06,  [PM_SEEN_SMALL] = 0.005,
+    [PM_SEEN_INSIDE_GOOD] = 0.35, [PM_SEEN_INSIDE] = 0.14,  [PM_SEEN_MODULE_GOOD] = 0.06,
+    [PM_SEEN_DATA] = 0.03,        [PM_SEEN_RODATA] = 0.002, [PM_SEEN_STACK] = 0.01,
+    [PM_SEEN_MAPPING] = 0.01,     [PM_SEEN_FREED] = 0.01,   [PM_SEEN_CODE] = 0.001,
+    [PM_SEEN_VTABLE] = 0.001,     [PM_SEEN_NUMBER] = 0.005,
+};
+
 static const double to_text[PM_SEEN_KINDS] = {
     [PM_SEEN_GOOD] = 0.86,  [PM_SEEN_HOLDS] = 0.06,  [PM_SEEN_UNFIT] = 0.04,
     [PM_SEEN_FREED] = 0.03, [PM_SEEN_NUMBER] = 0.01,
@@ -436,7 +448,13 @@ static const double as_bool[PM_SEEN_KINDS] = {[PM_SEEN_RIGHT] = 0.985, [PM_SEEN_
 static const double as_float[PM_SEEN_KINDS] = {[PM_SEEN_RIGHT] = 0.95, [PM_SEEN_WRONG] = 0.05};
 
 static const double as_text[PM_SEEN_KINDS] = {
-    [PM_SEEN_RIGHT] = 0.88, [PM_SEEN_SHORT] = 0.07, [PM_SEEN_WRONG] = 0.05};
+    [PM_SEEN_RIGHT] = 0.83, [PM_SEEN_SHORT] = 0.07, [PM_SEEN_FULL] = 0.05, [PM_SEEN_WRONG] = 0.05};
+
+/* Two integers are a floating-point number by chance more often than one. */
+static const double as_words[PM_SEEN_KINDS] = {
+    [PM_SEEN_RIGHT] = 0.85, [PM_SEEN_TEXT] = 0.02,  [PM_SEEN_REAL] = 0.08,
+    [PM_SEEN_PAIR] = 0.03,  [PM_SEEN_WRONG] = 0.02,
+};
 
 static const double as_word[PM_SEEN_KINDS] = {
     [PM_SEEN_RIGHT] = 0.88, [PM_SEEN_TEXT] = 0.02,  [PM_SEEN_REAL] = 0.03,
@@ -444,7 +462,7 @@ static const double as_word[PM_SEEN_KINDS] = {
 };
 
 const double *
-pm_leaf_expect(const PmLeaf *leaf, gboolean deep, gboolean target_says)
+pm_leaf_expect(const PmLeaf *leaf, gboolean deep, const PmFitPlan *target)
 {
     const PmType *type = leaf->type;
     switch (leaf->kind) {
@@ -453,7 +471,9 @@ pm_leaf_expect(const PmLeaf *leaf, gboolean deep, gboolean target_says)
             return to_anything;
         if ((type->kind != PM_TYPE_STRUCT && type->kind != PM_TYPE_UNION) || type->size_bytes == 0)
             return to_scalar;
-        return deep && target_says ? to_struct_deep : to_struct;
+        if (target != NULL && target->is_link)
+            return to_link;
+        return deep && target != NULL && target->checked > 0 ? to_struct_deep : to_struct;
     case PM_LEAF_STRING:
         return to_text;
     case PM_LEAF_FUNCTION:
@@ -469,7 +489,7 @@ pm_leaf_expect(const PmLeaf *leaf, gboolean deep, gboolean target_says)
     case PM_LEAF_FLOAT:
         return as_float;
     default:
-        return as_word;
+        return leaf->inner_bytes == 8 ? as_word : as_words;
     }
 }
 

@@ -28,6 +28,7 @@ typedef enum {
     PM_SEEN_NUMBER, /* where a pointer should be */
     PM_SEEN_RIGHT,  /* of what is no pointer */
     PM_SEEN_SHORT,  /* text of one or two characters */
+    PM_SEEN_FULL,   /* text without an end */
     PM_SEEN_TEXT,   /* characters, where a number should be */
     PM_SEEN_REAL,   /* a floating-point number, where an integer should be */
     PM_SEEN_PAIR,   /* two small numbers, where one large one should be */
@@ -71,10 +72,9 @@ PmSeen pm_observer_see(PmObserver *observer, const PmLeaf *leaf, const guint8 *b
  * How likely each category is where the leaf is right and not silent; PM_SEEN_KINDS of them, 0 for
  * those that cannot come up. Static.
  *
- * @deep: as in pm_observer_see(); @target_says: the target of a pointer has contents that can be
- * right or wrong.
+ * @deep: as in pm_observer_see(). @target: (nullable): the plan of what a pointer leads to.
  */
-const double *pm_leaf_expect(const PmLeaf *leaf, gboolean deep, gboolean target_says);
+const double *pm_leaf_expect(const PmLeaf *leaf, gboolean deep, const PmFitPlan *target);
 
 /* Whether @seen must not be where @leaf is; soft doubts do not count. */
 gboolean pm_leaf_forbids(const PmLeaf *leaf, PmSeen seen);

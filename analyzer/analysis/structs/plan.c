@@ -14,16 +14,16 @@
 /* What a byte of the type belongs to. */
 enum { BYTE_NOTHING, BYTE_NUMBER, BYTE_FLOAT, BYTE_OTHER };
 
-struct PmPlans {
+struct PmFitPlans {
     PmTypes *types;
     guint64 word_bytes;
-    GHashTable *by_type; /* const PmType * → PmPlan * */
+    GHashTable *by_type; /* const PmType * → PmFitPlan * */
     guint depth;         /* of plans within plans: unions */
 };
 
 /* A plan while it is made. @bytes: what each byte belongs to, @size_bytes of them. */
 typedef struct {
-    PmPlans *plans;
+    PmFitPlans *plans;
     GArray *leaves;
     guint8 *bytes;
     guint64 size_bytes;
@@ -109,7 +109,7 @@ flatten_fields(Builder *builder, const Spot *spot)
 static void
 flatten_union(Builder *builder, const Spot *spot)
 {
-    PmPlans *plans = builder->plans;
+    PmFitPlans *plans = builder->plans;
     gsize count = 0;
     const PmField *fields = pm_type_get_fields(plans->types, spot->type, &count);
     cover(builder, spot->offset, spot->type->size_bytes, BYTE_OTHER);
@@ -119,7 +119,7 @@ flatten_union(Builder *builder, const Spot *spot)
     plans->depth++;
     for (gsize i = 0; i < count && alternatives->len < ALTERNATIVES_MAX; i++) {
         if (fields[i].offset_bytes == 0 && fields[i].bit_count == 0)
-            g_ptr_array_add(alternatives, (gpointer)pm_plans_get(plans, fields[i].type));
+            g_ptr_array_add(alternatives, (gpointer)pm_fit_plans_get(plans, fields[i].type));
     }
     plans->depth--;
     guint before = builder->leaves->len;
@@ -128,7 +128,7 @@ flatten_union(Builder *builder, const Spot *spot)
         return;
     PmLeaf *leaf = &g_array_index(builder->leaves, PmLeaf, before);
     leaf->alternative_count = alternatives->len;
-    leaf->alternatives = (const PmPlan **)g_ptr_array_steal(alternatives, NULL);
+    leaf->alternatives = (const PmFitPlan **)g_ptr_array_steal(alternatives, NULL);
 }
 
 /* TRUE for the plain "char", in which C keeps text; int8_t and uint8_t hold anything. */
@@ -331,6 +331,17 @@ count_checked(const GArray *leaves)
     return checked;
 }
 
+static gboolean
+is_link(const GArray *leaves, const PmType *type)
+{
+    for (guint i = 0; i < leaves->len; i++) {
+        const PmLeaf *leaf = &g_array_index(leaves, PmLeaf, i);
+        if (leaf->kind != PM_LEAF_POINTER || leaf->type != type)
+            return FALSE;
+    }
+    return leaves->len > 0;
+}
+
 static int
 compare_leaves(gconstpointer a, gconstpointer b)
 {
@@ -341,7 +352,7 @@ compare_leaves(gconstpointer a, gconstpointer b)
 }
 
 static void
-fill_plan(PmPlans *plans, const PmType *type, PmPlan *plan)
+fill_plan(PmFitPlans *plans, const PmType *type, PmFitPlan *plan)
 {
     guint64 size = MIN(type->size_bytes, PM_PLAN_BYTES_MAX);
     g_autofree guint8 *bytes = g_malloc0(size + 1);
@@ -361,23 +372,24 @@ fill_plan(PmPlans *plans, const PmType *type, PmPlan *plan)
     plan->field_count = builder.field + 1;
     plan->checked = count_checked(builder.leaves);
     plan->leaf_count = builder.leaves->len;
+    plan->is_link = is_link(builder.leaves, type);
     plan->leaves = (PmLeaf *)g_array_free(builder.leaves, FALSE);
 }
 
 static void
 free_plan(gpointer data)
 {
-    PmPlan *plan = data;
+    PmFitPlan *plan = data;
     for (gsize i = 0; i < plan->leaf_count; i++)
         g_free(plan->leaves[i].alternatives);
     g_free(plan->leaves);
     g_free(plan);
 }
 
-PmPlans *
-pm_plans_new(PmTypes *types, guint64 word_bytes)
+PmFitPlans *
+pm_fit_plans_new(PmTypes *types, guint64 word_bytes)
 {
-    PmPlans *plans = g_new0(PmPlans, 1);
+    PmFitPlans *plans = g_new0(PmFitPlans, 1);
     plans->types = types;
     plans->word_bytes = word_bytes;
     plans->by_type = g_hash_table_new_full(NULL, NULL, NULL, free_plan);
@@ -385,19 +397,19 @@ pm_plans_new(PmTypes *types, guint64 word_bytes)
 }
 
 void
-pm_plans_free(PmPlans *plans)
+pm_fit_plans_free(PmFitPlans *plans)
 {
     g_hash_table_unref(plans->by_type);
     g_free(plans);
 }
 
-const PmPlan *
-pm_plans_get(PmPlans *plans, const PmType *type)
+const PmFitPlan *
+pm_fit_plans_get(PmFitPlans *plans, const PmType *type)
 {
-    PmPlan *plan = g_hash_table_lookup(plans->by_type, type);
+    PmFitPlan *plan = g_hash_table_lookup(plans->by_type, type);
     if (plan == NULL) {
         /* Empty at first: a union that contains itself finds this. */
-        plan = g_new0(PmPlan, 1);
+        plan = g_new0(PmFitPlan, 1);
         g_hash_table_insert(plans->by_type, (gpointer)type, plan);
         fill_plan(plans, type, plan);
     }

@@ -20,7 +20,7 @@ typedef enum {
     PM_LEAF_UNION,   /* one of the alternatives */
 } PmLeafKind;
 
-typedef struct PmPlan PmPlan;
+typedef struct PmFitPlan PmFitPlan;
 
 /*
  * @field: leaves with the same number are one field (the elements of an array). @weight: of what
@@ -43,18 +43,20 @@ typedef struct {
     guint64 inner_bytes;
     gboolean plain;
     const PmType *type;
-    const PmPlan **alternatives;
+    const PmFitPlan **alternatives;
     guint alternative_count;
 } PmLeaf;
 
-/* @checked: fields that can be right or wrong: all but words and padding. */
-struct PmPlan {
+/* @checked: fields that can be right or wrong: all but words and padding. @is_link: pointers to its
+ * own kind alone, as objects hold them that are in lists and trees. */
+struct PmFitPlan {
     const PmType *type;
     guint64 size_bytes;
     PmLeaf *leaves;
     gsize leaf_count;
     guint field_count;
     guint checked;
+    gboolean is_link;
 };
 
 /* Bounds: what lies behind them is not looked at. */
@@ -64,11 +66,11 @@ struct PmPlan {
 /* Elements of an array that are looked at. */
 #define PM_PLAN_ELEMENTS 8
 
-typedef struct PmPlans PmPlans;
+typedef struct PmFitPlans PmFitPlans;
 
 /* @types: borrowed for its life. @word_bytes: of a target word. */
-PmPlans *pm_plans_new(PmTypes *types, guint64 word_bytes);
-void pm_plans_free(PmPlans *plans);
+PmFitPlans *pm_fit_plans_new(PmTypes *types, guint64 word_bytes);
+void pm_fit_plans_free(PmFitPlans *plans);
 
 /* The plan of @type (an array too), made on first use. Borrowed. Never NULL. */
-const PmPlan *pm_plans_get(PmPlans *plans, const PmType *type);
+const PmFitPlan *pm_fit_plans_get(PmFitPlans *plans, const PmType *type);

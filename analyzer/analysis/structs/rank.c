@@ -13,6 +13,9 @@
 /* An array is one guess more than a structure: how many elements there are. */
 #define ARRAY_PENALTY 0.7
 
+/* What only glibc itself declares is seldom what a program allocates. */
+#define RUNTIME_PENALTY 0.5
+
 /* Elements that are tried must say so much for themselves alone. */
 #define ELEMENT_ODDS    0.7
 #define ELEMENT_MAX     ((guint64)4096)
@@ -78,13 +81,26 @@ compare_candidates(gconstpointer a, gconstpointer b)
     return strcmp(left->type->name, right->type->name);
 }
 
+/* What speaks for or against a type before its fields are looked at. */
+static void
+add_prior(PmFitter *fitter, const PmType *type, PmFit *fit)
+{
+    const PmProcess *process = pm_types_get_process(fitter->types);
+    if (type->module != NULL &&
+        (type->module->is_interpreter ||
+         (type->module == pm_process_get_libc(process) && !type->module->is_executable)))
+        fit->log_odds -= RUNTIME_PENALTY;
+    fit->fit = pm_fit_squash(fit->log_odds);
+}
+
 static void
 add_candidate(PmFitter *fitter, PmScene *scene, const PmType *type, gboolean deep,
               GArray *candidates)
 {
     PmCandidate candidate = {.type = type, .elements = 1};
-    pm_fitter_evaluate(fitter, scene, pm_plans_get(fitter->plans, type), deep, &candidate.fit,
+    pm_fitter_evaluate(fitter, scene, pm_fit_plans_get(fitter->plans, type), deep, &candidate.fit,
                        NULL);
+    add_prior(fitter, type, &candidate.fit);
     g_array_append_val(candidates, candidate);
 }
 
@@ -127,10 +143,10 @@ score_array(PmFitter *fitter, PmScene *scene, PmCandidate *candidate, guint64 ma
 {
     candidate->elements = max_bytes / candidate->type->size_bytes;
     const PmType *array = pm_types_get_array(fitter->types, candidate->type, candidate->elements);
-    pm_fitter_evaluate(fitter, scene, pm_plans_get(fitter->plans, array), TRUE, &candidate->fit,
+    pm_fitter_evaluate(fitter, scene, pm_fit_plans_get(fitter->plans, array), TRUE, &candidate->fit,
                        NULL);
     candidate->fit.log_odds -= ARRAY_PENALTY;
-    candidate->fit.fit = pm_fit_squash(candidate->fit.log_odds);
+    add_prior(fitter, candidate->type, &candidate->fit);
 }
 
 /* The best of @coarse on more chunks, with what pointers lead to. */
@@ -164,7 +180,7 @@ name_worst(PmFitter *fitter, PmScene *scene, PmCandidate *candidate)
     const PmType *type = candidate->is_array ? pm_types_get_array(fitter->types, candidate->type,
                                                                   candidate->elements)
                                              : candidate->type;
-    pm_fitter_evaluate(fitter, scene, pm_plans_get(fitter->plans, type), TRUE, &again, &worst);
+    pm_fitter_evaluate(fitter, scene, pm_fit_plans_get(fitter->plans, type), TRUE, &again, &worst);
     if (worst != G_MAXUINT64)
         candidate->fit.worst = pm_type_describe_offset(fitter->types, type, worst);
 }

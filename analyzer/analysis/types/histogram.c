@@ -1,5 +1,6 @@
 #include "analysis/types/histogram.h"
 
+#include "analysis/types/rest.h"
 #include "analysis/types/typing-private.h"
 
 #include <stdlib.h>
@@ -12,34 +13,14 @@ typedef struct {
     PmAddr example;
 } Count;
 
-/* Chunks of one size without a type. */
-typedef struct {
-    guint64 chunk_bytes;
-    guint64 chunks;
-    PmAddr example;
-} Rest;
-
 typedef struct {
     PmTyping *typing;
     PmTypeHistogram *histogram;
     GArray *counts;   /* Count, by binding */
-    GHashTable *rest; /* chunk_bytes → Rest */
+    PmRest *rest;     /* chunks without a type */
     GHashTable *rows; /* name and source → index */
     GArray *list;     /* PmTypeRow */
 } Tally;
-
-static void
-count_rest(Tally *tally, const PmChunk *chunk)
-{
-    Rest *rest = g_hash_table_lookup(tally->rest, &chunk->chunk_bytes);
-    if (rest == NULL) {
-        rest = g_new0(Rest, 1);
-        rest->chunk_bytes = chunk->chunk_bytes;
-        rest->example = chunk->address;
-        g_hash_table_insert(tally->rest, &rest->chunk_bytes, rest);
-    }
-    rest->chunks++;
-}
 
 static void
 add_row(Tally *tally, const PmTypeRow *row)
@@ -95,7 +76,7 @@ count_chunk(Tally *tally, const PmChunk *chunk)
                            ? pm_assignments_get_binding(&typing->assignments, hit.slot)
                            : 0;
     if (id == 0) {
-        count_rest(tally, chunk);
+        pm_rest_add(tally->rest, chunk);
         return;
     }
     Count *count = &g_array_index(tally->counts, Count, id);
@@ -124,23 +105,54 @@ add_bindings(Tally *tally)
     }
 }
 
+/* A kind of chunk of one size that nothing types one by one. */
 static void
-add_rest(Tally *tally)
+add_named(Tally *tally, const PmNaming *naming, const PmNamedRow *named, guint64 chunk_bytes)
 {
-    GHashTableIter iter;
-    gpointer data = NULL;
-    g_hash_table_iter_init(&iter, tally->rest);
-    while (g_hash_table_iter_next(&iter, NULL, &data)) {
-        const Rest *rest = data;
-        g_autofree char *name =
-            g_strdup_printf("0x%" G_GINT64_MODIFIER "x: no type", rest->chunk_bytes);
-        const PmTypeRow row = {.name = name,
-                               .by = PM_TYPED_BY_LAYOUT,
-                               .chunks = rest->chunks,
-                               .chunk_bytes = rest->chunks * rest->chunk_bytes,
-                               .chunk_size = rest->chunk_bytes,
-                               .example = rest->example};
-        add_row(tally, &row);
+    const gboolean is_layout = named->typed.by == PM_TYPED_BY_LAYOUT;
+    g_autofree char *name =
+        is_layout ? g_strdup_printf("0x%" G_GINT64_MODIFIER "x: %s", chunk_bytes, named->typed.name)
+                  : g_strdup(named->typed.name);
+    const PmTypeRow row = {.name = name,
+                           .by = named->typed.by,
+                           .chunks = named->estimate,
+                           .chunk_bytes = named->estimate * chunk_bytes,
+                           .confidence = named->typed.confidence,
+                           .is_estimated = !naming->schema->sample->is_whole,
+                           .chunk_size = chunk_bytes,
+                           .example = named->example,
+                           .reason = named->typed.reason};
+    add_row(tally, &row);
+}
+
+/* Sizes that nobody looks into: each would cost more than its few bytes are worth. */
+static void
+add_unseen(Tally *tally, const PmSample *sample, guint64 chunk_bytes)
+{
+    const PmTypeRow row = {.name = (char *)"other sizes without a type, not looked into",
+                           .by = PM_TYPED_BY_LAYOUT,
+                           .chunks = sample->population,
+                           .chunk_bytes = sample->population * chunk_bytes,
+                           .example = sample->chunks[0].address,
+                           .reason = "of each size too few bytes"};
+    add_row(tally, &row);
+}
+
+static void
+add_rest(Tally *tally, const PmNamer *namer)
+{
+    g_autoptr(GArray) sizes = pm_rest_get_sizes(tally->rest);
+    for (guint i = 0; i < sizes->len; i++) {
+        const guint64 chunk_bytes = g_array_index(sizes, guint64, i);
+        PmSample *sample = pm_rest_get_sample(tally->rest, chunk_bytes);
+        if (i >= PM_HISTOGRAM_SIZES) {
+            add_unseen(tally, sample, chunk_bytes);
+            pm_sample_free(sample);
+            continue;
+        }
+        g_autoptr(PmNaming) naming = pm_naming_new(namer, sample);
+        for (gsize j = 0; j < naming->row_count; j++)
+            add_named(tally, naming, &naming->rows[j], chunk_bytes);
     }
 }
 
@@ -156,14 +168,14 @@ compare_rows(const void *a, const void *b)
 }
 
 PmTypeHistogram *
-pm_type_histogram_new(PmTyping *typing)
+pm_type_histogram_new(PmTyping *typing, const PmNamer *namer)
 {
     PmTypeHistogram *histogram = g_new0(PmTypeHistogram, 1);
     Tally tally = {
         .typing = typing,
         .histogram = histogram,
         .counts = g_array_new(FALSE, TRUE, sizeof(Count)),
-        .rest = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, g_free),
+        .rest = pm_rest_new(),
         .rows = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
         .list = g_array_new(FALSE, FALSE, sizeof(PmTypeRow)),
     };
@@ -177,13 +189,13 @@ pm_type_histogram_new(PmTyping *typing)
                 count_chunk(&tally, &chunk);
     }
     add_bindings(&tally);
-    add_rest(&tally);
+    add_rest(&tally, namer);
     histogram->row_count = tally.list->len;
     histogram->rows = (PmTypeRow *)(gpointer)g_array_free(tally.list, FALSE);
     if (histogram->row_count > 0)
         qsort(histogram->rows, histogram->row_count, sizeof *histogram->rows, compare_rows);
     g_array_unref(tally.counts);
-    g_hash_table_unref(tally.rest);
+    pm_rest_free(tally.rest);
     g_hash_table_unref(tally.rows);
     return histogram;
 }

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "analysis/sizes.h"
-#include "analysis/types/typing.h"
+#include "analysis/types/naming.h"
 
 /*
  * @name: owned. @confidence: of its chunks, the mean by bytes. @is_estimated: how many there are
@@ -35,7 +35,8 @@ typedef struct {
 /* Sizes whose chunks without a type are looked at, those with most bytes first. */
 #define PM_HISTOGRAM_SIZES 48
 
-/* Never fails. One pass over the index, one more where there are chunks without a type. */
-PmTypeHistogram *pm_type_histogram_new(PmTyping *typing);
+/* @namer: of the same typing, for what it cannot type chunk by chunk: named from a sample of each
+ * size. Never fails. One pass over the index. */
+PmTypeHistogram *pm_type_histogram_new(PmTyping *typing, const PmNamer *namer);
 void pm_type_histogram_free(PmTypeHistogram *histogram);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmTypeHistogram, pm_type_histogram_free)

@@ -1,0 +1,327 @@
+#include "analysis/types/naming.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Chunks of one layout whose fields are looked at. */
+#define FIT_CHUNKS 256
+
+/* From here on an inferred request rules out structures of other sizes. */
+#define SURE_REQUEST 0.9
+
+/* A row while it is being counted. */
+typedef struct {
+    PmNamedRow row;
+    guint64 by_layout[PM_SCHEMA_LAYOUTS_MAX];
+} Count;
+
+typedef struct {
+    const PmNamer *namer;
+    PmNaming *naming;
+    GArray *counts;    /* Count */
+    guint16 *count_of; /* by chunk of the sample */
+    guint32 layout_count[PM_SCHEMA_LAYOUTS_MAX];
+} Naming;
+
+#define NO_ROW G_MAXUINT16
+
+/* What names this very chunk; PM_TYPED_NOT where nothing does. */
+static void
+type_chunk(const PmNamer *namer, const PmChunk *chunk, PmTyped *ret_typed)
+{
+    guint64 word = 0;
+    PmWord first;
+    *ret_typed = (PmTyped){.by = PM_TYPED_NOT};
+    if (namer->typing != NULL) {
+        pm_typing_get(namer->typing, chunk, ret_typed);
+        return;
+    }
+    const PmSubject *subject = pm_places_get_subject(namer->places);
+    const PmSpace *space = pm_process_get_space(subject->process);
+    if (!pm_space_read_word(space, chunk->address, &word) || word == 0)
+        return;
+    pm_places_classify(namer->places, word, &first);
+    if (first.kind != PM_WORD_VTABLE || first.vtable->offset_to_top != 0)
+        return;
+    *ret_typed = (PmTyped){.by = PM_TYPED_BY_VTABLE,
+                           .name = first.vtable->class_name,
+                           .elements = 1,
+                           .confidence = 1,
+                           .reason = "its first word is the class's vtable"};
+}
+
+/* The row that has @typed's name; made where there is none yet. NO_ROW where there are too many. */
+static guint16
+find_row(Naming *work, const PmTyped *typed)
+{
+    gpointer known = NULL;
+    if (g_hash_table_lookup_extended(work->naming->by_name, typed->name, NULL, &known))
+        return (guint16)GPOINTER_TO_UINT(known);
+    if (work->counts->len >= NO_ROW)
+        return NO_ROW;
+    Count count = {.row = {.typed = *typed, .example = PM_ADDR_NONE}};
+    count.row.typed.name = g_string_chunk_insert(work->naming->names, typed->name);
+    const guint16 number = (guint16)work->counts->len;
+    g_array_append_val(work->counts, count);
+    g_hash_table_insert(work->naming->by_name, (gpointer)count.row.typed.name,
+                        GUINT_TO_POINTER(number));
+    return number;
+}
+
+static void
+count_chunk(Naming *work, gsize index, guint16 row)
+{
+    const PmSchema *schema = work->naming->schema;
+    const PmChunk *chunk = &schema->sample->chunks[index];
+    const guint16 layout = schema->layout_of[index];
+    Count *count = &g_array_index(work->counts, Count, row);
+    work->count_of[index] = row;
+    count->row.sampled++;
+    count->row.example = MIN(count->row.example, chunk->address);
+    if (layout < schema->layout_count)
+        count->by_layout[layout]++;
+}
+
+static void
+count_typed(Naming *work)
+{
+    const PmSample *sample = work->naming->schema->sample;
+    for (gsize i = 0; i < sample->count; i++) {
+        PmTyped typed;
+        work->count_of[i] = NO_ROW;
+        type_chunk(work->namer, &sample->chunks[i], &typed);
+        const guint16 row = typed.by == PM_TYPED_NOT ? NO_ROW : find_row(work, &typed);
+        if (row != NO_ROW)
+            count_chunk(work, i, row);
+    }
+}
+
+/* Some of the chunks of @layout that nothing names, evenly: at most FIT_CHUNKS. */
+static GArray *
+collect_layout(const Naming *work, gsize layout)
+{
+    const PmSchema *schema = work->naming->schema;
+    GArray *chunks = g_array_new(FALSE, FALSE, sizeof(PmChunk));
+    guint64 all = 0;
+    guint64 seen = 0;
+    for (gsize i = 0; i < schema->sample->count; i++)
+        all += work->count_of[i] == NO_ROW && schema->layout_of[i] == layout;
+    const guint64 step = MAX(1, all / FIT_CHUNKS);
+    for (gsize i = 0; i < schema->sample->count && chunks->len < FIT_CHUNKS; i++)
+        if (work->count_of[i] == NO_ROW && schema->layout_of[i] == layout && seen++ % step == 0)
+            g_array_append_val(chunks, schema->sample->chunks[i]);
+    return chunks;
+}
+
+/* The requests that structures for @layout are looked for in. */
+static void
+get_requests(const PmSchema *schema, gsize layout, guint64 *ret_min, guint64 *ret_max)
+{
+    const PmSchemaRequest *own = &schema->layouts[layout].request;
+    const PmSchemaRequest *request = own->known ? own : &schema->request;
+    *ret_min = schema->requests.min;
+    *ret_max = schema->requests.max;
+    if (request->known && request->confidence >= SURE_REQUEST)
+        *ret_min = *ret_max = request->request;
+}
+
+/* Whether any column of @layout holds what the fields of a structure can be right or wrong about:
+ * plain numbers fit everything. */
+static gboolean
+is_telling(const PmSchemaLayout *layout)
+{
+    for (gsize i = 0; i < layout->column_count; i++) {
+        switch (layout->columns[i].kind) {
+        case PM_COLUMN_ZERO:
+        case PM_COLUMN_CONSTANT:
+        case PM_COLUMN_FLAG:
+        case PM_COLUMN_ENUM:
+        case PM_COLUMN_COUNTER:
+        case PM_COLUMN_LENGTH:
+        case PM_COLUMN_NUMBER:
+        case PM_COLUMN_RANDOM:
+        case PM_COLUMN_SLACK:
+            break;
+        default:
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+static void
+name_layout(Naming *work, gsize layout)
+{
+    const PmSchema *schema = work->naming->schema;
+    g_autoptr(GArray) chunks = collect_layout(work, layout);
+    PmTyped typed = {.by = PM_TYPED_BY_LAYOUT,
+                     .name = schema->layouts[layout].signature,
+                     .elements = 1,
+                     .reason = "nothing names it: this is what it looks like"};
+    PmNamedRow nearest = {0};
+    if (chunks->len == 0)
+        return;
+    if (work->namer->fitter != NULL && is_telling(&schema->layouts[layout])) {
+        guint64 min = 0;
+        guint64 max = 0;
+        get_requests(schema, layout, &min, &max);
+        g_autoptr(GArray) candidates =
+            pm_fitter_rank(work->namer->fitter, (const PmChunk *)(gconstpointer)chunks->data,
+                           chunks->len, min, max);
+        const PmCandidate *best =
+            candidates->len > 0 ? &g_array_index(candidates, PmCandidate, 0) : NULL;
+        if (best != NULL) {
+            nearest.nearest = best->type;
+            nearest.nearest_fit = best->fit.fit;
+        }
+        if (best != NULL && pm_candidate_fits(candidates, 0)) {
+            typed = (PmTyped){.by = PM_TYPED_BY_FIT,
+                              .name = best->type->name,
+                              .type = best->type,
+                              .elements = best->elements,
+                              .confidence = best->fit.fit,
+                              .reason = "the structure whose fields fit best"};
+        }
+    }
+    const guint16 row = find_row(work, &typed);
+    if (row == NO_ROW)
+        return;
+    Count *count = &g_array_index(work->counts, Count, row);
+    count->row.nearest = nearest.nearest;
+    count->row.nearest_fit = nearest.nearest_fit;
+    work->naming->row_of_layout[layout] = row;
+    for (gsize i = 0; i < schema->sample->count; i++)
+        if (work->count_of[i] == NO_ROW && schema->layout_of[i] == layout)
+            count_chunk(work, i, row);
+}
+
+/* The chunks that nothing names and the core has not. */
+static void
+count_unread(Naming *work)
+{
+    const PmSchema *schema = work->naming->schema;
+    const PmTyped typed = {.by = PM_TYPED_BY_LAYOUT,
+                           .name = "contents not in the core",
+                           .elements = 1,
+                           .reason = "its bytes are not in the core"};
+    for (gsize i = 0; i < schema->sample->count; i++) {
+        const guint16 row = work->count_of[i] == NO_ROW ? find_row(work, &typed) : NO_ROW;
+        if (row != NO_ROW)
+            count_chunk(work, i, row);
+    }
+}
+
+static int
+compare_rows(const void *left, const void *right)
+{
+    const PmNamedRow *a = left;
+    const PmNamedRow *b = right;
+    if (a->sampled != b->sampled)
+        return a->sampled < b->sampled ? 1 : -1;
+    return strcmp(a->typed.name, b->typed.name);
+}
+
+/* Shares the population out among the rows, so that nothing is lost by rounding. */
+static void
+estimate(PmNaming *naming)
+{
+    const PmSample *sample = naming->schema->sample;
+    guint64 sampled = 0;
+    guint64 given = 0;
+    for (gsize i = 0; i < naming->row_count; i++) {
+        PmNamedRow *row = &naming->rows[i];
+        sampled += row->sampled;
+        const double share = (double)sampled / (double)MAX(1, sample->count);
+        const guint64 upto = sampled == sample->count
+                                 ? sample->population
+                                 : (guint64)((double)sample->population * MIN(share, 1.0));
+        row->estimate = upto > given ? upto - given : 0;
+        given = MAX(given, upto);
+    }
+}
+
+/* Sorts the rows and makes the tables that lead to them agree. */
+static void
+finish(Naming *work)
+{
+    PmNaming *naming = work->naming;
+    naming->row_count = work->counts->len;
+    naming->rows = g_new0(PmNamedRow, naming->row_count + 1);
+    g_autofree const char **layouts = g_new0(const char *, PM_SCHEMA_LAYOUTS_MAX);
+    for (gsize i = 0; i < naming->row_count; i++) {
+        const Count *count = &g_array_index(work->counts, Count, i);
+        naming->rows[i] = count->row;
+        for (gsize j = 1; j < PM_SCHEMA_LAYOUTS_MAX; j++)
+            if (count->by_layout[j] > count->by_layout[naming->rows[i].layout])
+                naming->rows[i].layout = j;
+        for (gsize j = 0; j < naming->schema->layout_count; j++)
+            if (naming->row_of_layout[j] == i)
+                layouts[j] = count->row.typed.name;
+    }
+    qsort(naming->rows, naming->row_count, sizeof *naming->rows, compare_rows);
+    for (gsize i = 0; i < naming->row_count; i++) {
+        const char *name = naming->rows[i].typed.name;
+        g_hash_table_insert(naming->by_name, (gpointer)name, GUINT_TO_POINTER(i));
+        for (gsize j = 0; j < naming->schema->layout_count; j++)
+            if (layouts[j] == name)
+                naming->row_of_layout[j] = (guint16)i;
+    }
+    estimate(naming);
+}
+
+PmNaming *
+pm_naming_new(const PmNamer *namer, PmSample *sample)
+{
+    PmNaming *naming = g_new0(PmNaming, 1);
+    naming->schema = pm_schema_new(namer->places, sample);
+    naming->by_name = g_hash_table_new(g_str_hash, g_str_equal);
+    naming->names = g_string_chunk_new(1024);
+    naming->row_of_layout = g_new(guint16, PM_SCHEMA_LAYOUTS_MAX);
+    for (gsize i = 0; i < PM_SCHEMA_LAYOUTS_MAX; i++)
+        naming->row_of_layout[i] = NO_ROW;
+    Naming work = {.namer = namer,
+                   .naming = naming,
+                   .counts = g_array_new(FALSE, FALSE, sizeof(Count)),
+                   .count_of = g_new(guint16, naming->schema->sample->count + 1)};
+    count_typed(&work);
+    for (gsize i = 0; i < naming->schema->layout_count; i++)
+        name_layout(&work, i);
+    count_unread(&work);
+    finish(&work);
+    g_array_unref(work.counts);
+    g_free(work.count_of);
+    return naming;
+}
+
+void
+pm_naming_free(PmNaming *naming)
+{
+    if (naming == NULL)
+        return;
+    pm_schema_free(naming->schema);
+    g_hash_table_unref(naming->by_name);
+    g_string_chunk_free(naming->names);
+    g_free(naming->row_of_layout);
+    g_free(naming->rows);
+    g_free(naming);
+}
+
+gsize
+pm_naming_match(const PmNaming *naming, const PmNamer *namer, const PmChunk *chunk)
+{
+    guint8 bytes[PM_SCHEMA_BYTES_MAX];
+    PmTyped typed;
+    gpointer known = NULL;
+    type_chunk(namer, chunk, &typed);
+    if (typed.by != PM_TYPED_NOT)
+        return g_hash_table_lookup_extended(naming->by_name, typed.name, NULL, &known)
+                   ? GPOINTER_TO_UINT(known)
+                   : naming->row_count;
+    const gsize count = MIN(naming->schema->bytes_per_chunk, (gsize)chunk->usable_bytes);
+    pm_sample_read(pm_places_get_subject(namer->places), chunk, bytes, MIN(count, sizeof bytes));
+    const gsize layout =
+        pm_schema_match(naming->schema, namer->places, bytes, MIN(count, sizeof bytes));
+    if (layout >= naming->schema->layout_count || naming->row_of_layout[layout] == NO_ROW)
+        return naming->row_count;
+    return naming->row_of_layout[layout];
+}

@@ -1,0 +1,326 @@
+/*
+ * structs on samples/structs40.c: forty structures whose chunks are told by the ledger, six of them
+ * of one size. By fit alone: the chunks of each structure, as the ledger has them, are compared
+ * with all types of their size (those of glibc too, where its debug information is here). Through
+ * the command: the layouts of a class that is a mixture.
+ */
+#include "analysis/structs/fit.h"
+#include "run.h"
+#include "tool.h"
+#include "truth.h"
+
+#include <string.h>
+
+#define KINDS 40
+/* Of all forty the right one is to be first in nine of ten. */
+#define FIRST_MIN 36
+
+/* A core, opened as far as fits are. */
+typedef struct {
+    PmDiagnostics *diagnostics;
+    PmImage *image;
+    PmProcess *process;
+    PmPtmalloc *ptmalloc;
+    PmSubject subject;
+    PmPlaces *places;
+    PmTypes *types;
+    PmFitter *fitter;
+} Opened;
+
+static void
+opened_free(Opened *opened)
+{
+    g_clear_pointer(&opened->fitter, pm_fitter_free);
+    g_clear_pointer(&opened->types, pm_types_free);
+    g_clear_pointer(&opened->places, pm_places_free);
+    g_clear_pointer(&opened->ptmalloc, pm_ptmalloc_free);
+    g_clear_pointer(&opened->process, pm_process_free);
+    g_clear_pointer(&opened->image, pm_image_free);
+    pm_diagnostics_free(opened->diagnostics);
+    g_free(opened);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Opened, opened_free)
+
+static Opened *
+open_core(const RealRun *run)
+{
+    g_autoptr(GError) error = NULL;
+    Opened *opened = g_new0(Opened, 1);
+    opened->diagnostics = pm_diagnostics_new();
+    opened->image = pm_image_open(run->core, opened->diagnostics, &error);
+    g_assert_no_error(error);
+    opened->process = pm_process_open(opened->image, NULL, opened->diagnostics, &error);
+    g_assert_no_error(error);
+    PmPtmallocOptions walk = {.jobs = 1};
+    opened->ptmalloc = pm_ptmalloc_walk(opened->process, &walk, opened->diagnostics, &error);
+    g_assert_no_error(error);
+    opened->subject = (PmSubject){.image = opened->image,
+                                  .process = opened->process,
+                                  .ptmalloc = opened->ptmalloc,
+                                  .diagnostics = opened->diagnostics,
+                                  .allocator = "glibc"};
+    g_autofree char *cache = g_build_filename(run->folder, "cache", NULL);
+    PmTypesOptions options = {.cache_folder = cache};
+    opened->types = pm_types_new(opened->process, &options, opened->diagnostics);
+    opened->places = pm_places_new(&opened->subject);
+    opened->fitter = pm_fitter_new(opened->places, opened->types);
+    return opened;
+}
+
+static const char *
+skip_keyword(const char *name)
+{
+    const char *space = strchr(name, ' ');
+    return g_str_has_prefix(name, "struct ") && space != NULL ? space + 1 : name;
+}
+
+/* The live chunks of the kind @name. */
+static GArray *
+find_chunks(const Opened *opened, const RealTruth *truth, const char *name, guint64 *ret_bytes)
+{
+    GArray *chunks = g_array_new(FALSE, FALSE, sizeof(PmChunk));
+    for (guint i = 0; i < truth->live->len; i++) {
+        const RealRow *row = &g_array_index(truth->live, RealRow, i);
+        PmChunk chunk;
+        if (g_strcmp0(row->name, name) != 0 ||
+            !pm_heap_find_chunk(pm_ptmalloc_get_heap(opened->ptmalloc), row->address, &chunk, NULL))
+            continue;
+        *ret_bytes = row->requested_bytes;
+        g_array_append_val(chunks, chunk);
+    }
+    return chunks;
+}
+
+/* The names of kinds in the order of the ledger, each once. */
+static GPtrArray *
+list_kinds(const RealTruth *truth)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    GPtrArray *kinds = g_ptr_array_new();
+    static const char *const others[] = {"text", "noise", "zeros", "pointers", NULL};
+    for (guint i = 0; i < truth->live->len; i++) {
+        char *name = g_array_index(truth->live, RealRow, i).name;
+        if (name != NULL && !g_strv_contains(others, name) && g_hash_table_add(seen, name))
+            g_ptr_array_add(kinds, name);
+    }
+    return kinds;
+}
+
+/* The rank of @name among @candidates, from 1; 0 where it is not there. */
+static guint
+find_rank(const GArray *candidates, const char *name)
+{
+    for (guint i = 0; i < candidates->len; i++) {
+        const PmCandidate *candidate = &g_array_index(candidates, PmCandidate, i);
+        if (!candidate->is_array && strcmp(skip_keyword(candidate->type->name), name) == 0)
+            return i + 1;
+    }
+    return 0;
+}
+
+/* Prints one line of the table. Returns: whether the right one is first. */
+static gboolean
+rank_kind(const Opened *opened, const RealTruth *truth, const char *name)
+{
+    guint64 bytes = 0;
+    g_autoptr(GArray) chunks = find_chunks(opened, truth, name, &bytes);
+    g_autoptr(GArray) candidates = pm_fitter_rank(
+        opened->fitter, (const PmChunk *)(gconstpointer)chunks->data, chunks->len, bytes, bytes);
+    guint rank = find_rank(candidates, name);
+    const PmCandidate *first = &g_array_index(candidates, PmCandidate, 0);
+    const PmCandidate *right =
+        rank == 0 ? first : &g_array_index(candidates, PmCandidate, rank - 1);
+    const PmCandidate *next =
+        candidates->len < 2 ? NULL : &g_array_index(candidates, PmCandidate, rank == 1 ? 1 : 0);
+    g_test_message("%-12s %4" G_GUINT64_FORMAT
+                   " bytes, rank %u of %2u, fit %.3f (%5.1f nats, %u of "
+                   "%u against), %s %s %.3f (%5.1f)",
+                   name, bytes, rank, candidates->len, right->fit.fit, right->fit.log_odds,
+                   right->fit.contradictions, right->fit.fields_checked,
+                   rank == 1 ? "next" : "first", next == NULL ? "none" : next->type->name,
+                   next == NULL ? 0 : next->fit.fit, next == NULL ? 0 : next->fit.log_odds);
+    return rank == 1;
+}
+
+static RealRun *
+run_sample(const char *options)
+{
+    g_autofree char *sample = g_build_filename(g_getenv("POSTMALLOC_SAMPLES"), "structs40", NULL);
+    const char *program[] = {sample, NULL};
+    return real_run_sample(program, options, REAL_KERNEL_CORE);
+}
+
+static void
+test_by_fit(gconstpointer options)
+{
+    g_autoptr(RealRun) run = run_sample(options);
+    if (run == NULL)
+        return;
+    g_autoptr(RealTruth) truth = real_truth_read(run->ledger);
+    g_autoptr(Opened) opened = open_core(run);
+    g_autoptr(GPtrArray) kinds = list_kinds(truth);
+    g_assert_cmpuint(kinds->len, ==, KINDS);
+    guint first = 0;
+    for (guint i = 0; i < kinds->len; i++)
+        first += rank_kind(opened, truth, g_ptr_array_index(kinds, i)) ? 1 : 0;
+    g_test_message("the right one is first for %u of %u", first, kinds->len);
+    g_assert_cmpuint(first, >=, FIRST_MIN);
+}
+
+/* Plain integers fit no pointers; where there are no pointers, they say nothing. */
+static void
+test_integers(void)
+{
+    static const struct {
+        const char *type;
+        const char *chunks;
+        gboolean neutral;
+    } pairs[] = {
+        {"counters", "user", FALSE},    {"counters", "interface", FALSE},
+        {"counters", "counters", TRUE}, {"date_t", "header", FALSE},
+        {"date_t", "scope", FALSE},     {"date_t", "date_t", TRUE},
+    };
+    g_autoptr(RealRun) run = run_sample("");
+    if (run == NULL)
+        return;
+    g_autoptr(RealTruth) truth = real_truth_read(run->ledger);
+    g_autoptr(Opened) opened = open_core(run);
+    for (guint i = 0; i < G_N_ELEMENTS(pairs); i++) {
+        guint64 bytes = 0;
+        g_autoptr(GArray) chunks = find_chunks(opened, truth, pairs[i].chunks, &bytes);
+        g_autoptr(GPtrArray) types = pm_types_find_by_name(opened->types, pairs[i].type, NULL);
+        g_assert_cmpuint(types->len, ==, 1);
+        PmFit fit;
+        pm_fitter_score(opened->fitter, g_ptr_array_index(types, 0),
+                        (const PmChunk *)(gconstpointer)chunks->data, chunks->len, 0, &fit);
+        g_test_message("%s on chunks of %s: %.3f", pairs[i].type, pairs[i].chunks, fit.fit);
+        if (pairs[i].neutral)
+            g_assert_cmpfloat_with_epsilon(fit.fit, 0.5, 0.1);
+        else
+            g_assert_cmpfloat(fit.fit, <, 0.2);
+        pm_fit_clear(&fit);
+    }
+}
+
+/* A class that is a mixture: the command tells for the layouts what they are. */
+static void
+test_mixture(void)
+{
+    static const char *const names[] = {"session", "request",  "timer",
+                                        "entry",   "particle", "rbnode"};
+    g_autoptr(RealRun) run = run_sample("--hidden");
+    if (run == NULL)
+        return;
+    g_autoptr(RealTruth) truth = real_truth_read(run->ledger);
+    const RealSubject subject = {.core = run->core};
+    g_autoptr(JsonNode) document = real_ask(&subject, "structs --size 64", NULL);
+    if (document == NULL)
+        return;
+    JsonArray *structs = real_get_array(document, "data.structs");
+    guint found = 0;
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+        for (guint j = 0; j < G_N_ELEMENTS(names) && j < json_array_get_length(structs); j++) {
+            JsonObject *object = json_array_get_object_element(structs, j);
+            const char *name = json_object_get_string_member(object, "name");
+            g_assert_cmpuint(real_member_uint(object, "byte_size"), ==, 64);
+            found += strcmp(skip_keyword(name), names[i]) == 0 ? 1 : 0;
+        }
+    }
+    /* The six that there are come before all that are not. */
+    g_assert_cmpuint(found, ==, G_N_ELEMENTS(names));
+    JsonArray *layouts = real_get_array(document, "data.layouts");
+    guint named = 0;
+    for (guint i = 0; i < json_array_get_length(layouts); i++) {
+        JsonObject *layout = json_array_get_object_element(layouts, i);
+        JsonArray *examples = json_object_get_array_member(layout, "examples");
+        if (json_object_get_null_member(layout, "name"))
+            continue;
+        named++;
+        const char *name = skip_keyword(json_object_get_string_member(layout, "name"));
+        for (guint j = 0; j < json_array_get_length(examples); j++) {
+            const char *text = json_array_get_string_element(examples, j);
+            const RealRow *row = real_truth_find(truth, g_ascii_strtoull(text, NULL, 16));
+            if (row == NULL || g_strcmp0(row->name, name) != 0)
+                real_fail("%s is said to be %s, but is %s", text, name,
+                          row == NULL ? "nothing" : row->name);
+        }
+    }
+    g_assert_cmpuint(named, ==, G_N_ELEMENTS(names));
+    real_get_array(document, "data.modules_without_dwarf");
+}
+
+/* A block that is no structure, of sizes for which there are many. */
+typedef struct {
+    const char *name;
+    const char *options;
+    guint64 bytes;
+} Block;
+
+static const Block blocks[] = {
+    {"noise", "--noise 24 --zeros 24 --texts 24", 24},
+    {"noise", "--noise 48 --zeros 48 --texts 48", 48},
+    {"noise", "--noise 64 --zeros 64 --texts 64", 64},
+    {"noise", "--noise 112 --zeros 112 --texts 112", 112},
+    {"noise", "--noise 1024 --zeros 1024 --texts 1024", 1024},
+};
+
+/* The chunks of @name that were asked for with @bytes: nothing may give them its name. */
+static void
+rank_block(const Opened *opened, const RealTruth *truth, const char *name, guint64 bytes)
+{
+    g_autoptr(GArray) chunks = g_array_new(FALSE, FALSE, sizeof(PmChunk));
+    for (guint i = 0; i < truth->live->len; i++) {
+        const RealRow *row = &g_array_index(truth->live, RealRow, i);
+        PmChunk chunk;
+        if (g_strcmp0(row->name, name) == 0 && row->requested_bytes == bytes &&
+            pm_heap_find_chunk(pm_ptmalloc_get_heap(opened->ptmalloc), row->address, &chunk, NULL))
+            g_array_append_val(chunks, chunk);
+    }
+    g_assert_cmpuint(chunks->len, >, 10);
+    /* Every size that the class serves: what `--chunk-size` would ask. */
+    g_autoptr(GArray) candidates =
+        pm_fitter_rank(opened->fitter, (const PmChunk *)(gconstpointer)chunks->data, chunks->len,
+                       bytes - 8, bytes);
+    for (guint i = 0; i < candidates->len; i++) {
+        const PmCandidate *candidate = &g_array_index(candidates, PmCandidate, i);
+        if (i < 3)
+            g_test_message("%s of %" G_GUINT64_FORMAT " bytes: %s%s %.3f (%u of %u against)", name,
+                           bytes, candidate->type->name, candidate->is_array ? "[]" : "",
+                           candidate->fit.fit, candidate->fit.contradictions,
+                           candidate->fit.fields_checked);
+        if (candidate->fit.fit >= PM_FIT_FITS)
+            real_fail("%s is said to be %s", name, candidate->type->name);
+    }
+    g_assert_false(pm_candidate_fits(candidates, 0));
+}
+
+static void
+test_blocks(gconstpointer data)
+{
+    const Block *block = data;
+    g_autoptr(RealRun) run = run_sample(block->options);
+    if (run == NULL)
+        return;
+    g_autoptr(RealTruth) truth = real_truth_read(run->ledger);
+    g_autoptr(Opened) opened = open_core(run);
+    rank_block(opened, truth, "noise", block->bytes);
+    rank_block(opened, truth, "zeros", block->bytes);
+    rank_block(opened, truth, "text", block->bytes);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_set_nonfatal_assertions();
+    g_test_add_data_func("/real/structs/by-fit", "", test_by_fit);
+    g_test_add_data_func("/real/structs/by-fit-hidden", "--hidden", test_by_fit);
+    g_test_add_func("/real/structs/integers", test_integers);
+    g_test_add_func("/real/structs/mixture", test_mixture);
+    for (guint i = 0; i < G_N_ELEMENTS(blocks); i++) {
+        g_autofree char *path =
+            g_strdup_printf("/real/structs/blocks-%" G_GUINT64_FORMAT, blocks[i].bytes);
+        g_test_add_data_func(path, &blocks[i], test_blocks);
+    }
+    return g_test_run();
+}
