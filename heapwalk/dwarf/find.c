@@ -34,7 +34,7 @@ pm_types_open_module(PmTypes *types, const PmModule *module)
         entry->was_opened = TRUE;
         entry->dwarf = pm_process_get_dwarf(types->process, module, &entry->bias);
         if (entry->dwarf != NULL)
-            pm_type_index_learn_languages(types->names, entry->dwarf);
+            pm_names_add_dwarf(types->names, entry->dwarf);
     }
     return entry->dwarf != NULL ? entry : NULL;
 }
