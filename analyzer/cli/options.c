@@ -18,6 +18,7 @@ typedef struct {
     gboolean strict;
     gboolean lost;
     gboolean variable;
+    gboolean paths;
     char *exe;
     char *sysroot;
     char *debug_dir;
@@ -30,6 +31,7 @@ typedef struct {
     char *chunk_size;
     char *state;
     char *arena;
+    char *type;
     char *limit;
     char *reach;
     char *fail_over;
@@ -98,6 +100,9 @@ static const OptionRow option_rows[] = {
      "lost (all three leak classes), leak-root, leak-cycle, leak-indirect," HELP_BREAK
      "reachable, reachable-interior, reachable-weak"},
     {"arena", 0, PM_TAKES_ARENA, AT(arena), "ADDR", "of this arena alone"},
+    {"type", 0, PM_TAKES_TYPE, AT(type), "NAME", "of this type alone, as types names it"},
+    {"paths", 0, PM_TAKES_TYPE, AT(paths), NULL,
+     "in JSON: how typed pointers lead there, for a debugger"},
     {"limit", 0, PM_TAKES_LIMIT, AT(limit), "N", "rows in lists (default 20; 0 = all, streamed)"},
     {"count", 0, PM_TAKES_COUNT, AT(count), "N", "chunks that are chosen (default 4)"},
     {"seed", 0, PM_TAKES_COUNT, AT(seed), "N", "choose others (default 0)"},
@@ -116,7 +121,6 @@ static const OptionRow option_rows[] = {
     {"html", 0, RESERVED, AT(reserved), "FILE", ""},
     {"rules", 0, RESERVED, AT(reserved), "FILE", ""},
     {"yara", 0, RESERVED, AT(reserved), "FILE", ""},
-    {"type", 0, RESERVED, AT(reserved), "NAME", ""},
 };
 
 /* GOption's callback for an option that a later version will have; its value may stand after it or
@@ -374,6 +378,8 @@ parse_common_options(PmOptions *options, const RawOptions *raw, GError **error)
     options->strict = raw->strict;
     options->lost = raw->lost;
     options->variable = raw->variable;
+    options->paths = raw->paths;
+    options->type = g_strdup(raw->type);
     options->exe = g_strdup(raw->exe);
     options->sysroot = g_strdup(raw->sysroot);
     options->debug_dir = g_strdup(raw->debug_dir);
@@ -433,6 +439,7 @@ pm_options_free(PmOptions *options)
     g_free(options->exe);
     g_free(options->sysroot);
     g_free(options->debug_dir);
+    g_free(options->type);
     g_free(options);
 }
 

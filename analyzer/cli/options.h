@@ -23,6 +23,7 @@ typedef enum {
     PM_TAKES_STRINGS = 1 << 11, /* --min, --by */
     PM_TAKES_USED = 1 << 12,    /* chunks in use alone, where --state is not given */
     PM_TAKES_SITES = 1 << 13,   /* --size, --chunk-size, --variable */
+    PM_TAKES_TYPE = 1 << 14,    /* --type, --paths */
 } PmTakes;
 
 typedef enum {
@@ -34,6 +35,7 @@ typedef enum {
 /*
  * @core: as given. @address: of commands that take one. @exe, @sysroot, @debug_dir: NULL where not
  * given.
+ * @type: NULL where not given. @paths: --paths.
  * @json: --format json. @uptime_seconds: 0 where not given. @top, @limit: 0 means all; the defaults
  * are in.
  * @jobs: 0 means as many as there are processors. @filter: without the arena, whose address is
@@ -62,6 +64,8 @@ typedef struct {
     gboolean variable;
     PmChunkFilter filter;
     PmAddr arena;
+    char *type;
+    gboolean paths;
     gboolean fails_over;
     guint64 fail_over_bytes;
     guint64 count;

@@ -5,9 +5,31 @@
 
 /* Columns of the class, the longest name and a gap. */
 #define REACH_COLUMNS 20
+/* What is left of a line for the type. */
+#define TYPE_COLUMNS 26
 
 static void
-write_row(PmJson *json, const PmChunk *chunk, const char *reach_name, const PmArena *arena)
+write_type(PmJson *json, const PmChunkTypes *types, const PmChunk *chunk, const PmTyped *typed)
+{
+    if (typed->by == PM_TYPED_NOT) {
+        pm_json_null(json, "type");
+        pm_json_null(json, "type_source");
+    } else {
+        pm_json_string(json, "type", typed->name);
+        pm_json_string(json, "type_source", pm_typed_by_name(typed->by));
+        pm_json_double(json, "type_confidence", typed->confidence);
+        pm_json_uint(json, "type_offset", typed->offset_bytes);
+        pm_json_uint(json, "type_elements", typed->elements);
+    }
+    if (types->paths && types->typing != NULL) {
+        g_autofree char *path = pm_typing_describe_path(types->typing, chunk);
+        pm_json_string(json, "path", path);
+    }
+}
+
+static void
+write_row(PmJson *json, const PmChunkTypes *types, const PmChunk *chunk, const char *reach_name,
+          const PmArena *arena, const PmTyped *typed)
 {
     pm_json_begin_object(json, NULL);
     pm_json_address(json, "address", chunk->address);
@@ -16,14 +38,14 @@ write_row(PmJson *json, const PmChunk *chunk, const char *reach_name, const PmAr
     pm_json_address(json, "arena", arena == NULL ? PM_ADDR_NONE : arena->address);
     pm_json_bool(json, "mmapped", chunk->mmapped);
     pm_json_string(json, "reach", reach_name);
-    pm_json_null(json, "type");
+    write_type(json, types, chunk, typed);
     pm_json_end_object(json);
 }
 
 /* @reach: NULL where there is no column for the class. */
 static void
 print_row(const PmSink *sink, const PmSubject *subject, const PmReach *reach, const PmChunk *chunk,
-          const PmArena *arena)
+          const PmArena *arena, const PmTyped *typed)
 {
     PmOutput *output = sink->output;
     pm_output_cell(output, pm_format_address(chunk->address).text, 20, FALSE);
@@ -43,8 +65,9 @@ print_row(const PmSink *sink, const PmSubject *subject, const PmReach *reach, co
     const char *runtime = chunk->state == PM_CHUNK_RUNTIME
                               ? pm_chunks_find_runtime(subject->ptmalloc, chunk->address)
                               : NULL;
-    if (runtime != NULL) {
-        g_autofree char *safe = pm_sanitise(runtime, sink->utf8);
+    const char *name = runtime != NULL ? runtime : typed->name;
+    if (name != NULL) {
+        g_autofree char *safe = pm_sanitise_short(name, sink->utf8, TYPE_COLUMNS);
         pm_output_append(output, "  ", 2);
         pm_output_string(output, safe);
     }
@@ -58,42 +81,48 @@ print_row(const PmSink *sink, const PmSubject *subject, const PmReach *reach, co
  */
 static guint64
 stream_rows(const PmSink *sink, const PmSubject *subject, const PmReach *reach,
-            const PmChunkFilter *filter)
+            const PmChunkTypes *types, const PmChunkFilter *filter)
 {
     gsize arena_count = 0;
     const PmArena *arenas = pm_ptmalloc_get_arenas(subject->ptmalloc, &arena_count);
+    const guint64 limit = sink->limit == 0 ? G_MAXUINT64 : sink->limit;
     guint64 count = 0;
     PmChunkWalk walk;
     PmChunk chunk;
     pm_chunk_walk_init(&walk, subject, reach, filter);
     while (pm_chunk_walk_next(&walk, &chunk)) {
+        PmTyped typed = {.by = PM_TYPED_NOT};
+        if (types->typing != NULL && (types->only != NULL || count < limit))
+            pm_typing_get(types->typing, &chunk, &typed);
+        if (types->only != NULL && !pm_typed_is(&typed, types->only))
+            continue;
         count++;
-        if (sink->limit != 0 && count > sink->limit)
+        if (count > limit)
             continue;
         /* Nobody reads on a full disk: stop instead of walking on. */
         if (G_UNLIKELY(sink->output->error != 0))
             break;
         const PmArena *arena = chunk.arena < arena_count ? &arenas[chunk.arena] : NULL;
         if (sink->json == NULL)
-            print_row(sink, subject, reach, &chunk, arena);
+            print_row(sink, subject, reach, &chunk, arena, &typed);
         else
-            write_row(sink->json, &chunk,
+            write_row(sink->json, types, &chunk,
                       reach == NULL ? NULL : pm_reach_class_name(pm_reach_get_class(reach, &chunk)),
-                      arena);
+                      arena, &typed);
     }
     return count;
 }
 
 static void
 print_text(const PmSink *sink, const PmSubject *subject, const PmReach *reach,
-           const PmChunkFilter *filter)
+           const PmChunkTypes *types, const PmChunkFilter *filter)
 {
     pm_sink_emphasise(
         sink, reach == NULL
-                  ? "ADDRESS                CHUNK BYTES  STATE    ARENA"
-                  : "ADDRESS                CHUNK BYTES  STATE    REACH               ARENA");
+                  ? "ADDRESS                CHUNK BYTES  STATE    ARENA  TYPE"
+                  : "ADDRESS                CHUNK BYTES  STATE    REACH               ARENA  TYPE");
     pm_output_char(sink->output, '\n');
-    guint64 count = stream_rows(sink, subject, reach, filter);
+    guint64 count = stream_rows(sink, subject, reach, types, filter);
     guint64 shown = pm_sink_rows(sink->limit, count);
     if (count == 0)
         pm_sink_line(sink, "no chunk passes the filter");
@@ -106,15 +135,15 @@ print_text(const PmSink *sink, const PmSubject *subject, const PmReach *reach,
 
 void
 pm_report_chunks(const PmSink *sink, const PmSubject *subject, const PmReach *reach,
-                 const PmChunkFilter *filter)
+                 const PmChunkTypes *types, const PmChunkFilter *filter)
 {
     if (sink->json == NULL) {
-        print_text(sink, subject, reach, filter);
+        print_text(sink, subject, reach, types, filter);
         return;
     }
     pm_sink_begin(sink, subject);
     pm_json_begin_array(sink->json, "chunks");
-    guint64 count = stream_rows(sink, subject, reach, filter);
+    guint64 count = stream_rows(sink, subject, reach, types, filter);
     pm_json_end_array(sink->json);
     pm_sink_json_omitted(sink, "chunks", count - pm_sink_rows(sink->limit, count));
     pm_sink_end(sink);

@@ -231,6 +231,8 @@ double
 pm_field_cost(const PmRows *rows, gsize offset, gsize width, gboolean *ret_is_set)
 {
     *ret_is_set = TRUE;
+    if (rows->count == 0)
+        return 0;
     g_autofree guint64 *values = g_new(guint64, rows->count);
     gboolean same = TRUE;
     for (gsize i = 0; i < rows->count; i++) {

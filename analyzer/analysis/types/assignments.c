@@ -1,5 +1,9 @@
 #include "analysis/types/assignments.h"
 
+#include <sys/mman.h>
+
+#define PAGE_BYTES (sizeof(PmAssignment) << PM_ASSIGNMENTS_PAGE_SHIFT)
+
 void
 pm_assignments_init(PmAssignments *assignments, guint64 slots)
 {
@@ -14,9 +18,27 @@ void
 pm_assignments_clear(PmAssignments *assignments)
 {
     for (guint64 i = 0; i < assignments->page_count; i++)
-        g_free(assignments->pages[i]);
+        if (assignments->pages[i] != NULL)
+            (void)munmap(assignments->pages[i], PAGE_BYTES);
     g_free(assignments->pages);
     *assignments = (PmAssignments){0};
+}
+
+/* A page of zeros, aligned to its size; NULL where there is no memory for it. */
+static PmAssignment *
+make_page(void)
+{
+    guint8 *mapping =
+        mmap(NULL, 2 * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapping == MAP_FAILED)
+        return NULL;
+    const gsize before = (gsize)(-(guintptr)mapping & (PAGE_BYTES - 1));
+    guint8 *page = mapping + before;
+    if (before > 0)
+        (void)munmap(mapping, before);
+    (void)munmap(page + PAGE_BYTES, PAGE_BYTES - before);
+    (void)madvise(page, PAGE_BYTES, MADV_HUGEPAGE);
+    return (PmAssignment *)(gpointer)page;
 }
 
 gboolean
@@ -29,7 +51,7 @@ pm_assignments_set(PmAssignments *assignments, PmSlot slot, PmAssignment assignm
     }
     PmAssignment **place = &assignments->pages[page];
     if (*place == NULL)
-        *place = g_try_malloc0_n((gsize)1 << PM_ASSIGNMENTS_PAGE_SHIFT, sizeof **place);
+        *place = make_page();
     if (*place == NULL) {
         assignments->full = TRUE;
         return FALSE;

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #define EDGES_MAX 20000
+/* How far ahead of its turn a chunk is fetched. */
+#define AHEAD 16
 
 /* An untyped chunk that waits, and the edge by which it was entered. */
 typedef struct {
@@ -20,6 +22,20 @@ typedef struct {
     guint64 offset_bytes;
 } EdgeKey;
 
+/* What is being scanned. @edge: G_MAXUINT32 where its own words are named. */
+typedef struct {
+    const PmBinding *binding;
+    PmAddr start;
+    guint32 edge;
+} Source;
+
+/* A word that was read, until what it leads to has come nearer. */
+typedef struct {
+    Source source;
+    PmAddr at;
+    guint64 value;
+} Word;
+
 typedef struct {
     PmTyping *typing;
     PmTypeCoverage *coverage;
@@ -29,15 +45,11 @@ typedef struct {
     GHashTable *edges; /* EdgeKey → index */
     GArray *list;      /* PmUntypedEdge */
     GArray *variables; /* guint32, indexes of objects by address */
+    Word ahead[PM_WORDS_AHEAD];
+    guint ahead_first;
+    guint ahead_count;
     PmReader reader;
 } Closure;
-
-/* What is being scanned. @edge: G_MAXUINT32 where its own words are named. */
-typedef struct {
-    const PmBinding *binding;
-    PmAddr start;
-    guint32 edge;
-} Source;
 
 #define EDGE_NONE G_MAXUINT32
 
@@ -254,6 +266,29 @@ enter(Closure *closure, const PmSpot *spot, const Source *source, PmAddr at)
 }
 
 static void
+enter_oldest(Closure *closure)
+{
+    PmSpot spot;
+    const Word word = closure->ahead[closure->ahead_first];
+    closure->ahead_first = (closure->ahead_first + 1) & (PM_WORDS_AHEAD - 1);
+    closure->ahead_count--;
+    if (pm_propagate_find(closure->typing, word.value, &spot))
+        enter(closure, &spot, &word.source, word.at);
+}
+
+static void
+put_off(Closure *closure, const Word *word)
+{
+    PmSlot slot = 0;
+    pm_propagate_prefetch(closure->typing, word->value, closure->typed.count < AHEAD);
+    if (pm_resolver_prefetch(closure->typing->resolver, word->value, &slot))
+        __builtin_prefetch(&closure->visited[slot >> 7]);
+    if (closure->ahead_count == PM_WORDS_AHEAD)
+        enter_oldest(closure);
+    closure->ahead[(closure->ahead_first + closure->ahead_count++) & (PM_WORDS_AHEAD - 1)] = *word;
+}
+
+static void
 scan(Closure *closure, PmRange range, const Source *source)
 {
     PmTyping *typing = closure->typing;
@@ -264,11 +299,9 @@ scan(Closure *closure, PmRange range, const Source *source)
         const guint8 *bytes = pm_reader_get(&closure->reader, at, &length);
         length = MIN(length, range.end - at);
         for (guint64 i = 0; bytes != NULL && i + word_bytes <= length; i += word_bytes) {
-            PmSpot spot;
-            const guint64 value = pm_load_word(bytes + i, word_bytes);
-            if (pm_resolver_may_hold(&typing->filter, value) &&
-                pm_propagate_find(typing, value, &spot))
-                enter(closure, &spot, source, at + i);
+            const Word word = {*source, at + i, pm_load_word(bytes + i, word_bytes)};
+            if (pm_resolver_may_hold(&typing->filter, word.value))
+                put_off(closure, &word);
         }
         const PmAddr next = pm_align_up(at + length, word_bytes);
         if (next <= at)
@@ -290,17 +323,41 @@ scan_slot(Closure *closure, PmSlot slot, guint32 region, guint32 edge)
     scan(closure, (PmRange){chunk.user, chunk.user + chunk.usable_bytes}, &source);
 }
 
+/* Fetches the chunk that waits behind @ahead others. */
+static void
+prefetch_waiting(Closure *closure, guint64 ahead)
+{
+    guint64 words = 0;
+    guint64 slot_bytes = 0;
+    const PmResolver *resolver = closure->typing->resolver;
+    if (closure->typed.count <= ahead)
+        return;
+    const guint64 item = pm_slot_queue_peek(&closure->typed, ahead);
+    const guint32 region = pm_slot_queue_get_region(item);
+    const PmSlot first = pm_resolver_get_sweep(resolver, region, &words);
+    const PmAddr user = pm_resolver_get_first_user(resolver, region, &slot_bytes);
+    pm_propagate_prefetch(closure->typing,
+                          user + (pm_slot_queue_get_slot(item) - first) * slot_bytes, TRUE);
+}
+
 /* What has a type first: then what has none is entered by the field that should have named it. */
 static void
 drain(Closure *closure)
 {
-    while (closure->typed.count > 0 || closure->untyped->len > 0) {
+    for (;;) {
         if (closure->typed.count > 0) {
+            prefetch_waiting(closure, AHEAD);
             const guint64 item = pm_slot_queue_pop(&closure->typed);
             scan_slot(closure, pm_slot_queue_get_slot(item), pm_slot_queue_get_region(item),
                       EDGE_NONE);
             continue;
         }
+        if (closure->ahead_count > 0) {
+            enter_oldest(closure);
+            continue;
+        }
+        if (closure->untyped->len == 0)
+            return;
         const Untyped untyped = g_array_index(closure->untyped, Untyped, closure->untyped->len - 1);
         g_array_set_size(closure->untyped, closure->untyped->len - 1);
         scan_slot(closure, untyped.slot, untyped.region, untyped.edge);

@@ -5,7 +5,9 @@
 #include "analysis/types/typing-private.h"
 
 /* How far ahead of its turn a chunk is fetched. */
-#define AHEAD 12
+#define AHEAD 16
+/* Of more chunks with types than that, some are asked whether their pointers contradict others. */
+#define AUDITS_MAX 2000000u
 /* Elements of one array that are followed; an mmapped array of gigabytes has more words than
  * anything needs to know. */
 #define ELEMENTS_MAX ((guint64)1 << 28)
@@ -90,18 +92,10 @@ pm_propagate_add_object(PmTyping *typing, const PmObject *object)
 
 /* ---- words ---- */
 
-/* Where a word stands, and what its declaration says. */
-typedef struct {
-    const PmPlanSlot *slot;
-    PmAddr owner; /* the structure whose field it is */
-    guint32 parent;
-    guint level;
-} Word;
-
 /* A typed pointer that leads to none of the heap's chunks: a pool of the program's own, a library's
  * data, a stack. Variables of modules with DWARF are known anyway. */
 static void
-follow_outside(PmTyping *typing, const Word *word, PmPointee *target, guint64 value)
+follow_outside(PmTyping *typing, const PmWordAhead *word, PmPointee *target, guint64 value)
 {
     PmSpan span;
     if (target->kind != PM_POINTEE_RECORD || value == 0 || value % typing->word_bytes != 0 ||
@@ -130,7 +124,7 @@ follow_outside(PmTyping *typing, const Word *word, PmPointee *target, guint64 va
 /* A pointer into a chunk where its own type says nothing of what is there: bytes, or what is behind
  * the type. */
 static void
-follow_inside(PmTyping *typing, const Word *word, PmPointee *target, const PmSpot *place,
+follow_inside(PmTyping *typing, const PmWordAhead *word, PmPointee *target, const PmSpot *place,
               const PmBinding *binding)
 {
     if (target->kind != PM_POINTEE_RECORD || place->offset_bytes == 0 || typing->audits ||
@@ -154,7 +148,7 @@ follow_inside(PmTyping *typing, const Word *word, PmPointee *target, const PmSpo
 
 /* What a pointer to @target says of the chunk at @place. */
 static guint32
-decide(PmTyping *typing, const Word *word, PmPointee *target, const PmSpot *place)
+decide(PmTyping *typing, const PmWordAhead *word, PmPointee *target, const PmSpot *place)
 {
     guint32 binding = 0;
     if (target->is_polymorphic)
@@ -168,7 +162,7 @@ decide(PmTyping *typing, const Word *word, PmPointee *target, const PmSpot *plac
 
 /* Follows a pointer to @target into the chunk at @place. */
 static void
-follow_chunk(PmTyping *typing, const Word *word, PmPointee *target, const PmSpot *place)
+follow_chunk(PmTyping *typing, const PmWordAhead *word, PmPointee *target, const PmSpot *place)
 {
     const PmAssignment *old = pm_assignments_get(&typing->assignments, place->slot);
     if (old != NULL) {
@@ -196,7 +190,7 @@ follow_chunk(PmTyping *typing, const Word *word, PmPointee *target, const PmSpot
 
 /* Several members of a union, or void. */
 static void
-follow_choice(PmTyping *typing, const Word *word, const PmSpot *place)
+follow_choice(PmTyping *typing, const PmWordAhead *word, const PmSpot *place)
 {
     const PmTypedEdge *edge = word->slot->edge;
     PmPointee *only = NULL;
@@ -210,7 +204,7 @@ follow_choice(PmTyping *typing, const Word *word, const PmSpot *place)
     }
     if (count == 1 && place->offset_bytes == 0 &&
         (only->kind != PM_POINTEE_RECORD || only->least_bytes <= place->usable_bytes)) {
-        Word sure = *word;
+        PmWordAhead sure = *word;
         sure.level = MIN(word->level + 1, PM_LEVELS - 1);
         follow_chunk(typing, &sure, only, place);
         return;
@@ -223,8 +217,9 @@ follow_choice(PmTyping *typing, const Word *word, const PmSpot *place)
 }
 
 static void
-follow(PmTyping *typing, const Word *word, guint64 value)
+follow(PmTyping *typing, const PmWordAhead *word)
 {
+    const guint64 value = word->value;
     PmPointee *target = word->slot->target;
     PmHit hit;
     PmSpot place;
@@ -254,6 +249,45 @@ follow(PmTyping *typing, const Word *word, guint64 value)
         follow_chunk(typing, word, target, &place);
 }
 
+void
+pm_propagate_prefetch(PmTyping *typing, guint64 value, gboolean contents)
+{
+    PmSlot slot = 0;
+    guint64 length = 0;
+    if (!pm_resolver_prefetch(typing->resolver, value, &slot))
+        return;
+    /* That is the slot of the user pointer, one behind the chunk's. */
+    pm_assignments_prefetch(&typing->assignments, slot - MIN(slot, 1));
+    const guint8 *bytes = contents ? pm_reader_get(&typing->target_reader, value, &length) : NULL;
+    if (bytes != NULL)
+        __builtin_prefetch(bytes);
+}
+
+/* Follows the pointer that was put off longest. */
+static void
+follow_oldest(PmTyping *typing)
+{
+    const PmWordAhead word = typing->ahead[typing->ahead_first];
+    typing->ahead_first = (typing->ahead_first + 1) & (PM_WORDS_AHEAD - 1);
+    typing->ahead_count--;
+    follow(typing, &word);
+}
+
+/* Puts @word off until what it leads to has come nearer. */
+static void
+put_off(PmTyping *typing, const PmWordAhead *word)
+{
+    if (!pm_resolver_may_hold(&typing->filter, word->value)) {
+        follow(typing, word);
+        return;
+    }
+    /* What has long to wait is fetched again when its turn comes. */
+    pm_propagate_prefetch(typing, word->value, typing->queue.count < AHEAD && !typing->audits);
+    if (typing->ahead_count == PM_WORDS_AHEAD)
+        follow_oldest(typing);
+    typing->ahead[(typing->ahead_first + typing->ahead_count++) & (PM_WORDS_AHEAD - 1)] = *word;
+}
+
 /* ---- objects ---- */
 
 /* One object, or one element of an array. */
@@ -275,9 +309,14 @@ visit_slot(PmTyping *typing, const PmPlanSlot *slot, const Visit *visit)
             pm_reader_get_word(&typing->reader, visit->address + offset, typing->word_bytes);
         if (value == 0)
             continue;
-        const Word word = {slot, visit->address + slot->owner_offset_bytes + i * slot->stride_bytes,
-                           visit->parent, visit->level};
-        follow(typing, &word, value);
+        const PmWordAhead word = {
+            .slot = slot,
+            .owner = visit->address + slot->owner_offset_bytes + i * slot->stride_bytes,
+            .value = value,
+            .parent = visit->parent,
+            .level = visit->level,
+        };
+        put_off(typing, &word);
     }
 }
 
@@ -362,9 +401,13 @@ visit_value(PmTyping *typing, const PmObject *object, guint32 index)
     const PmPlan *plan = pm_plans_get(typing->plans, object->target);
     if (plan == NULL || plan->slot_count == 0 || plan->slots[0].offset_bytes != 0)
         return;
-    const Word word = {&plan->slots[0], object->address, PM_PARENT_OBJECT | index, object->level};
+    const PmWordAhead word = {.slot = &plan->slots[0],
+                              .owner = object->address,
+                              .value = object->address,
+                              .parent = PM_PARENT_OBJECT | index,
+                              .level = object->level};
     if (object->address != 0)
-        follow(typing, &word, object->address);
+        put_off(typing, &word);
 }
 
 static void
@@ -379,40 +422,47 @@ visit_listed(PmTyping *typing, guint32 index)
     visit_object(typing, object.target, &visit, object.is_array);
 }
 
+/* Fetches the chunk that waits behind @ahead others. */
 static void
-prefetch_ahead(PmTyping *typing)
+prefetch_waiting(PmTyping *typing, guint64 ahead)
 {
-    PmSlotQueue *queue = &typing->queue;
-    guint64 length = 0;
-    if (queue->count <= AHEAD)
+    guint64 words = 0;
+    guint64 slot_bytes = 0;
+    if (typing->queue.count <= ahead)
         return;
-    const guint64 item = pm_slot_queue_peek(queue, AHEAD);
-    PmSlotChunk chunk;
-    pm_resolver_get_chunk(typing->resolver, pm_slot_queue_get_slot(item),
-                          pm_slot_queue_get_region(item), &chunk);
-    const guint8 *bytes = pm_reader_get(&typing->target_reader, chunk.user, &length);
-    if (bytes != NULL)
-        __builtin_prefetch(bytes);
+    const guint64 item = pm_slot_queue_peek(&typing->queue, ahead);
+    const guint32 region = pm_slot_queue_get_region(item);
+    const PmSlot first = pm_resolver_get_sweep(typing->resolver, region, &words);
+    const PmAddr user = pm_resolver_get_first_user(typing->resolver, region, &slot_bytes);
+    pm_propagate_prefetch(typing, user + (pm_slot_queue_get_slot(item) - first) * slot_bytes, TRUE);
 }
 
 void
 pm_propagate_run(PmTyping *typing)
 {
     PmSlotQueue *queue = &typing->queue;
-    while (queue->count > 0 || typing->next_object < typing->objects->len) {
+    for (;;) {
         if (typing->next_object < typing->objects->len) {
             visit_listed(typing, typing->next_object++);
-            continue;
+        } else if (queue->count > 0) {
+            prefetch_waiting(typing, AHEAD);
+            const guint64 item = pm_slot_queue_pop(queue);
+            visit_chunk(typing, pm_slot_queue_get_slot(item), pm_slot_queue_get_region(item));
+        } else if (typing->ahead_count > 0) {
+            follow_oldest(typing);
+        } else {
+            return;
         }
-        prefetch_ahead(typing);
-        const guint64 item = pm_slot_queue_pop(queue);
-        visit_chunk(typing, pm_slot_queue_get_slot(item), pm_slot_queue_get_region(item));
     }
 }
 
 static void
 visit_swept(PmTyping *typing, const PmSpot *place, G_GNUC_UNUSED gpointer data)
 {
+    /* An even choice of many millions tells of contradictions as well. */
+    if (typing->audits && typing->assignments.count > AUDITS_MAX &&
+        (place->user * HASH_SEED >> 32) % (typing->assignments.count / AUDITS_MAX + 1) != 0)
+        return;
     visit_place(typing, place);
     if (typing->queue.count > 4096)
         pm_propagate_run(typing);

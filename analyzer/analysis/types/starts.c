@@ -109,3 +109,51 @@ pm_starts_sweep_vtables(PmTyping *typing)
 {
     pm_typing_sweep(typing, FALSE, look_for_vtable, NULL);
 }
+
+static guint
+get_level(double confidence)
+{
+    if (confidence >= 0.9)
+        return 0;
+    if (confidence >= 0.8)
+        return 1;
+    return confidence >= 0.6 ? 2 : 3;
+}
+
+static guint32
+make_binding(PmTyping *typing, const PmRecognition *found)
+{
+    PmPointee *target =
+        found->type == NULL ? NULL : pm_plans_get_target(typing->plans, found->type);
+    const PmShape shape = found->elements > 1 ? PM_SHAPE_ARRAY : PM_SHAPE_HEAD;
+    const PmBinding binding = {
+        .by = PM_TYPED_BY_RECOGNISER,
+        .shape = target == NULL ? PM_SHAPE_NAME : shape,
+        .rank = PM_RANK_RECOGNISED,
+        .level = get_level(found->confidence),
+        .offset_bytes = found->offset_bytes,
+        .target = target,
+        .name = pm_typing_intern_name(typing, found->name),
+        .reason = found->reason,
+    };
+    return pm_typing_intern(typing, &binding);
+}
+
+static void
+ask_recognisers(PmTyping *typing, const PmSpot *spot, gpointer data)
+{
+    PmRecognition found = {0};
+    PmChunk chunk;
+    if (pm_assignments_get(&typing->assignments, spot->slot) == NULL &&
+        pm_heap_find_chunk(pm_ptmalloc_get_heap(typing->subject->ptmalloc), spot->user, &chunk,
+                           NULL) &&
+        chunk.state == PM_CHUNK_USED && pm_recognisers_ask(data, &chunk, NULL, &found))
+        (void)pm_propagate_assign(typing, spot, make_binding(typing, &found), 0);
+}
+
+void
+pm_starts_sweep_recognisers(PmTyping *typing)
+{
+    typing->recognisers = pm_recognisers_new(typing->places, typing->types);
+    pm_typing_sweep(typing, FALSE, ask_recognisers, typing->recognisers);
+}

@@ -5,6 +5,7 @@
 #include "analysis/types/assignments.h"
 #include "analysis/types/plan.h"
 #include "analysis/types/queue.h"
+#include "analysis/types/recogniser.h"
 #include "analysis/types/typing.h"
 
 /* How a type fills its chunk. */
@@ -89,6 +90,21 @@ typedef struct {
 
 typedef struct PmGroups PmGroups;
 
+/*
+ * A pointer that was read. @owner: the structure whose field it is. @parent, @level: of what it
+ * stands in.
+ */
+typedef struct {
+    const PmPlanSlot *slot;
+    PmAddr owner;
+    guint64 value;
+    guint32 parent;
+    guint level;
+} PmWordAhead;
+
+/* Pointers that are put off until what they lead to has come nearer; a power of two. */
+#define PM_WORDS_AHEAD 16
+
 struct PmTyping {
     PmPlaces *places;
     PmTypes *types;
@@ -109,13 +125,17 @@ struct PmTyping {
     guint next_object;       /* the first that waits */
     GHashTable *object_keys; /* of those that are no variables */
     PmSlotQueue queue;
+    PmWordAhead ahead[PM_WORDS_AHEAD];
+    guint ahead_first;
+    guint ahead_count;
     GHashTable *classes;    /* a vtable's address → PmClass */
     GHashTable *agreements; /* two types and an offset → whether they agree */
     PmGroups *groups;
-    GHashTable *conflicts; /* PmConflict → itself */
-    gboolean settles;      /* what is left gets what little its pointers say */
-    gboolean asked;        /* some pointer did not say enough */
-    gboolean audits;       /* conflicts are counted, nothing is assigned */
+    PmRecognisers *recognisers; /* their names are borrowed */
+    GHashTable *conflicts;      /* PmConflict → itself */
+    gboolean settles;           /* what is left gets what little its pointers say */
+    gboolean asked;             /* some pointer did not say enough */
+    gboolean audits;            /* conflicts are counted, nothing is assigned */
 };
 
 /* ---- bindings.c ---- */
@@ -191,6 +211,9 @@ void pm_propagate_run(PmTyping *typing);
 
 /* Looks at everything that has a type once more. */
 void pm_propagate_revisit(PmTyping *typing);
+
+/* Fetches what is going to be looked at of the chunk that @value points into; @contents too. */
+void pm_propagate_prefetch(PmTyping *typing, guint64 value, gboolean contents);
 
 /* The chunk in use that @value points into; FALSE where it points into none. */
 gboolean pm_propagate_find(const PmTyping *typing, guint64 value, PmSpot *ret_place);

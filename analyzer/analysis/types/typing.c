@@ -18,6 +18,17 @@ pm_typed_by_name(PmTypedBy by)
     return (guint)by < G_N_ELEMENTS(names) ? names[by] : NULL;
 }
 
+gboolean
+pm_typed_is(const PmTyped *typed, const char *name)
+{
+    static const char *const keywords[] = {"", "struct ", "union ", "enum "};
+    for (gsize i = 0; typed->by != PM_TYPED_NOT && i < G_N_ELEMENTS(keywords); i++)
+        if (g_str_has_prefix(typed->name, keywords[i]) &&
+            strcmp(typed->name + strlen(keywords[i]), name) == 0)
+            return TRUE;
+    return FALSE;
+}
+
 double
 pm_typing_get_confidence(PmTypedBy by, guint level)
 {
@@ -147,6 +158,9 @@ type_all(PmTyping *typing)
     pm_starts_sweep_vtables(typing);
     run(typing);
     (void)learn(typing);
+    pm_starts_sweep_recognisers(typing);
+    run(typing);
+    (void)learn(typing);
     pm_starts_add_locals(typing);
     run(typing);
     (void)learn(typing);
@@ -195,6 +209,7 @@ pm_typing_free(PmTyping *typing)
     pm_assignments_clear(&typing->assignments);
     pm_plans_free(typing->plans);
     pm_groups_free(typing->groups);
+    g_clear_pointer(&typing->recognisers, pm_recognisers_free);
     g_array_unref(typing->bindings);
     g_array_unref(typing->objects);
     g_clear_pointer(&typing->binding_ids, g_hash_table_unref);

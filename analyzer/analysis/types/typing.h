@@ -40,6 +40,10 @@ typedef struct {
     const char *reason;
 } PmTyped;
 
+/* Whether @name is what @typed is called; "struct ", "union " and "enum " may be left out. FALSE
+ * where it has no type. */
+gboolean pm_typed_is(const PmTyped *typed, const char *name);
+
 typedef struct PmTyping PmTyping;
 
 /*
