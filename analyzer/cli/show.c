@@ -33,7 +33,9 @@ run(const PmSession *session, const PmSink *sink, G_GNUC_UNUSED GError **error)
         holders = pm_references_new(session->reach, &held, HOLDERS_SHOWN, FALSE);
         pm_progress_start(session->progress, PM_PHASE_ANSWER);
     }
-    pm_report_show(sink, &session->subject, &lookup, session->reach, holders);
+    g_autoptr(PmPlaces) places = pm_places_new(&session->subject);
+    g_autoptr(PmDescriber) describer = pm_describer_new(places, session->reach);
+    pm_report_show(sink, describer, &lookup, session->reach, holders);
     return PM_EXIT_ANSWERED;
 }
 

@@ -6,6 +6,7 @@
 #include "report/arenas.h"
 #include "report/reach.h"
 #include "report/references.h"
+#include "report/words.h"
 
 #include <elf.h>
 #include <string.h>
@@ -54,13 +55,31 @@ write_reach(const PmSink *sink, const PmSubject *subject, const PmReach *reach,
     pm_references_write_incoming(sink, "held_by", subject, reach, holders);
 }
 
+static gboolean
+is_chunk(const PmLookup *lookup)
+{
+    return lookup->place <= PM_PLACE_FREE_CHUNK;
+}
+
 static void
-write_chunk(const PmSink *sink, const PmSubject *subject, const PmLookup *lookup,
+write_type(PmJson *json, PmDescriber *describer, const PmChunk *chunk)
+{
+    const PmVtable *vtable = pm_describer_get_vtable(describer, chunk);
+    g_autofree char *type = pm_describer_get_type(describer, chunk);
+    pm_json_string(json, "type", type);
+    pm_json_string(json, "vtable_class", vtable == NULL ? NULL : vtable->class_name);
+    if (vtable != NULL)
+        pm_json_string(json, "vtable_use", pm_vtable_use_name(vtable->use));
+}
+
+static void
+write_chunk(const PmSink *sink, PmDescriber *describer, const PmLookup *lookup,
             const PmReach *reach, const PmReferences *holders)
 {
     PmJson *json = sink->json;
     const PmChunk *chunk = &lookup->chunk;
-    if (lookup->place > PM_PLACE_FREE_CHUNK) {
+    const PmSubject *subject = pm_describer_get_subject(describer);
+    if (!is_chunk(lookup)) {
         pm_json_null(json, "chunk");
         return;
     }
@@ -76,7 +95,7 @@ write_chunk(const PmSink *sink, const PmSubject *subject, const PmLookup *lookup
     pm_json_address(json, "arena", lookup->arena == NULL ? PM_ADDR_NONE : lookup->arena->address);
     pm_json_string(json, "runtime", lookup->runtime);
     write_reach(sink, subject, reach, holders);
-    pm_json_null(json, "type");
+    write_type(json, describer, chunk);
     write_neighbour(json, "before", lookup->has_before, &lookup->before);
     write_neighbour(json, "after", lookup->has_after, &lookup->after);
     pm_json_end_object(json);
@@ -150,9 +169,19 @@ write_region(PmJson *json, const PmLookup *lookup)
     pm_json_end_object(json);
 }
 
-static void
-write_preview(PmJson *json, const PmLookup *lookup)
+/* The preview of a chunk, by the offsets from its user pointer. */
+static PmWords
+get_words(const PmLookup *lookup)
 {
+    return (PmWords){.bytes = lookup->preview,
+                     .count = lookup->preview_count,
+                     .offset_bytes = lookup->preview_start - lookup->chunk.address};
+}
+
+static void
+write_preview(const PmSink *sink, PmDescriber *describer, const PmLookup *lookup)
+{
+    PmJson *json = sink->json;
     if (lookup->preview_count == 0) {
         pm_json_null(json, "contents");
         return;
@@ -163,25 +192,30 @@ write_preview(PmJson *json, const PmLookup *lookup)
     pm_json_begin_object(json, "contents");
     pm_json_address(json, "start", lookup->preview_start);
     pm_json_string(json, "hex", hex);
+    if (is_chunk(lookup)) {
+        const PmWords words = get_words(lookup);
+        pm_words_write(sink, describer, &words);
+    }
     pm_json_end_object(json);
 }
 
 static void
-write_json(const PmSink *sink, const PmSubject *subject, const PmLookup *lookup,
-           const PmReach *reach, const PmReferences *holders)
+write_json(const PmSink *sink, PmDescriber *describer, const PmLookup *lookup, const PmReach *reach,
+           const PmReferences *holders)
 {
     PmJson *json = sink->json;
+    const PmSubject *subject = pm_describer_get_subject(describer);
     pm_sink_begin(sink, subject);
     pm_json_address(json, "address", lookup->address);
     pm_json_string(json, "what", pm_place_name(lookup->place));
-    write_chunk(sink, subject, lookup, reach, holders);
+    write_chunk(sink, describer, lookup, reach, holders);
     pm_json_address(json, "arena", lookup->arena == NULL ? PM_ADDR_NONE : lookup->arena->address);
     write_symbol(json, lookup);
     write_module(json, lookup);
     write_stack(json, lookup);
     write_region(json, lookup);
     pm_json_string(json, "bytes", pm_bytes_kind_name(lookup->bytes));
-    write_preview(json, lookup);
+    write_preview(sink, describer, lookup);
     pm_json_string(json, "heap_message", subject->heap_message);
     pm_sink_end(sink);
 }
@@ -206,7 +240,26 @@ print_arena(const PmSink *sink, const PmArena *arena)
 }
 
 static void
-print_chunk(const PmSink *sink, const PmLookup *lookup)
+print_type(const PmSink *sink, PmDescriber *describer, const PmChunk *chunk)
+{
+    const PmVtable *vtable = pm_describer_get_vtable(describer, chunk);
+    g_autofree char *type = pm_describer_get_type(describer, chunk);
+    g_autofree char *text = NULL;
+    if (vtable != NULL && vtable->use == PM_VTABLE_OF_CONSTRUCTION)
+        text = g_strdup_printf("%s so far: a class derived from it is being constructed or "
+                               "destroyed",
+                               vtable->class_name);
+    else if (vtable != NULL && vtable->use == PM_VTABLE_UNSURE)
+        text = g_strdup_printf("%s, unless one derived from it was being constructed",
+                               vtable->class_name);
+    else if (type != NULL)
+        text = g_strdup_printf("%s%s", type, vtable != NULL ? ", by its vtable" : "");
+    if (text != NULL)
+        pm_sink_field(sink, "type", text);
+}
+
+static void
+print_chunk(const PmSink *sink, PmDescriber *describer, const PmLookup *lookup)
 {
     const PmChunk *chunk = &lookup->chunk;
     g_autofree char *size = g_strdup_printf(
@@ -220,6 +273,7 @@ print_chunk(const PmSink *sink, const PmLookup *lookup)
     if (chunk->state != PM_CHUNK_TOP)
         pm_sink_field(sink, "request", requests);
     pm_sink_field(sink, "state", pm_chunk_state_name(chunk->state));
+    print_type(sink, describer, chunk);
     if (lookup->runtime != NULL)
         pm_sink_field(sink, "glibc's", lookup->runtime);
     if (lookup->arena != NULL)
@@ -308,8 +362,13 @@ print_region(const PmSink *sink, const PmLookup *lookup)
 }
 
 static void
-print_preview(const PmSink *sink, const PmLookup *lookup)
+print_preview(const PmSink *sink, PmDescriber *describer, const PmLookup *lookup)
 {
+    if (is_chunk(lookup)) {
+        const PmWords words = get_words(lookup);
+        pm_words_print(sink, describer, &words);
+        return;
+    }
     for (gsize at = 0; at < lookup->preview_count; at += PM_HEX_LINE_BYTES) {
         g_autofree char *line =
             pm_format_hex_line(lookup->preview + at, lookup->preview_count - at);
@@ -356,16 +415,17 @@ print_answer(const PmSink *sink, const PmLookup *lookup)
 }
 
 void
-pm_report_show(const PmSink *sink, const PmSubject *subject, const PmLookup *lookup,
+pm_report_show(const PmSink *sink, PmDescriber *describer, const PmLookup *lookup,
                const PmReach *reach, const PmReferences *holders)
 {
+    const PmSubject *subject = pm_describer_get_subject(describer);
     if (sink->json != NULL) {
-        write_json(sink, subject, lookup, reach, holders);
+        write_json(sink, describer, lookup, reach, holders);
         return;
     }
     print_answer(sink, lookup);
-    if (lookup->place <= PM_PLACE_FREE_CHUNK)
-        print_chunk(sink, lookup);
+    if (is_chunk(lookup))
+        print_chunk(sink, describer, lookup);
     else if (lookup->arena != NULL)
         print_arena(sink, lookup->arena);
     if (holders != NULL)
@@ -377,5 +437,5 @@ pm_report_show(const PmSink *sink, const PmSubject *subject, const PmLookup *loo
     print_region(sink, lookup);
     if (subject->heap_message != NULL)
         pm_sink_field(sink, "heap", subject->heap_message);
-    print_preview(sink, lookup);
+    print_preview(sink, describer, lookup);
 }

@@ -271,6 +271,25 @@ compare_bytes(const Opened *opened)
     g_assert_cmpuint(real_member_uint(chunk, "bytes_omitted"), ==, row->usable_bytes - 4096);
 }
 
+/* `show` says the same of a chunk, also by an address inside it. */
+static void
+compare_show(const Opened *opened)
+{
+    const RealRow *row = find_row(opened->truth, "app::Document");
+    g_autofree char *address = g_strdup_printf("0x%" G_GINT64_MODIFIER "x", row->address + 4);
+    g_autoptr(JsonNode) document = real_ask(&opened->subject, "show", address);
+    if (document == NULL)
+        return;
+    check_text("show", real_get_string(document, "data.chunk.vtable_class"), "app::Document");
+    check_text("show", real_get_string(document, "data.chunk.type"), "app::Document");
+    JsonArray *words = real_get_array(document, "data.contents.words");
+    g_assert_cmpuint(json_array_get_length(words), ==, row->usable_bytes / 8);
+    check_text("show", get_text(json_array_get_object_element(words, 0), "detail"),
+               "vtable of app::Document");
+    check_text("show", get_text(json_array_get_object_element(words, 2), "detail"),
+               "vtable of app::Document, for its base at +0x10");
+}
+
 #define WANTED 40
 
 /* One chunk out of each of WANTED equal parts of all, in the order of addresses. */
@@ -439,6 +458,7 @@ test_case(gconstpointer data)
         compare_classes(&opened);
         compare_fields(&opened);
         compare_bytes(&opened);
+        compare_show(&opened);
         compare_choice(&opened);
         compare_filter(&opened, "--state used");
         compare_filter(&opened, "--size 40 --state used,bin,tcache");
