@@ -16,7 +16,7 @@ format_text(const PmSink *sink, const PmSubject *subject, const PmString *string
 {
     gsize count = 0;
     /* Four bytes a character and one more, so that a cut is seen. */
-    g_autofree char *text = pm_strings_read(subject, string, 4 * (TEXT_COLUMNS + 1), &count);
+    g_autofree char *text = pm_strings_read(subject, string, (gsize)4 * (TEXT_COLUMNS + 1), &count);
     const char *end = text + count;
     if (count < string->length_bytes && !g_utf8_validate(text, (gssize)count, &end))
         text[end - text] = '\0';

@@ -41,7 +41,9 @@ print_line(const PmSink *sink, const guint8 *bytes, gsize count, gsize width, gu
     for (gsize i = 0; i < width; i++) {
         const gboolean here = i < count;
         g_snprintf(hex + 3 * i, 4, here ? "%02x " : "   ", here ? bytes[i] : 0);
-        ascii[i] = here ? (g_ascii_isprint((gchar)bytes[i]) ? (gchar)bytes[i] : '.') : ' ';
+        ascii[i] = ' ';
+        if (here)
+            ascii[i] = g_ascii_isprint((gchar)bytes[i]) ? (gchar)bytes[i] : '.';
     }
     char place[24];
     g_snprintf(place, sizeof place, "+0x%" G_GINT64_MODIFIER "x", offset);

@@ -27,8 +27,8 @@ static const Case cases[] = {
 
 #define PLUGIN "libtypes-cxx-plugin.so"
 /* Classes with virtual functions, and objects of each. */
-#define CLASSES_MIN 28
-#define OBJECTS     8
+#define CLASSES_MIN 28U
+#define OBJECTS     8U
 
 /* A core of the sample. @chunks: address → JsonObject of all used chunks, from `sample`. */
 typedef struct {
@@ -99,10 +99,13 @@ open_case(const Case *one, const char *folder, Opened *opened)
 static void
 close_case(Opened *opened)
 {
-    g_clear_pointer(&opened->chunks, g_hash_table_unref);
-    g_clear_pointer(&opened->all, json_node_unref);
-    g_clear_pointer(&opened->truth, real_truth_free);
-    g_clear_pointer(&opened->run, real_run_free);
+    if (opened->run == NULL)
+        return;
+    g_hash_table_unref(opened->chunks);
+    if (opened->all != NULL)
+        json_node_unref(opened->all);
+    real_truth_free(opened->truth);
+    real_run_free(opened->run);
 }
 
 static const char *
@@ -179,7 +182,7 @@ compare_classes(const Opened *opened)
         rows++;
         compare_row(opened, row, classes);
     }
-    g_assert_cmpuint(rows, >, OBJECTS * CLASSES_MIN);
+    g_assert_cmpuint(rows / OBJECTS, >=, CLASSES_MIN);
     g_assert_cmpuint(g_hash_table_size(classes), >=, CLASSES_MIN);
 }
 
@@ -238,7 +241,7 @@ compare_fields(const Opened *opened)
         JsonObject *word = get_word(chunk, i);
         g_autofree char *name = g_strdup_printf("word %u", i);
         const char *detail = get_text(word, "detail");
-        g_assert_cmpuint(real_member_uint(word, "offset"), ==, 8 * i);
+        g_assert_cmpuint(real_member_uint(word, "offset"), ==, (guint64)8 * i);
         check_text(name, get_text(word, "what"), fields[i].what);
         if (fields[i].detail == NULL)
             g_assert_null(detail);
@@ -451,7 +454,7 @@ compare_strings_of_size(const Opened *opened)
 static void
 test_case(gconstpointer data)
 {
-    Opened opened;
+    Opened opened = {.run = NULL};
     g_autofree char *folder = g_dir_make_tmp("postmalloc-sample-XXXXXX", NULL);
     if (real_require_program("strip", "the samples without symbols") &&
         open_case(data, folder, &opened)) {
@@ -465,8 +468,8 @@ test_case(gconstpointer data)
         compare_filter(&opened, "--reach reachable --chunk-size 48");
         compare_strings(&opened);
         compare_strings_of_size(&opened);
-        close_case(&opened);
     }
+    close_case(&opened);
     real_remove(folder);
 }
 

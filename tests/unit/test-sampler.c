@@ -106,14 +106,15 @@ check_all_filters(const PmSubject *subject)
         const PmChunkFilter filter = {.states = PM_CHUNK_STATES_ALL, .reaches = reaches};
         (void)check_filter(subject, reach, &filter);
     }
-    const PmChunkFilter strange[] = {
-        {.states = PM_CHUNK_STATES_ALL, .by_chunk_bytes = TRUE, .chunk_bytes = 0},
-        {.states = PM_CHUNK_STATES_ALL, .by_chunk_bytes = TRUE, .chunk_bytes = 0x21},
-        {.states = PM_CHUNK_STATES_ALL, .by_chunk_bytes = TRUE, .chunk_bytes = ~(guint64)0xf},
-        {.states = PM_CHUNK_STATES_ALL, .by_request = TRUE, .request_bytes = G_MAXUINT64},
-    };
-    for (gsize i = 0; i < G_N_ELEMENTS(strange); i++)
-        g_assert_cmpuint(check_filter(subject, NULL, &strange[i]), ==, 0);
+    static const guint64 strange[] = {0, 0x21, ~(guint64)0xf};
+    for (gsize i = 0; i < G_N_ELEMENTS(strange); i++) {
+        const PmChunkFilter filter = {
+            .states = PM_CHUNK_STATES_ALL, .by_chunk_bytes = TRUE, .chunk_bytes = strange[i]};
+        g_assert_cmpuint(check_filter(subject, NULL, &filter), ==, 0);
+    }
+    const PmChunkFilter huge = {
+        .states = PM_CHUNK_STATES_ALL, .by_request = TRUE, .request_bytes = G_MAXUINT64};
+    g_assert_cmpuint(check_filter(subject, NULL, &huge), ==, 0);
     g_assert_cmpuint(seen, >, 0);
 }
 
@@ -291,40 +292,52 @@ mark_some(PmHeap *heap, GRand *rand)
     pm_heap_mark_runtime(heap, (const PmAddr *)(gpointer)runtime->data, runtime->len);
 }
 
+static gboolean
+is_of_class(const PmHeapClass *heap_class, const PmChunk *chunk)
+{
+    return (heap_class->states >> chunk->state & 1) != 0 &&
+           (heap_class->chunk_bytes == 0 || heap_class->chunk_bytes == chunk->chunk_bytes);
+}
+
+/* The next chunk of a class; FALSE at the end. */
+static gboolean
+find_next(PmHeapIter *iter, const PmHeapClass *heap_class, PmChunk *ret_chunk)
+{
+    while (pm_heap_iter_next(iter, ret_chunk))
+        if (is_of_class(heap_class, ret_chunk))
+            return TRUE;
+    return FALSE;
+}
+
+static void
+check_match(const PmHeap *heap, guint64 granule, PmHeapIter *iter, const PmHeapClass *heap_class)
+{
+    PmChunk expected, chunk;
+    g_assert_true(pm_heap_get_chunk(heap, 0, granule, &chunk));
+    g_assert_true(find_next(iter, heap_class, &expected));
+    g_assert_cmphex(chunk.address, ==, expected.address);
+    g_assert_cmphex(chunk.chunk_bytes, ==, expected.chunk_bytes);
+    g_assert_cmpuint(chunk.ordinal, ==, expected.ordinal);
+}
+
 /* pm_heap_match(), in pieces of any length, names the chunks that an iteration finds. */
 static void
 check_class(const PmHeap *heap, const PmHeapClass *heap_class, GRand *rand)
 {
     const guint64 words = pm_heap_get_words(heap, 0);
+    guint64 masks[100];
     PmHeapIter iter;
-    PmChunk expected, chunk;
-    gboolean more = TRUE;
+    PmChunk more;
     pm_heap_iter_init(&iter, heap, 0);
-    guint64 first = 0;
-    while (first < words) {
-        guint64 masks[100];
-        const gsize count = (gsize)g_rand_int_range(rand, 1, 100);
+    for (guint64 first = 0; first < words;) {
+        const gsize count = (gsize)g_rand_int_range(rand, 1, G_N_ELEMENTS(masks));
         pm_heap_match(heap, heap_class, 0, first, count, masks);
-        for (gsize i = 0; i < count * 64; i++) {
-            if ((masks[i / 64] >> (i % 64) & 1) == 0)
-                continue;
-            g_assert_true(pm_heap_get_chunk(heap, 0, first * 64 + i, &chunk));
-            do {
-                more = pm_heap_iter_next(&iter, &expected);
-            } while (more && ((heap_class->states >> expected.state & 1) == 0 ||
-                              (heap_class->chunk_bytes != 0 &&
-                               expected.chunk_bytes != heap_class->chunk_bytes)));
-            g_assert_true(more);
-            g_assert_cmphex(chunk.address, ==, expected.address);
-            g_assert_cmphex(chunk.chunk_bytes, ==, expected.chunk_bytes);
-            g_assert_cmpuint(chunk.ordinal, ==, expected.ordinal);
-        }
+        for (gsize i = 0; i < count * 64; i++)
+            if ((masks[i / 64] >> (i % 64) & 1) != 0)
+                check_match(heap, first * 64 + i, &iter, heap_class);
         first += count;
     }
-    while (pm_heap_iter_next(&iter, &expected))
-        g_assert_true(
-            (heap_class->states >> expected.state & 1) == 0 ||
-            (heap_class->chunk_bytes != 0 && expected.chunk_bytes != heap_class->chunk_bytes));
+    g_assert_false(find_next(&iter, heap_class, &more));
 }
 
 static void

@@ -18,8 +18,8 @@ pm_string_table_init(PmStringTable *table, gsize used_max)
 void
 pm_string_table_clear(PmStringTable *table)
 {
-    g_clear_pointer(&table->entries, g_free);
-    table->capacity = 0;
+    g_free(table->entries);
+    *table = (PmStringTable){.entries = NULL};
 }
 
 /* The slot of that hash and length, or the free one where it belongs. */
