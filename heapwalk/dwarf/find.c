@@ -1,6 +1,7 @@
 /*
  * What there is: modules' indexes, types by size and by name, variables.
  */
+#include "dwarf/indexcache.h"
 #include "dwarf/spelling.h"
 #include "dwarf/types-private.h"
 
@@ -34,9 +35,43 @@ pm_types_open_module(PmTypes *types, const PmModule *module)
         entry->was_opened = TRUE;
         entry->dwarf = pm_process_get_dwarf(types->process, module, &entry->bias);
         if (entry->dwarf != NULL)
-            pm_type_index_learn_languages(types->names, entry->dwarf);
+            pm_names_add_dwarf(types->names, entry->dwarf);
     }
     return entry->dwarf != NULL ? entry : NULL;
+}
+
+static PmTypeIndex *
+load_index(PmTypes *types, const PmTypeModule *module)
+{
+    const PmModule *loaded = module->module;
+    PmIndexOrigin origin;
+    gboolean was_damaged = FALSE;
+    if (types->cache_folder[0] == '\0' || loaded->build_id == NULL ||
+        !pm_process_get_debug_files(types->process, loaded, &origin.main_file, &origin.alt_file))
+        return NULL;
+    PmTypeIndex *index =
+        pm_index_cache_load(types->cache_folder, loaded->build_id, &origin, &was_damaged);
+    if (was_damaged)
+        pm_diagnostics_add(types->diagnostics, "cache-rebuilt", PM_SEVERITY_NOTE, loaded->start,
+                           "%s: the index of its types in the cache was damaged or outdated, and "
+                           "is made again",
+                           loaded->path);
+    return index;
+}
+
+static PmTypeIndex *
+build_index(PmTypes *types, const PmTypeModule *module)
+{
+    const PmModule *loaded = module->module;
+    Report report = {types, module};
+    PmIndexOrigin origin;
+    PmTypeIndex *index = pm_type_index_build(
+        types->names, module->dwarf, types->progress != NULL ? report_progress : NULL, &report);
+    /* Split files that are missing now may be there the next time. */
+    if (types->cache_folder[0] != '\0' && loaded->build_id != NULL && index->splits_missing == 0 &&
+        pm_process_get_debug_files(types->process, loaded, &origin.main_file, &origin.alt_file))
+        pm_index_cache_save(types->cache_folder, loaded->build_id, &origin, index);
+    return index;
 }
 
 PmTypeModule *
@@ -45,9 +80,9 @@ pm_types_get_indexed(PmTypes *types, const PmModule *module)
     PmTypeModule *entry = pm_types_open_module(types, module);
     if (entry == NULL || entry->index != NULL)
         return entry;
-    Report report = {types, entry};
-    entry->index = pm_type_index_build(types->names, entry->dwarf,
-                                       types->progress != NULL ? report_progress : NULL, &report);
+    entry->index = load_index(types, entry);
+    if (entry->index == NULL)
+        entry->index = build_index(types, entry);
     if (entry->index->splits_missing > 0)
         pm_diagnostics_add(types->diagnostics, "debug-file-missing", PM_SEVERITY_NOTE,
                            module->start,
@@ -67,7 +102,8 @@ intern_indexed(PmTypes *types, const PmTypeModule *module, const PmIndexType *ty
     /* Only the walk that made the index has seen the typedefs of other units. */
     pm_types_set_name(types, &die, pm_type_index_get_string(module->index, type->name));
     PmTypeEntry *entry = pm_types_intern(types, module->module, &die, 0);
-    return entry != NULL && !entry->type.is_declaration ? entry : NULL;
+    return entry != NULL && !entry->type.is_declaration && entry->type.kind == type->kind ? entry
+                                                                                          : NULL;
 }
 
 /* Calls for each of @module's definitions called @name, until told to stop. */

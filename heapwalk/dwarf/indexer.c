@@ -591,44 +591,16 @@ pm_type_index_build(PmNames *names, Dwarf *dwarf, PmIndexProgress progress, gpoi
         if (progress != NULL)
             progress(data, MIN(done, total), total);
     }
+    /* It has what other programs share as well. */
     if (alt != NULL) {
         cursor = (PmUnitCursor){0};
         sections = pm_names_get_sections(names, alt);
         while (pm_unit_next(sections, &cursor, &unit))
-            if (!unit.in_types)
+            if (!unit.in_types && pm_names_is_imported(names, dwarf, &unit.root))
                 walk_unit(&builder, &unit, PM_PLACE_ALT);
     }
     add_unnamed(&builder, 0, builder.far_typedefs, TRUE);
     PmTypeIndex *index = finish(&builder);
     builder_clear(&builder);
     return index;
-}
-
-/* Units that a unit imports, and those that they import. */
-static void
-learn_imports(PmNames *names, const PmUnit *unit, guint language)
-{
-    PmDieWalk walk;
-    pm_die_walk_init(&walk, unit);
-    if (!pm_die_walk_next(&walk))
-        return;
-    while (pm_die_walk_next(&walk) && walk.tag == DW_TAG_imported_unit) {
-        Dwarf_Die die = pm_die_walk_get(&walk);
-        Dwarf_Attribute attribute;
-        Dwarf_Die imported;
-        if (dwarf_attr(&die, DW_AT_import, &attribute) != NULL &&
-            dwarf_formref_die(&attribute, &imported) != NULL)
-            pm_names_set_language(names, &imported, language);
-    }
-}
-
-void
-pm_type_index_learn_languages(PmNames *names, Dwarf *dwarf)
-{
-    PmSections *sections = pm_names_get_sections(names, dwarf);
-    PmUnitCursor cursor = {0};
-    PmUnit unit;
-    while (pm_unit_next(sections, &cursor, &unit))
-        if (unit.language != 0)
-            learn_imports(names, &unit, unit.language);
 }

@@ -51,6 +51,7 @@ struct PmNames {
     GHashTable *sections;  /* Dwarf * → PmSections * */
     GHashTable *tables;    /* Dwarf_CU * → Table * */
     GHashTable *languages; /* Dwarf_CU * → guint + 1 */
+    GHashTable *imports;   /* Dwarf * of a module → Dwarf_CU * → language + 1, or NULL */
     GHashTable *splits;    /* Dwarf_CU * of a skeleton → Split * */
     GHashTable *skeletons; /* Dwarf_CU * of a split unit → Split *, borrowed */
 };
@@ -69,6 +70,13 @@ table_free(gpointer data)
 }
 
 static void
+imports_free(gpointer data)
+{
+    if (data != NULL)
+        g_hash_table_unref(data);
+}
+
+static void
 split_free(gpointer data)
 {
     Split *split = data;
@@ -83,6 +91,7 @@ pm_names_new(void)
     names->sections = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)pm_sections_free);
     names->tables = g_hash_table_new_full(NULL, NULL, NULL, table_free);
     names->languages = g_hash_table_new(NULL, NULL);
+    names->imports = g_hash_table_new_full(NULL, NULL, NULL, imports_free);
     names->splits = g_hash_table_new_full(NULL, NULL, NULL, split_free);
     names->skeletons = g_hash_table_new(NULL, NULL);
     return names;
@@ -95,6 +104,7 @@ pm_names_free(PmNames *names)
         return;
     g_hash_table_unref(names->tables);
     g_hash_table_unref(names->languages);
+    g_hash_table_unref(names->imports);
     g_hash_table_unref(names->skeletons);
     g_hash_table_unref(names->splits);
     g_hash_table_unref(names->sections);
@@ -152,23 +162,104 @@ pm_language_is_scoped(guint language)
 }
 
 void
-pm_names_set_language(PmNames *names, const Dwarf_Die *root, guint language)
+pm_names_add_dwarf(PmNames *names, Dwarf *dwarf)
 {
-    if (!g_hash_table_contains(names->languages, root->cu))
-        g_hash_table_insert(names->languages, root->cu, GUINT_TO_POINTER(language + 1));
+    if (!g_hash_table_contains(names->imports, dwarf))
+        g_hash_table_insert(names->imports, dwarf, NULL);
+}
+
+/* What @unit imports, which stands before everything else in it; new ones are appended to @queue.
+ */
+static void
+follow_imports(const PmUnit *unit, GHashTable *imports, guint language, GArray *queue)
+{
+    PmDieWalk walk;
+    pm_die_walk_init(&walk, unit);
+    if (!pm_die_walk_next(&walk))
+        return;
+    while (pm_die_walk_next(&walk) && walk.tag == DW_TAG_imported_unit) {
+        Dwarf_Die die = pm_die_walk_get(&walk);
+        Dwarf_Attribute attribute;
+        Dwarf_Die imported;
+        if (dwarf_attr(&die, DW_AT_import, &attribute) == NULL ||
+            dwarf_formref_die(&attribute, &imported) == NULL ||
+            g_hash_table_contains(imports, imported.cu))
+            continue;
+        g_hash_table_insert(imports, imported.cu, GUINT_TO_POINTER(language + 1));
+        g_array_append_val(queue, imported);
+    }
+}
+
+static GHashTable *
+read_imports(PmNames *names, Dwarf *dwarf)
+{
+    GHashTable *imports = g_hash_table_new(NULL, NULL);
+    g_autoptr(GArray) queue = g_array_new(FALSE, FALSE, sizeof(Dwarf_Die));
+    PmSections *sections = pm_names_get_sections(names, dwarf);
+    PmUnitCursor cursor = {0};
+    PmUnit unit;
+    while (pm_unit_next(sections, &cursor, &unit)) {
+        if (unit.kind != DW_UT_compile)
+            continue;
+        follow_imports(&unit, imports, unit.language, queue);
+        while (queue->len > 0) {
+            Dwarf_Die root = g_array_index(queue, Dwarf_Die, queue->len - 1);
+            g_array_set_size(queue, queue->len - 1);
+            const PmUnit *imported = pm_names_get_unit(names, &root);
+            if (imported != NULL)
+                follow_imports(imported, imports, unit.language, queue);
+        }
+    }
+    return imports;
+}
+
+/* Returns: Dwarf_CU * → language + 1. */
+static GHashTable *
+get_imports(PmNames *names, Dwarf *dwarf)
+{
+    GHashTable *imports = g_hash_table_lookup(names->imports, dwarf);
+    if (imports == NULL) {
+        imports = read_imports(names, dwarf);
+        g_hash_table_insert(names->imports, dwarf, imports);
+    }
+    return imports;
+}
+
+gboolean
+pm_names_is_imported(PmNames *names, Dwarf *dwarf, const Dwarf_Die *root)
+{
+    return g_hash_table_contains(get_imports(names, dwarf), root->cu);
+}
+
+/* The language of those that import @unit. */
+static guint
+find_importer(PmNames *names, const Dwarf_CU *unit)
+{
+    g_autoptr(GList) dwarfs = g_hash_table_get_keys(names->imports);
+    for (GList *at = dwarfs; at != NULL; at = at->next) {
+        const guint found =
+            GPOINTER_TO_UINT(g_hash_table_lookup(get_imports(names, at->data), unit));
+        if (found > 0)
+            return found - 1;
+    }
+    return 0;
 }
 
 static guint
 get_language(PmNames *names, Dwarf_Die *die)
 {
     const guint known = GPOINTER_TO_UINT(g_hash_table_lookup(names->languages, die->cu));
+    guint language = 0;
     Dwarf_Die root;
     if (known > 0)
         return known - 1;
-    const int said = dwarf_cu_die(die->cu, &root, NULL, NULL, NULL, NULL, NULL, NULL) != NULL
-                         ? dwarf_srclang(&root)
-                         : 0;
-    const guint language = said > 0 ? (guint)said : 0;
+    if (dwarf_cu_die(die->cu, &root, NULL, NULL, NULL, NULL, NULL, NULL) != NULL) {
+        const int said = dwarf_srclang(&root);
+        if (said > 0)
+            language = (guint)said;
+        else if (dwarf_tag(&root) == DW_TAG_partial_unit)
+            language = find_importer(names, die->cu);
+    }
     g_hash_table_insert(names->languages, die->cu, GUINT_TO_POINTER(language + 1));
     return language;
 }

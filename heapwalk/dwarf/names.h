@@ -29,10 +29,14 @@ gboolean pm_names_get_split(PmNames *names, Dwarf_Die *root, const PmSplitFile *
                             Dwarf_Die *ret_split);
 
 /*
- * Says in what language a unit is that does not say so itself (one that dwz made of what others
- * share). @root: the unit's. The first word counts.
+ * Makes the DWARF of a module known: what its units import, which do not say themselves in what
+ * language they are (dwz makes them of what others share), is in theirs. Reads nothing before a
+ * language is missing.
  */
-void pm_names_set_language(PmNames *names, const Dwarf_Die *root, guint language);
+void pm_names_add_dwarf(PmNames *names, Dwarf *dwarf);
+
+/* Whether a unit of @dwarf, or one that it imports, imports the one with the topmost DIE @root. */
+gboolean pm_names_is_imported(PmNames *names, Dwarf *dwarf, const Dwarf_Die *root);
 
 /* Whether names have scopes where @die is: not in C, nor where that is not known. */
 gboolean pm_names_is_scoped(PmNames *names, Dwarf_Die *die);

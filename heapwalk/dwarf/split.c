@@ -2,7 +2,6 @@
 
 #include <dwarf.h>
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *
@@ -12,6 +11,13 @@ get_string(Dwarf_Die *die, guint first, guint second)
     if (dwarf_attr(die, first, &attribute) == NULL && dwarf_attr(die, second, &attribute) == NULL)
         return NULL;
     return dwarf_formstring(&attribute);
+}
+
+gint64
+pm_split_get_modified(const struct stat *status)
+{
+    return (gint64)((guint64)status->st_mtim.tv_sec * 1000000000 +
+                    (guint64)status->st_mtim.tv_nsec);
 }
 
 gboolean
@@ -28,8 +34,7 @@ pm_split_stat(Dwarf_Die *root, PmSplitFile *ret_file)
         return FALSE;
     ret_file->path = g_steal_pointer(&path);
     ret_file->size_bytes = (guint64)status.st_size;
-    ret_file->modified_ns =
-        (gint64)status.st_mtim.tv_sec * 1000000000 + (gint64)status.st_mtim.tv_nsec;
+    ret_file->modified_ns = pm_split_get_modified(&status);
     return TRUE;
 }
 

@@ -7,6 +7,8 @@
 
 #include "dwarf/dies.h"
 
+#include <sys/stat.h>
+
 /*
  * @path: (owned). @size_bytes, @modified_ns: of the file at @path.
  */
@@ -19,6 +21,9 @@ typedef struct {
 /* The file that the skeleton unit with the topmost DIE @root names. FALSE where it is not here, or
  * is no regular file. */
 gboolean pm_split_stat(Dwarf_Die *root, PmSplitFile *ret_file);
+
+/* When a file was last written, in nanoseconds. */
+gint64 pm_split_get_modified(const struct stat *status);
 
 /* The topmost DIE of the split unit of @root. FALSE where its file is not here or is another
  * build's. */

@@ -98,10 +98,6 @@ PmTypeIndex *pm_type_index_build(PmNames *names, Dwarf *dwarf, PmIndexProgress p
 void pm_type_index_free(PmTypeIndex *index);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmTypeIndex, pm_type_index_free)
 
-/* Where units say in what language those are that they import; names are made differently by it.
- * Reads the first DIEs of each unit. */
-void pm_type_index_learn_languages(PmNames *names, Dwarf *dwarf);
-
 /* A string of the index. */
 static inline const char *
 pm_type_index_get_string(const PmTypeIndex *index, guint32 offset)

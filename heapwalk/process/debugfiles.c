@@ -36,16 +36,25 @@ open_matching(const PmProcess *process, const char *path, const char *build_id)
     return g_steal_pointer(&file);
 }
 
+char **
+pm_process_list_debug_paths(const PmProcess *process, const char *build_id, const char *suffix)
+{
+    g_autoptr(GStrvBuilder) paths = g_strv_builder_new();
+    g_auto(GStrv) trees = get_trees(process);
+    for (gsize i = 0; trees[i] != NULL && strlen(build_id) >= 3; i++) {
+        g_autofree char *path =
+            g_strdup_printf("%s/.build-id/%.2s/%s%s", trees[i], build_id, build_id + 2, suffix);
+        g_strv_builder_add(paths, path);
+    }
+    return g_strv_builder_end(paths);
+}
+
 PmElfFile *
 pm_process_find_by_build_id(const PmProcess *process, const char *build_id, const char *suffix)
 {
-    if (strlen(build_id) < 3)
-        return NULL;
-    g_auto(GStrv) trees = get_trees(process);
-    for (gsize i = 0; trees[i] != NULL; i++) {
-        g_autofree char *path =
-            g_strdup_printf("%s/.build-id/%.2s/%s%s", trees[i], build_id, build_id + 2, suffix);
-        PmElfFile *file = open_matching(process, path, build_id);
+    g_auto(GStrv) paths = pm_process_list_debug_paths(process, build_id, suffix);
+    for (gsize i = 0; paths[i] != NULL; i++) {
+        PmElfFile *file = open_matching(process, paths[i], build_id);
         if (file != NULL)
             return file;
     }

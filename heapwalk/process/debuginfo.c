@@ -68,11 +68,10 @@ pm_debug_info_free(PmDebugInfo *info)
 }
 
 static PmElfFile *
-open_alt(const PmProcess *process, const char *path, const char *build_id)
+open_alt(const char *path, const char *build_id)
 {
-    g_autoptr(PmElfFile) file =
-        pm_elf_file_open(path, pm_image_get_target(process->image), process->page_bytes, NULL);
-    if (file == NULL || !file->has_dwarf || g_strcmp0(file->build_id, build_id) != 0)
+    g_autoptr(PmElfFile) file = pm_elf_file_open_shared(path, NULL);
+    if (file == NULL || g_strcmp0(file->build_id, build_id) != 0)
         return NULL;
     return g_steal_pointer(&file);
 }
@@ -82,20 +81,23 @@ open_alt(const PmProcess *process, const char *path, const char *build_id)
 static PmElfFile *
 find_alt(const PmProcess *process, const PmElfFile *file, const char *name, const char *build_id)
 {
-    PmElfFile *alt = pm_process_find_by_build_id(process, build_id, ".debug");
+    g_auto(GStrv) paths = pm_process_list_debug_paths(process, build_id, ".debug");
+    PmElfFile *alt = NULL;
+    for (gsize i = 0; paths[i] != NULL && alt == NULL; i++)
+        alt = open_alt(paths[i], build_id);
     if (alt != NULL || name[0] == '\0')
         return alt;
     if (name[0] == '/') {
         g_autofree char *below =
             process->sysroot != NULL ? g_strconcat(process->sysroot, name, NULL) : NULL;
-        alt = below != NULL ? open_alt(process, below, build_id) : NULL;
-        return alt != NULL ? alt : open_alt(process, name, build_id);
+        alt = below != NULL ? open_alt(below, build_id) : NULL;
+        return alt != NULL ? alt : open_alt(name, build_id);
     }
     if (file->path == NULL)
         return NULL;
     g_autofree char *folder = g_path_get_dirname(file->path);
     g_autofree char *beside = g_build_filename(folder, name, NULL);
-    return open_alt(process, beside, build_id);
+    return open_alt(beside, build_id);
 }
 
 /*

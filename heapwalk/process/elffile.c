@@ -82,8 +82,9 @@ finish(PmElfFile *file, const PmTarget *target, guint64 page_bytes)
     return TRUE;
 }
 
-PmElfFile *
-pm_elf_file_open(const char *path, const PmTarget *target, guint64 page_bytes, GError **error)
+/* Maps the file and hands it to libelf. */
+static PmElfFile *
+map_file(const char *path, GError **error)
 {
     gsize size_bytes = 0;
     g_auto(Fd) fd = open_regular(path, &size_bytes, error);
@@ -96,7 +97,7 @@ pm_elf_file_open(const char *path, const PmTarget *target, guint64 page_bytes, G
                     g_strerror(errno));
         return NULL;
     }
-    g_autoptr(PmElfFile) file = g_new0(PmElfFile, 1);
+    PmElfFile *file = g_new0(PmElfFile, 1);
     file->path = g_strdup(path);
     file->bytes = bytes;
     file->size_bytes = size_bytes;
@@ -107,9 +108,33 @@ pm_elf_file_open(const char *path, const PmTarget *target, guint64 page_bytes, G
     file->elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
     if (file->elf != NULL)
         elf_cntl(file->elf, ELF_C_FDDONE);
+    return file;
+}
+
+PmElfFile *
+pm_elf_file_open(const char *path, const PmTarget *target, guint64 page_bytes, GError **error)
+{
+    g_autoptr(PmElfFile) file = map_file(path, error);
+    if (file == NULL)
+        return NULL;
     if (!finish(file, target, page_bytes)) {
         g_set_error(error, PM_ERROR, PM_ERROR_NOT_FOUND, "%s: not an ELF program or library for %s",
                     path, target->name);
+        return NULL;
+    }
+    return g_steal_pointer(&file);
+}
+
+PmElfFile *
+pm_elf_file_open_shared(const char *path, GError **error)
+{
+    g_autoptr(PmElfFile) file = map_file(path, error);
+    if (file == NULL)
+        return NULL;
+    if (file->elf != NULL && elf_kind(file->elf) == ELF_K_ELF)
+        read_sections(file);
+    if (!file->has_dwarf) {
+        g_set_error(error, PM_ERROR, PM_ERROR_NOT_FOUND, "%s: not an ELF file with DWARF", path);
         return NULL;
     }
     return g_steal_pointer(&file);

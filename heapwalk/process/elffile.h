@@ -40,6 +40,14 @@ PmElfFile *pm_elf_file_open(const char *path, const PmTarget *target, guint64 pa
                             GError **error);
 
 /*
+ * The same for a file of debug information that other files share (.gnu_debugaltlink): it has no
+ * program headers and is of no target, and @head is empty.
+ *
+ * Returns: (transfer full): NULL with PM_ERROR_NOT_FOUND where it is no ELF file with DWARF.
+ */
+PmElfFile *pm_elf_file_open_shared(const char *path, GError **error);
+
+/*
  * The same for @bytes, a copy of an object in memory such as the vdso. It has no path.
  *
  * @bytes: (transfer full): from g_malloc().

@@ -80,6 +80,10 @@ void pm_process_attach_files(PmProcess *process);
  * Returns: (transfer full) (nullable).
  */
 PmElfFile *pm_process_find_debug_file(const PmProcess *process, const PmModule *module);
+/* debugfiles.c: where a file with @build_id would be: TREE/.build-id/xx/yyyy and @suffix.
+ * (transfer full): NULL-terminated. */
+char **pm_process_list_debug_paths(const PmProcess *process, const char *build_id,
+                                   const char *suffix);
 /* debugfiles.c: the same for the ELF file itself: DIR/.build-id/xx/yyyy. */
 PmElfFile *pm_process_find_by_build_id(const PmProcess *process, const char *build_id,
                                        const char *suffix);

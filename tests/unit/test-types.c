@@ -290,6 +290,36 @@ test_c(gconstpointer flags)
     check_sizes(types);
 }
 
+/* The debug information of two programs, what they share in a third file. */
+static gboolean
+share_debug_info(Compiled *compiled, gboolean is_shared)
+{
+    g_autofree char *dwz = g_find_program_in_path("dwz");
+    if (dwz == NULL) {
+        g_test_skip("dwz is not here");
+        return FALSE;
+    }
+    g_assert_true(compiled_run(compiled, "cp program other"));
+    g_assert_true(compiled_run(compiled, is_shared
+                                             ? "dwz -m shared.debug -M shared.debug program other"
+                                             : "dwz program other"));
+    compiled_reopen(compiled);
+    return TRUE;
+}
+
+static void
+test_c_dwz(gconstpointer is_shared)
+{
+    g_autoptr(Compiled) compiled = compiled_new(c_sources, "-g -gdwarf-4");
+    if (compiled == NULL || !share_debug_info(compiled, GPOINTER_TO_INT(is_shared)))
+        return;
+    g_autoptr(PmTypes) types = open_types(compiled);
+    check_evt(types, compiled_get_module(compiled));
+    check_targets(types);
+    check_variables(compiled, types, FALSE);
+    check_sizes(types);
+}
+
 static const char cxx_header[] =
     "#include <string>\n"
     "#include <vector>\n"
@@ -475,6 +505,18 @@ test_cxx(gconstpointer flags)
     check_cxx_variables(compiled, types);
 }
 
+static void
+test_cxx_dwz(gconstpointer is_shared)
+{
+    g_autoptr(Compiled) compiled = compiled_new(cxx_sources, "-g -std=c++17");
+    if (compiled == NULL || !share_debug_info(compiled, GPOINTER_TO_INT(is_shared)))
+        return;
+    g_autoptr(PmTypes) types = open_types(compiled);
+    check_session(types);
+    check_cxx_names(types);
+    check_cxx_variables(compiled, types);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -490,5 +532,9 @@ main(int argc, char **argv)
     g_test_add_data_func("/types/cxx/dwarf-4", "-g -std=c++17 -O0 -gdwarf-4", test_cxx);
     g_test_add_data_func("/types/cxx/type-units", "-g -std=c++17 -fdebug-types-section", test_cxx);
     g_test_add_data_func("/types/cxx/split", "-g -std=c++17 -gsplit-dwarf", test_cxx);
+    g_test_add_data_func("/types/c/dwz", GINT_TO_POINTER(FALSE), test_c_dwz);
+    g_test_add_data_func("/types/c/dwz-shared", GINT_TO_POINTER(TRUE), test_c_dwz);
+    g_test_add_data_func("/types/cxx/dwz", GINT_TO_POINTER(FALSE), test_cxx_dwz);
+    g_test_add_data_func("/types/cxx/dwz-shared", GINT_TO_POINTER(TRUE), test_cxx_dwz);
     return g_test_run();
 }
