@@ -10,8 +10,8 @@
 
 /*
  * Below this nothing is called text: two or three bytes that print are as often a number. Four are
- * what one random word of 32 bits in 50 shows, so they must look like a word of a language (1 in
- * 7,000); five to seven need a number of that many bytes, which is rare.
+ * what one random word of 32 bits in 50 shows, so they must look like a word of a language; five to
+ * seven need a number of that many bytes, which is rare.
  */
 #define SHORTEST_BYTES 4
 /* From here on random bytes do not print in a lifetime (0.37^16 is 1 in 10 million), whatever they
@@ -19,6 +19,8 @@
 #define LONG_BYTES 16
 /* Of text that need not end where the request ends, which is less evidence. */
 #define LOOSE_BYTES 32
+/* Characters of wide text. */
+#define WIDE_UNITS 16
 /* Behind the NUL of long text no more is looked at. */
 #define SLACK_BYTES 4096
 
@@ -86,13 +88,16 @@ is_zero(const guint8 *bytes, gsize count)
     return TRUE;
 }
 
-/* What @bytes are made of. @word: letters, digits and what joins them in names and paths. */
+/* What @bytes are made of. @word: letters, digits and what joins them in names and paths. @other:
+ * what else text has. @run: the longest stretch of vowels alone, or of other letters alone. */
 typedef struct {
     gsize letters;
     gsize vowels;
     gsize capitals;
     gsize numeric;
+    gsize plain;
     gsize word;
+    gsize run;
 } Makeup;
 
 static gboolean
@@ -105,30 +110,50 @@ static Makeup
 get_makeup(const guint8 *bytes, gsize count)
 {
     Makeup makeup = {0};
+    gsize run = 0;
+    gboolean was_vowel = FALSE;
     for (gsize i = 0; i < count; i++) {
         const gchar byte = (gchar)bytes[i];
         const gboolean is_letter = g_ascii_isalpha(byte) || bytes[i] >= 0x80;
         const gboolean is_numeric = g_ascii_isdigit(byte) || is_one_of(byte, ".,:-+");
+        const gboolean is_vowel = is_one_of(byte, "aeiouyAEIOUY");
         makeup.letters += is_letter ? 1 : 0;
         makeup.numeric += is_numeric ? 1 : 0;
         makeup.capitals += g_ascii_isupper(byte) ? 1 : 0;
-        makeup.vowels += is_one_of(byte, "aeiouyAEIOUY") ? 1 : 0;
+        makeup.vowels += is_vowel ? 1 : 0;
+        makeup.plain += g_ascii_isalnum(byte) || is_one_of(byte, "_-./ ") ? 1 : 0;
         makeup.word += is_letter || is_numeric || is_one_of(byte, " _/@=%") ? 1 : 0;
+        run = is_vowel == was_vowel ? run + 1 : 1;
+        was_vowel = is_vowel;
+        makeup.run = MAX(makeup.run, run);
     }
     return makeup;
 }
 
-/* Whether a string of fewer than LONG_BYTES is made of what strings are made of. */
+/* A word of a language, as one number of 32 bits in 12,000 looks. */
 static gboolean
-looks_written(const guint8 *bytes, gsize length)
+looks_spoken(const Makeup *makeup, const guint8 *bytes, gsize length)
+{
+    return makeup->plain == length && makeup->letters == length && makeup->vowels > 0 &&
+           makeup->run <= 2 &&
+           (makeup->capitals == 0 || (makeup->capitals == 1 && g_ascii_isupper((gchar)bytes[0])));
+}
+
+/* Whether a string of fewer than LONG_BYTES is made of what strings are made of. @is_alone: nothing
+ * that is no text follows it. */
+static gboolean
+looks_written(const guint8 *bytes, gsize length, gboolean is_alone)
 {
     const Makeup makeup = get_makeup(bytes, length);
+    const gboolean has_sense = (makeup.letters + makeup.numeric) * 2 >= length;
     if (length == SHORTEST_BYTES)
-        return makeup.letters == length && makeup.vowels > 0 &&
-               (makeup.capitals == 0 || (makeup.capitals == 1 && g_ascii_isupper((gchar)bytes[0])));
+        return looks_spoken(&makeup, bytes, length);
     if (length < 8)
         return makeup.word == length && (makeup.letters * 2 >= length || makeup.numeric == length);
-    return makeup.word * 4 >= length * 3 && (makeup.letters + makeup.numeric) * 2 >= length;
+    /* One word of 64 bits may be any number; the last byte of a double is often @ or ?. */
+    if (length == 8)
+        return makeup.plain == length && has_sense;
+    return (is_alone ? makeup.word * 4 >= length * 3 : makeup.word == length) && has_sense;
 }
 
 typedef enum {
@@ -196,7 +221,8 @@ judge_string(const State *state, const PmRecogniserChunk *chunk, const View *vie
 {
     PmWord first;
     const Slack slack = get_slack(state, chunk, view, length + 1);
-    if (length < SHORTEST_BYTES || (length < LONG_BYTES && !looks_written(view->bytes, length)))
+    if (length < SHORTEST_BYTES ||
+        (length < LONG_BYTES && !looks_written(view->bytes, length, slack == SLACK_QUIET)))
         return FALSE;
     /* Such a structure is likelier than a string where pointers follow a short one; behind a long
      * one that fills its request to the word they are what was there before. */
@@ -283,15 +309,15 @@ measure_wide(const View *view, gsize unit, gsize *ret_letters)
 }
 
 /*
- * UTF-16 and UTF-32 of ASCII. Arrays of small numbers look like it; but not with three letters in
- * four, and a zero where the request ends.
+ * UTF-16 and UTF-32 of ASCII. Arrays of small numbers look like it; but hardly ever so many, with
+ * three letters in four, and a zero where the request ends.
  */
 static gboolean
 judge_wide(const PmRecogniserChunk *chunk, const View *view, gsize unit, PmRecognition *recognition)
 {
     gsize letters = 0;
     const gsize length = measure_wide(view, unit, &letters);
-    if (length < 8 || letters * 4 < length * 3 || (length + 1) * unit > view->count ||
+    if (length < WIDE_UNITS || letters * 4 < length * 3 || (length + 1) * unit > view->count ||
         !is_zero(view->bytes + length * unit, unit) ||
         pm_recogniser_fit(chunk, (length + 1) * unit) != PM_FIT_EXACT)
         return FALSE;
