@@ -127,13 +127,15 @@ static gboolean
 check_size(const PyState *state, const PyBlock *block, gsize object, const PyClass *class,
            PmFit *ret_fit)
 {
+    const guint64 room = py_block_get_room(block);
     guint64 bytes = class->basic_bytes;
     guint64 items = 0;
     if (class->sizing == PY_SIZE_STR)
         bytes = get_str_bytes(state, block, object, class);
-    else if (class->sizing != PY_SIZE_FIXED)
+    else if (class->sizing == PY_SIZE_ITEMS || class->sizing == PY_SIZE_LONG)
         items = get_items(state, block, object, class);
-    const guint64 room = py_block_get_room(block);
+    else if (class->sizing == PY_SIZE_ZONE && class->pre_bytes + bytes > room)
+        bytes -= state->word_bytes;
     if (bytes > room || items > room || class->pre_bytes + bytes + items * class->item_bytes > room)
         return FALSE;
     bytes += class->pre_bytes + items * class->item_bytes;
@@ -141,6 +143,8 @@ check_size(const PyState *state, const PyBlock *block, gsize object, const PyCla
     /* PyType_GenericAlloc has one item more, for a sentinel. */
     if (*ret_fit != PM_FIT_EXACT && class->sizing == PY_SIZE_ITEMS)
         *ret_fit = MAX(*ret_fit, py_block_get_fit(state, block, bytes + class->item_bytes));
+    if (class->sizing == PY_SIZE_OPEN)
+        *ret_fit = PM_FIT_CLASS_BELOW;
     return TRUE;
 }
 
@@ -204,13 +208,17 @@ recognise_object(PyState *state, const PyBlock *block, PmRecognition *recognitio
             /* Without references it must be as those are that Python keeps for the next one. */
             (refcnt == 0 && (fit != PM_FIT_EXACT || !is_untracked(state, block, object))))
             continue;
-        const gboolean is_sure = fit != PM_FIT_NONE;
+        const gboolean is_sure = fit != PM_FIT_NONE && refcnt > 0;
         recognition->name = refcnt > 0 ? class->label : class->freed_label;
         recognition->type = get_type(state, block, object, class);
         recognition->offset_bytes = block->start + object * state->word_bytes;
-        recognition->confidence = is_sure && refcnt > 0 ? 0.99 : 0.75;
-        recognition->reason = is_sure ? "its ob_type is a PyTypeObject, and its size agrees"
-                                      : "its ob_type is a PyTypeObject; the chunk is larger";
+        recognition->confidence = is_sure ? 0.99 : 0.75;
+        if (is_sure)
+            recognition->reason = "its ob_type is a PyTypeObject, and its size agrees";
+        else if (refcnt > 0)
+            recognition->reason = "its ob_type is a PyTypeObject; the chunk is larger";
+        else
+            recognition->reason = "its ob_type is a PyTypeObject; nothing refers to it";
         return TRUE;
     }
     return FALSE;

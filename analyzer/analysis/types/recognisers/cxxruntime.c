@@ -19,8 +19,9 @@
 
 /* eh_alloc.cc, class pool: mutex, first_free_entry, arena, arena_size. The arena is 72,704 bytes
  * (73,728 in some versions), or what GLIBCXX_TUNABLES says. */
-#define POOL_LEAST 4096
-#define POOL_MOST  (G_GUINT64_CONSTANT(1) << 30)
+#define POOL_LEAST     4096
+#define POOL_MOST      (G_GUINT64_CONSTANT(1) << 30)
+#define NAME_MAX_BYTES 4096
 /* Of libstdc++'s writable data. */
 #define DATA_MAX (4U << 20)
 
@@ -29,8 +30,22 @@ typedef struct {
     const PmSpace *space;
     PmAddr pool;
     guint64 pool_bytes;
-    GHashTable *names; /* by type_info: of exceptions */
+    PmTypes *types;
+    GHashTable *classes; /* Class by type_info: of exceptions */
 } State;
+
+typedef struct {
+    char *name;
+    const PmType *type;
+} Class;
+
+static void
+free_class(gpointer data)
+{
+    Class *class = data;
+    g_free(class->name);
+    g_free(class);
+}
 
 /* Looks for the pool in @range: where its arena, a chunk, and its size follow one another. */
 static void
@@ -59,7 +74,7 @@ find_pool(State *state, PmRange range)
 }
 
 static gpointer
-open_cxxruntime(PmPlaces *places, G_GNUC_UNUSED PmTypes *types)
+open_cxxruntime(PmPlaces *places, PmTypes *types)
 {
     const PmSubject *subject = pm_places_get_subject(places);
     const PmProcess *process = subject->process;
@@ -73,7 +88,8 @@ open_cxxruntime(PmPlaces *places, G_GNUC_UNUSED PmTypes *types)
     state->places = places;
     state->space = pm_process_get_space(process);
     state->pool = PM_ADDR_NONE;
-    state->names = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+    state->types = types;
+    state->classes = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, free_class);
     for (gsize i = 0; i < count; i++) {
         for (gsize j = 0; &modules[i] == symbol.module && j < modules[i].data_count; j++) {
             if (state->pool == PM_ADDR_NONE)
@@ -87,18 +103,18 @@ static void
 close_cxxruntime(gpointer data)
 {
     State *state = data;
-    g_hash_table_unref(state->names);
+    g_hash_table_unref(state->classes);
     g_free(state);
 }
 
-/* "exception std::runtime_error" for the type_info at @address; NULL where it is none. */
-static const char *
-name_exception(State *state, PmAddr address)
+/* The class whose type_info is at @address; NULL where that is none. */
+static const Class *
+find_class(State *state, PmAddr address)
 {
     PmWord word;
     guint64 vtable = 0;
     guint64 name = 0;
-    const char *known = g_hash_table_lookup(state->names, &address);
+    const Class *known = g_hash_table_lookup(state->classes, &address);
     if (known != NULL)
         return known;
     if (!pm_space_read_word(state->space, address, &vtable) ||
@@ -107,13 +123,18 @@ name_exception(State *state, PmAddr address)
     pm_places_classify(state->places, vtable, &word);
     if (word.module == NULL)
         return NULL;
-    g_autofree char *mangled = pm_space_read_string(state->space, name, 4096);
+    g_autofree char *mangled = pm_space_read_string(state->space, name, NAME_MAX_BYTES);
     if (mangled == NULL || mangled[0] == 0)
         return NULL;
+    /* A star says that the address of the name, too, is that of one class alone. */
     g_autofree char *demangled = pm_demangle_type(mangled[0] == '*' ? mangled + 1 : mangled);
-    char *text = g_strdup_printf("exception %s", demangled != NULL ? demangled : mangled);
-    g_hash_table_insert(state->names, g_memdup2(&address, sizeof address), text);
-    return text;
+    if (demangled == NULL)
+        return NULL;
+    Class *class = g_new0(Class, 1);
+    class->name = g_strconcat("exception ", demangled, NULL);
+    class->type = pm_recogniser_find_type(state->types, demangled, NULL);
+    g_hash_table_insert(state->classes, g_memdup2(&address, sizeof address), class);
+    return class;
 }
 
 static gboolean
@@ -122,10 +143,11 @@ recognise_exception(State *state, const PmRecogniserChunk *chunk, PmRecognition 
     if (chunk->count < EXCEPTION_HEADER ||
         (pm_load_u64(chunk->bytes + EXCEPTION_CLASS) & ~G_GUINT64_CONSTANT(1)) != GNU_CLASS)
         return FALSE;
-    const char *name = name_exception(state, pm_load_u64(chunk->bytes + EXCEPTION_TYPE));
-    if (name == NULL)
+    const Class *class = find_class(state, pm_load_u64(chunk->bytes + EXCEPTION_TYPE));
+    if (class == NULL)
         return FALSE;
-    recognition->name = name;
+    recognition->name = class->name;
+    recognition->type = class->type;
     recognition->offset_bytes = EXCEPTION_HEADER;
     recognition->confidence = 0.98;
     recognition->reason = "a C++ exception's header: its class, and a type_info";

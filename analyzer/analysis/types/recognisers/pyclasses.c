@@ -203,13 +203,18 @@ find_type(const PyClasses *classes, PmAddr address, const guint64 *words)
     return NULL;
 }
 
+/* Static types of modules have no symbols that are exported: their names must do. */
 static PySizing
-get_sizing(const PyClasses *classes, PmAddr address, guint64 item_bytes)
+get_sizing(const PyClasses *classes, PmAddr address, const char *name, guint64 item_bytes)
 {
+    static const char *const generators[] = {"generator", "coroutine", "async_generator", NULL};
+    static const char *const times[] = {"datetime.datetime", "datetime.time", NULL};
     if (address == classes->unicode_type)
         return PY_SIZE_STR;
     if (item_bytes == 0)
-        return PY_SIZE_FIXED;
+        return g_strv_contains(times, name) ? PY_SIZE_ZONE : PY_SIZE_FIXED;
+    if (classes->version >= 0x030b && g_strv_contains(generators, name))
+        return PY_SIZE_OPEN;
     return address == classes->long_type && classes->version >= 0x030c ? PY_SIZE_LONG
                                                                        : PY_SIZE_ITEMS;
 }
@@ -234,7 +239,7 @@ read_class(PyClasses *classes, PmAddr address)
     class->item_bytes = words[TYPE_ITEMSIZE];
     class->flags = words[TYPE_FLAGS];
     class->pre_bytes = get_pre_bytes(classes, class->flags);
-    class->sizing = get_sizing(classes, address, class->item_bytes);
+    class->sizing = get_sizing(classes, address, name, class->item_bytes);
     class->type = find_type(classes, address, words);
     return class;
 }

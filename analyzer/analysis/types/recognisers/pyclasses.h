@@ -13,6 +13,8 @@ typedef enum {
     PY_SIZE_ITEMS,
     PY_SIZE_LONG, /* int: from 3.12 on the number of digits is in a tag */
     PY_SIZE_STR,  /* str itself: its text lies behind its header, by its state */
+    PY_SIZE_OPEN, /* generators since 3.11: items follow, but ob_size has another use */
+    PY_SIZE_ZONE, /* datetime and time: without its last word where it knows of no time zone */
 } PySizing;
 
 /*
