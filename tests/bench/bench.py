@@ -1,19 +1,21 @@
 #!/usr/bin/env python3
 """Benchmarks over real cores that are made for it and removed afterwards. Never a test: it prints, and judges nothing.
 
-    bench.py [--count N] [--runs N] [--temp FOLDER] --build FOLDER case1|nodes|sparse
+    bench.py [--count N] [--runs N] [--temp FOLDER] --build FOLDER case1|nodes|sparse|dwarf
 
 case1: the core of samples/case1 with N chunks of 20 bytes (1.2 GB for the default). `cat CORE` and `postmalloc sizes CORE`
     and `leaks` and `report` run alternately with the file in the page cache; then each under a limit on its data.
 nodes: N nodes (10,000,000) in one shuffled list, and in a binary tree, all reachable: `leaks` beside a plain loop over the same
     pointers in memory.
 sparse: a process of N stacks of 10,240 KB with 80 KB touched: a core of N times 10 MiB that takes a hundredth on disk.
+dwarf: a program with N megabytes (110) of .debug_info: `structs --size 48` with an empty cache folder and again.
 
 Anonymous memory is what the kernel says: RssAnon of /proc/PID/status, sampled every millisecond. Run this on a build
 of type release.
 """
 
 import argparse
+import json
 import os
 import resource
 import statistics
@@ -22,6 +24,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import manytypes
 
 # What each command may take of anonymous memory.
 LIMITS_BYTES = {"sizes": 134217728, "leaks": 201326592, "report": 201326592}
@@ -146,17 +150,50 @@ def bench_sparse(arguments, tool, folder):
     print(f"report: {measure_anonymous([tool, 'report', core]) / 1e6:.1f} MB of anonymous memory at most")
 
 
+def time_structs(command, cache):
+    """Seconds that `structs` took with the cache folder @cache, and the name of its first row."""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    start = time.monotonic()
+    result = subprocess.run(command, env=environment, capture_output=True, check=False)
+    seconds = time.monotonic() - start
+    if result.returncode:
+        sys.exit(f"{' '.join(map(str, command))}: status {result.returncode}: {result.stderr.decode()}")
+    return seconds, json.loads(result.stdout)["data"]["structs"][0]["name"]
+
+
+def bench_dwarf(arguments, tool, folder):
+    start = time.monotonic()
+    program, debug_bytes = manytypes.build(folder, arguments.count or 110)
+    print(f"{debug_bytes / 1e6:.0f} MB of .debug_info, built in {time.monotonic() - start:.0f} s")
+    below = folder / "run"
+    below.mkdir()
+    core = make_core([program], below)
+    command = [tool, "structs", "--size", "48", "--top", "3", "--format", "json", core]
+    run(["cat", program])
+    first, again = [], []
+    for i in range(arguments.runs):
+        cache = folder / f"cache{i}"
+        cache.mkdir()
+        for seconds in (first, again, again):
+            took, name = time_structs(command, cache)
+            seconds.append(took)
+    cached = sum(path.stat().st_size for path in cache.rglob("*") if path.is_file())
+    print(f"the first row is {name}; the cache takes {cached / 1e6:.1f} MB")
+    medians = [describe("with an empty cache", first), describe("again", again)]
+    print(f"empty / again: {medians[0] / medians[1]:.1f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, help="chunks, nodes or stacks")
+    parser.add_argument("--count", type=int, help="chunks, nodes, stacks or megabytes")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--temp", help="where the core goes (default: the usual temporary folder)")
     parser.add_argument("--build", type=Path, required=True)
-    parser.add_argument("which", choices=["case1", "nodes", "sparse"])
+    parser.add_argument("which", choices=["case1", "nodes", "sparse", "dwarf"])
     arguments = parser.parse_args()
     arguments.build = arguments.build.resolve()
     tool = arguments.build / "analyzer" / "postmalloc"
-    bench = {"case1": bench_case1, "nodes": bench_nodes, "sparse": bench_sparse}[arguments.which]
+    bench = {"case1": bench_case1, "nodes": bench_nodes, "sparse": bench_sparse, "dwarf": bench_dwarf}[arguments.which]
     with tempfile.TemporaryDirectory(prefix="postmalloc-bench-", dir=arguments.temp) as folder:
         bench(arguments, tool, Path(folder))
 
