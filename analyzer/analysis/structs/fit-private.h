@@ -33,6 +33,7 @@ struct PmFitter {
     PmFitPlans *plans;
     PmObserver *observer;
     PmBlock *null;      /* words of chunks of all sizes; made on first use */
+    double null_weight; /* 0 … 1: how many sizes there are to tell from */
     GHashTable *shares; /* leaf → shares of the null model, shallow */
     GHashTable *deep_shares;
     struct PmDeepMemo *memo;

@@ -8,8 +8,14 @@
 
 /* Chunks of all sizes whose words are the null model, and how much of each. */
 #define NULL_CHUNKS 512
+#define NULL_DRAWN  4096
 #define NULL_BYTES  256
 #define NULL_SEED   40
+
+/* Of one size no more than so many, and so many sizes are what makes a null model: with fewer, what
+ * words hold in programs at large stands in. */
+#define NULL_OF_SIZE 48
+#define NULL_SIZES   10
 
 /* What one observation can say, in nats. */
 #define LARGEST_RATIO  3.0
@@ -19,6 +25,9 @@
 
 /* What these very chunks' words are of the null model; the rest is words of all sizes. */
 #define OWN_SHARE (1.0 / 3)
+
+/* Nothing is less likely than this by chance. */
+#define LEAST_CHANCE 0.003
 
 /* Different values past which more of them say nothing new. */
 #define DISTINCT_MAX 8
@@ -122,7 +131,8 @@ get_subject(const PmFitter *fitter)
     return pm_places_get_subject(fitter->places);
 }
 
-/* Words of chunks of all sizes. */
+/* Words of chunks of all sizes: of each size some, or a heap full of one structure would make that
+ * what chance gives. */
 static const PmBlock *
 get_null(PmFitter *fitter)
 {
@@ -130,9 +140,20 @@ get_null(PmFitter *fitter)
         return fitter->null;
     PmChunkFilter filter = {.states = 1U << PM_CHUNK_USED};
     g_autoptr(PmSample) sample =
-        pm_sample_new(get_subject(fitter), NULL, &filter, NULL_CHUNKS, NULL_SEED);
-    fitter->null = pm_block_new(fitter->observer, get_subject(fitter), sample->chunks,
-                                sample->count, NULL_CHUNKS, 0, NULL_BYTES);
+        pm_sample_new(get_subject(fitter), NULL, &filter, NULL_DRAWN, NULL_SEED);
+    g_autoptr(GHashTable) of_size = g_hash_table_new(NULL, NULL);
+    gsize count = 0;
+    for (gsize i = 0; i < sample->count; i++) {
+        gpointer size = GSIZE_TO_POINTER((gsize)sample->chunks[i].chunk_bytes);
+        guint taken = GPOINTER_TO_UINT(g_hash_table_lookup(of_size, size));
+        if (taken >= NULL_OF_SIZE)
+            continue;
+        g_hash_table_insert(of_size, size, GUINT_TO_POINTER(taken + 1));
+        sample->chunks[count++] = sample->chunks[i];
+    }
+    fitter->null_weight = MIN(1, (double)g_hash_table_size(of_size) / NULL_SIZES);
+    fitter->null = pm_block_new(fitter->observer, get_subject(fitter), sample->chunks, count,
+                                NULL_CHUNKS, 0, NULL_BYTES);
     return fitter->null;
 }
 
@@ -145,32 +166,36 @@ get_target(PmFitter *fitter, const PmLeaf *leaf)
     return pm_fit_plans_get(fitter->plans, leaf->type);
 }
 
-/* Before anything was seen, every category that can come up is as likely as any other. */
+/* What chance gives in programs at large, of the categories that can come up. */
 static void
-make_prior(const double *expect, double *ret_prior)
+make_prior(const PmLeaf *leaf, const double *expect, double *ret_prior)
 {
-    guint kinds = 0;
+    const double *large = pm_leaf_chance(leaf);
+    double total = 0;
     for (guint i = 1; i < PM_SEEN_KINDS; i++)
-        kinds += expect[i] > 0 ? 1 : 0;
+        total += expect[i] > 0 ? MAX(large[i], LEAST_CHANCE) : 0;
     for (guint i = 1; i < PM_SEEN_KINDS; i++)
-        ret_prior[i] = expect[i] > 0 && kinds > 0 ? 1.0 / kinds : 0;
+        ret_prior[i] = expect[i] > 0 ? MAX(large[i], LEAST_CHANCE) / total : 0;
 }
 
-/* The shares of the null model over all sizes. */
+/* What chance gives: one half programs at large, one half this program's chunks of all sizes. */
 static const double *
 get_shares(PmFitter *fitter, const PmLeaf *leaf, gboolean deep, const double *expect)
 {
     GHashTable *tables = deep ? fitter->deep_shares : fitter->shares;
     LeafKey key = make_key(leaf);
     LeafTable *table = g_hash_table_lookup(tables, &key);
-    if (table == NULL) {
-        double prior[PM_SEEN_KINDS] = {0};
-        make_prior(expect, prior);
-        table = g_new0(LeafTable, 1);
-        table->key = key;
-        g_hash_table_insert(tables, &table->key, table);
-        pm_null_tally(fitter->observer, get_null(fitter), leaf, deep, prior, table->values);
-    }
+    if (table != NULL)
+        return table->values;
+    double prior[PM_SEEN_KINDS] = {0};
+    make_prior(leaf, expect, prior);
+    table = g_new0(LeafTable, 1);
+    table->key = key;
+    g_hash_table_insert(tables, &table->key, table);
+    pm_null_tally(fitter->observer, get_null(fitter), leaf, deep, prior, table->values);
+    double weight = fitter->null_weight / 2;
+    for (guint i = 1; i < PM_SEEN_KINDS; i++)
+        table->values[i] = weight * table->values[i] + (1 - weight) * prior[i];
     return table->values;
 }
 

@@ -493,6 +493,78 @@ pm_leaf_expect(const PmLeaf *leaf, gboolean deep, const PmFitPlan *target)
     }
 }
 
+/* Heaps are a third pointers, a third numbers and a third text, roughly. */
+static const double pointer_chance[PM_SEEN_KINDS] = {
+    [PM_SEEN_GOOD] = 0.05,        [PM_SEEN_HOLDS] = 0.07,  [PM_SEEN_UNFIT] = 0.04,
+    [PM_SEEN_LARGER_GOOD] = 0.02, [PM_SEEN_LARGER] = 0.07, [PM_SEEN_SMALL] = 0.06,
+    [PM_SEEN_INSIDE_GOOD] = 0.01, [PM_SEEN_INSIDE] = 0.04, [PM_SEEN_MODULE_GOOD] = 0.01,
+    [PM_SEEN_DATA] = 0.03,        [PM_SEEN_RODATA] = 0.03, [PM_SEEN_STACK] = 0.005,
+    [PM_SEEN_MAPPING] = 0.01,     [PM_SEEN_FREED] = 0.03,  [PM_SEEN_CODE] = 0.03,
+    [PM_SEEN_VTABLE] = 0.01,      [PM_SEEN_NUMBER] = 0.5,
+};
+
+/* To anything: then the first three are one. */
+static const double any_chance[PM_SEEN_KINDS] = {
+    [PM_SEEN_GOOD] = 0.10,        [PM_SEEN_HOLDS] = 0.20,       [PM_SEEN_UNFIT] = 0.02,
+    [PM_SEEN_INSIDE] = 0.05,      [PM_SEEN_DATA] = 0.03,        [PM_SEEN_RODATA] = 0.03,
+    [PM_SEEN_STACK] = 0.005,      [PM_SEEN_MAPPING] = 0.01,     [PM_SEEN_FREED] = 0.03,
+    [PM_SEEN_CODE] = 0.03,        [PM_SEEN_VTABLE] = 0.01,      [PM_SEEN_NUMBER] = 0.5,
+    [PM_SEEN_INSIDE_GOOD] = 0.01, [PM_SEEN_MODULE_GOOD] = 0.01,
+};
+
+static const double text_pointer_chance[PM_SEEN_KINDS] = {
+    [PM_SEEN_GOOD] = 0.12,  [PM_SEEN_HOLDS] = 0.08, [PM_SEEN_UNFIT] = 0.27,
+    [PM_SEEN_FREED] = 0.03, [PM_SEEN_NUMBER] = 0.5,
+};
+
+static const double code_chance[PM_SEEN_KINDS] = {
+    [PM_SEEN_GOOD] = 0.04, [PM_SEEN_CODE] = 0.01, [PM_SEEN_WRONG] = 0.95};
+
+static const double vtable_chance[PM_SEEN_KINDS] = {
+    [PM_SEEN_GOOD] = 0.005, [PM_SEEN_DATA] = 0.04, [PM_SEEN_WRONG] = 0.95};
+
+static const double enum_chance[PM_SEEN_KINDS] = {[PM_SEEN_RIGHT] = 0.25, [PM_SEEN_WRONG] = 0.75};
+
+static const double bool_chance[PM_SEEN_KINDS] = {[PM_SEEN_RIGHT] = 0.12, [PM_SEEN_WRONG] = 0.88};
+
+static const double float_chance[PM_SEEN_KINDS] = {[PM_SEEN_RIGHT] = 0.2, [PM_SEEN_WRONG] = 0.8};
+
+static const double text_chance[PM_SEEN_KINDS] = {
+    [PM_SEEN_RIGHT] = 0.12, [PM_SEEN_SHORT] = 0.2, [PM_SEEN_FULL] = 0.12, [PM_SEEN_WRONG] = 0.56};
+
+static const double word_chance[PM_SEEN_KINDS] = {
+    [PM_SEEN_RIGHT] = 0.44, [PM_SEEN_TEXT] = 0.12,  [PM_SEEN_REAL] = 0.07,
+    [PM_SEEN_PAIR] = 0.05,  [PM_SEEN_WRONG] = 0.32,
+};
+
+const double *
+pm_leaf_chance(const PmLeaf *leaf)
+{
+    switch (leaf->kind) {
+    case PM_LEAF_POINTER:
+        return leaf->type == NULL || leaf->type->kind == PM_TYPE_UNKNOWN ||
+                       (leaf->type->kind != PM_TYPE_STRUCT && leaf->type->kind != PM_TYPE_UNION)
+                   ? any_chance
+                   : pointer_chance;
+    case PM_LEAF_STRING:
+        return text_pointer_chance;
+    case PM_LEAF_FUNCTION:
+        return code_chance;
+    case PM_LEAF_VTABLE:
+        return vtable_chance;
+    case PM_LEAF_ENUM:
+        return enum_chance;
+    case PM_LEAF_BOOL:
+        return bool_chance;
+    case PM_LEAF_FLOAT:
+        return float_chance;
+    case PM_LEAF_TEXT:
+        return text_chance;
+    default:
+        return word_chance;
+    }
+}
+
 gboolean
 pm_leaf_forbids(const PmLeaf *leaf, PmSeen seen)
 {
