@@ -265,6 +265,11 @@ is_one_integer(Builder *builder, const PmType *type, guint64 offset, guint depth
 {
     if (type->kind == PM_TYPE_INT || type->kind == PM_TYPE_UINT)
         return type->size_bytes == 8;
+    if (type->kind == PM_TYPE_ARRAY) {
+        const PmType *element = pm_type_get_target(builder->plans->types, type);
+        return element != NULL && element->size_bytes > 0 && depth < PM_TYPE_DEPTH_MAX &&
+               is_one_integer(builder, element, offset % element->size_bytes, depth + 1);
+    }
     gsize count = 0;
     const PmField *fields = pm_type_get_fields(builder->plans->types, type, &count);
     for (gsize i = 0; i < count; i++) {
