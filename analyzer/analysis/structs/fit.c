@@ -105,10 +105,13 @@ equal_keys(gconstpointer a, gconstpointer b)
     return memcmp(a, b, sizeof(LeafKey)) == 0;
 }
 
+static const PmFitPlan *get_target(PmFitter *fitter, const PmLeaf *leaf);
+
+/* Of a pointer that is not followed only the size of its target matters. */
 static LeafKey
-make_key(const PmLeaf *leaf)
+make_key(PmFitter *fitter, const PmLeaf *leaf, gboolean deep)
 {
-    return (LeafKey){
+    LeafKey key = {
         .type = leaf->type,
         .size_bytes = leaf->size_bytes,
         .inner_bytes = leaf->inner_bytes,
@@ -117,6 +120,17 @@ make_key(const PmLeaf *leaf)
         .bit_count = leaf->bit_count,
         .plain = leaf->plain ? 1 : 0,
     };
+    if (leaf->kind != PM_LEAF_POINTER || leaf->type == NULL || deep)
+        return key;
+    key.type = NULL;
+    key.inner_bytes = leaf->type->size_bytes;
+    if (leaf->type->kind == PM_TYPE_UNKNOWN)
+        key.plain = 1;
+    else if (leaf->type->kind != PM_TYPE_STRUCT && leaf->type->kind != PM_TYPE_UNION)
+        key.plain = 2;
+    else
+        key.plain = pm_leaf_is_link(leaf, get_target(fitter, leaf)) ? 3 : 4;
+    return key;
 }
 
 static GHashTable *
@@ -183,7 +197,7 @@ static const double *
 get_shares(PmFitter *fitter, const PmLeaf *leaf, gboolean deep, const double *expect)
 {
     GHashTable *tables = deep ? fitter->deep_shares : fitter->shares;
-    LeafKey key = make_key(leaf);
+    LeafKey key = make_key(fitter, leaf, deep);
     LeafTable *table = g_hash_table_lookup(tables, &key);
     if (table != NULL)
         return table->values;
@@ -216,7 +230,7 @@ static const double *
 get_ratios(PmFitter *fitter, PmScene *scene, const PmLeaf *leaf, gboolean deep)
 {
     GHashTable *tables = deep ? scene->deep : scene->shallow;
-    LeafKey key = make_key(leaf);
+    LeafKey key = make_key(fitter, leaf, deep);
     LeafTable *table = g_hash_table_lookup(tables, &key);
     if (table != NULL)
         return table->values;

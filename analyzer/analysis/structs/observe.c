@@ -461,6 +461,12 @@ static const double as_word[PM_SEEN_KINDS] = {
     [PM_SEEN_PAIR] = 0.05,  [PM_SEEN_WRONG] = 0.02,
 };
 
+gboolean
+pm_leaf_is_link(const PmLeaf *leaf, const PmFitPlan *target)
+{
+    return leaf->kind == PM_LEAF_POINTER && target != NULL && target->is_link;
+}
+
 const double *
 pm_leaf_expect(const PmLeaf *leaf, gboolean deep, const PmFitPlan *target)
 {
@@ -471,7 +477,7 @@ pm_leaf_expect(const PmLeaf *leaf, gboolean deep, const PmFitPlan *target)
             return to_anything;
         if ((type->kind != PM_TYPE_STRUCT && type->kind != PM_TYPE_UNION) || type->size_bytes == 0)
             return to_scalar;
-        if (target != NULL && target->is_link)
+        if (pm_leaf_is_link(leaf, target))
             return to_link;
         return deep && target != NULL && target->checked > 0 ? to_struct_deep : to_struct;
     case PM_LEAF_STRING:

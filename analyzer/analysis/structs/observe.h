@@ -76,6 +76,9 @@ PmSeen pm_observer_see(PmObserver *observer, const PmLeaf *leaf, const guint8 *b
  */
 const double *pm_leaf_expect(const PmLeaf *leaf, gboolean deep, const PmFitPlan *target);
 
+/* Whether @leaf points to links, whose plan is @target (nullable). */
+gboolean pm_leaf_is_link(const PmLeaf *leaf, const PmFitPlan *target);
+
 /* How often each category comes up where @leaf would be, were it at any word or byte that is not
  * zero of the heaps of programs at large; PM_SEEN_KINDS of them, to be scaled to those that can
  * come up. Static. */

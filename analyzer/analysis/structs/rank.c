@@ -17,11 +17,11 @@
 #define RUNTIME_PENALTY 0.5
 
 /* Elements that are tried must say so much for themselves alone. */
-#define ELEMENT_ODDS    0.7
-#define ELEMENT_MAX     ((guint64)4096)
-#define ELEMENT_TYPES   20000
-#define ELEMENTS_CLOSE  8
-#define ARRAY_TYPES_MIN 8
+#define ELEMENT_ODDS   0.7
+#define ELEMENT_MAX    ((guint64)4096)
+#define ELEMENT_TYPES  20000
+#define ELEMENTS_CLOSE 8
+#define ELEMENT_MIN    ((guint64)8)
 
 /* What the second must be behind by for the first to give its name. */
 #define CLEAR_LEAD 0.7
@@ -114,26 +114,33 @@ count_elements(guint64 size_bytes, guint64 min_bytes, guint64 max_bytes)
     return count >= 2 && count * size_bytes >= min_bytes ? count : 0;
 }
 
-/* Types that speak for themselves at the start of the chunks, and of which a whole number fills
- * them. */
-static void
-add_elements(PmFitter *fitter, PmScene *scene, guint64 min_bytes, guint64 max_bytes,
-             GArray *candidates)
+/* The types of @size_bytes that speak for themselves at the start of the chunks. Returns: how many
+ * were tried. */
+static guint
+add_elements_of(PmFitter *fitter, PmScene *scene, guint64 size_bytes, GArray *candidates)
 {
-    g_autoptr(GPtrArray) types =
-        pm_types_find_by_size(fitter->types, ARRAY_TYPES_MIN, MIN(max_bytes / 2, ELEMENT_MAX));
-    guint tried = 0;
-    for (guint i = 0; i < types->len && tried < ELEMENT_TYPES; i++) {
-        const PmType *type = g_ptr_array_index(types, i);
-        if (count_elements(type->size_bytes, min_bytes, max_bytes) == 0)
-            continue;
-        tried++;
+    g_autoptr(GPtrArray) types = pm_types_find_by_size(fitter->types, size_bytes, size_bytes);
+    for (guint i = 0; i < types->len; i++) {
         guint before = candidates->len;
-        add_candidate(fitter, scene, type, FALSE, candidates);
+        add_candidate(fitter, scene, g_ptr_array_index(types, i), FALSE, candidates);
         PmCandidate *candidate = &g_array_index(candidates, PmCandidate, before);
         candidate->is_array = TRUE;
         if (candidate->fit.log_odds < ELEMENT_ODDS || candidate->fit.contradictions > 0)
             g_array_set_size(candidates, before);
+    }
+    return types->len;
+}
+
+/* Types of which a whole number fills the chunks. */
+static void
+add_elements(PmFitter *fitter, PmScene *scene, guint64 min_bytes, guint64 max_bytes,
+             GArray *candidates)
+{
+    guint tried = 0;
+    guint64 largest = MIN(max_bytes / 2, ELEMENT_MAX);
+    for (guint64 size = ELEMENT_MIN; size <= largest && tried < ELEMENT_TYPES; size++) {
+        if (count_elements(size, min_bytes, max_bytes) > 0)
+            tried += add_elements_of(fitter, scene, size, candidates);
     }
 }
 

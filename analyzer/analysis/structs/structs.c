@@ -25,6 +25,7 @@ typedef struct {
     PmSample *sample;
     PmRequests sizes;
     const PmSchema *schema;
+    GArray **ranked;  /* of each layout of the schema: what it was ranked as, whole */
     GPtrArray *types; /* const PmType *: those that fit a layout; groups 0 … types->len − 1 */
     guint
         *group_of; /* of each chunk; types->len + n is layout n of the schema, the next the rest */
@@ -47,7 +48,7 @@ static void
 find_types(Work *work)
 {
     for (gsize i = 0; i < work->schema->layout_count; i++) {
-        g_autoptr(GArray) candidates = rank_group(work, (guint)i);
+        GArray *candidates = work->ranked[i] = rank_group(work, (guint)i);
         if (candidates->len == 0)
             continue;
         const PmCandidate *first = &g_array_index(candidates, PmCandidate, 0);
@@ -126,6 +127,26 @@ assign_chunks(Work *work)
     gather_rest(work);
 }
 
+/* What was found for a layout, where @group is all of it and nothing else; else NULL. */
+static GArray *
+find_ranked(const Work *work, guint group)
+{
+    gsize layouts = work->schema->layout_count;
+    gsize layout = layouts;
+    guint64 count = 0;
+    for (gsize i = 0; i < work->sample->count; i++) {
+        if (work->group_of[i] != group)
+            continue;
+        if (count++ == 0)
+            layout = work->schema->layout_of[i];
+        if (work->schema->layout_of[i] != layout)
+            return NULL;
+    }
+    if (layout >= layouts || count != work->schema->layouts[layout].chunks_sampled)
+        return NULL;
+    return work->ranked[layout];
+}
+
 /* What the chunks of @group look like: the layout of the schema that the most of them have. */
 static const PmSchemaLayout *
 find_look(const Work *work, guint group)
@@ -164,7 +185,8 @@ make_layout(Work *work, guint group, PmStructsLayout *layout)
     layout->request_known = look->request.known;
     layout->request = look->request.request;
     layout->request_confidence = look->request.confidence;
-    layout->candidates = rank_group(work, group);
+    GArray *ranked = find_ranked(work, group);
+    layout->candidates = ranked == NULL ? rank_group(work, group) : g_array_ref(ranked);
     layout->fits = pm_candidate_fits(layout->candidates, 0);
 }
 
@@ -281,12 +303,16 @@ pm_structs_new(PmPlaces *places, PmTypes *types, const PmReach *reach, const PmC
                  .sample = sample,
                  .sizes = structs->sizes,
                  .schema = schema,
+                 .ranked = g_new0(GArray *, schema->layout_count + 1),
                  .types = fitting,
                  .group_of = group_of};
     assign_chunks(&work);
     find_types(&work);
     assign_chunks(&work);
     make_layouts(structs, &work);
+    for (gsize i = 0; i < schema->layout_count; i++)
+        g_array_unref(work.ranked[i]);
+    g_free(work.ranked);
     make_rows(structs);
     return structs;
 }
