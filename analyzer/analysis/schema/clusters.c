@@ -396,6 +396,33 @@ refine(Growth *growth)
     }
 }
 
+/* Forgets the layouts that refining has left no rows. The rest stays the last one. */
+static void
+drop_empty(Growth *growth)
+{
+    PmClusters *clusters = growth->clusters;
+    g_autofree guint16 *moved_to = g_new0(guint16, clusters->layouts->len + 1);
+    guint kept = 0;
+    for (guint i = 0; i < clusters->layouts->len; i++) {
+        Layout *layout = &g_array_index(clusters->layouts, Layout, i);
+        const gboolean is_rest = clusters->has_rest && i + 1 == clusters->layouts->len;
+        moved_to[i] = (guint16)kept;
+        if (layout->profile.rows == 0 && !is_rest)
+            continue;
+        Layout *place = &g_array_index(clusters->layouts, Layout, kept++);
+        Layout swapped = *place;
+        *place = *layout;
+        *layout = swapped;
+    }
+    clusters->has_rest =
+        clusters->has_rest && g_array_index(clusters->layouts, Layout, kept - 1).profile.rows > 0;
+    if (kept > 0 && g_array_index(clusters->layouts, Layout, kept - 1).profile.rows == 0)
+        kept--;
+    g_array_set_size(clusters->layouts, kept);
+    for (gsize i = 0; i < growth->matrix->rows; i++)
+        clusters->layout_of[i] = moved_to[clusters->layout_of[i]];
+}
+
 /* What other chunks are matched with. */
 static void
 learn(Growth *growth)
@@ -440,6 +467,7 @@ pm_clusters_new(const PmMatrix *matrix, gsize max_layouts)
     grow(&growth, split_vtables(&growth));
     merge_leaves(&growth, max_layouts);
     refine(&growth);
+    drop_empty(&growth);
     learn(&growth);
     return clusters;
 }
