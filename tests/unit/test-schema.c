@@ -429,6 +429,129 @@ test_homogeneous(gconstpointer data)
     }
 }
 
+/* 20 of 24 bytes; behind them what was there before. */
+static void
+fill_event(Rows *rows, gsize row, G_GNUC_UNUSED gsize count)
+{
+    rows_put(rows, row, 1, 1, 0x10);
+    rows_put_garbage(rows, row, 20, 4);
+}
+
+/* 28 of 40 bytes; behind them mostly nothing, else pieces of other records: some pointers have
+ * their lower half overwritten. */
+static void
+fill_reused(Rows *rows, gsize row, G_GNUC_UNUSED gsize count)
+{
+    rows_put(rows, row, 0, 8, 1);
+    rows_put_chunk(rows, row, 8);
+    rows_put(rows, row, 16, 8, row * 3);
+    if (row % 10 == 0) {
+        rows_put_chunk(rows, row, 32);
+        rows_put(rows, row, 28, 4, row % 20 == 0 ? 0x55d0 : 0xffffffff);
+    }
+    rows_put(rows, row, 24, 4, rows_below(rows, 30000));
+}
+
+/* 19 of 24. */
+static void
+fill_reused_odd(Rows *rows, gsize row, G_GNUC_UNUSED gsize count)
+{
+    rows_put_chunk(rows, row, 8);
+    if (row % 10 == 0)
+        rows_put(rows, row, 16, 8,
+                 G_GUINT64_CONSTANT(0x55d0c1000000) | (rows_random(rows) >> 40));
+    rows_put(rows, row, 16, 1, rows_below(rows, 5));
+    rows_put(rows, row, 17, 2, rows_below(rows, 1000));
+}
+
+static void
+fill_hash_last(Rows *rows, gsize row, G_GNUC_UNUSED gsize count)
+{
+    rows_put_chunk(rows, row, 0);
+    rows_put(rows, row, 8, 8, row);
+    rows_put(rows, row, 16, 4, rows_below(rows, 5));
+    rows_put(rows, row, 20, 4, rows_random(rows) >> 32);
+}
+
+static void
+fill_negative(Rows *rows, gsize row, G_GNUC_UNUSED gsize count)
+{
+    rows_put_chunk(rows, row, 0);
+    rows_put(rows, row, 16, 8, 3 - rows_below(rows, 9));
+}
+
+/* Passes by what the upper half of a pointer is. */
+static void
+fill_passing(Rows *rows, gsize row, gsize count)
+{
+    rows_put_chunk(rows, row, 0);
+    rows_put(rows, row, 16, 4, rows_below(rows, 50));
+    rows_put(rows, row, 20, 4, 0x5000 + row * 0x1000 / count);
+}
+
+static void
+fill_pointer_last(Rows *rows, gsize row, G_GNUC_UNUSED gsize count)
+{
+    rows_put(rows, row, 0, 8, row);
+    rows_put_chunk(rows, row, 16);
+}
+
+static void
+fill_never_written(Rows *rows, gsize row, G_GNUC_UNUSED gsize count)
+{
+    rows_put(rows, row, 1, 1, 0x10);
+}
+
+/* @request: 0 where none must be inferred. @confidence: that it must not exceed, and not fall
+ * below by more than 0.2. @evidence: part of it. */
+static const struct {
+    const char *name;
+    Fill fill;
+    gsize bytes;
+    guint64 min;
+    guint64 max;
+    guint64 request;
+    double confidence;
+    const char *evidence;
+} requests[] = {
+    {"event", fill_event, 24, 0, 24, 20, 0.7, "bytes 20 to 23 hold"},
+    {"reused", fill_reused, 40, 25, 40, 28, 0.99, "the upper part of a pointer"},
+    {"reused-odd", fill_reused_odd, 24, 0, 24, 19, 0.99, "the upper part of a pointer"},
+    /* No different from an event's. */
+    {"hash-last", fill_hash_last, 24, 0, 24, 20, 0.7, "a hash"},
+    {"random", fill_random, 24, 0, 24, 0, 0, "nothing tells"},
+    {"negative", fill_negative, 24, 0, 24, 0, 0, "nothing tells"},
+    {"passing", fill_passing, 24, 0, 24, 0, 0, "nothing tells"},
+    {"pointer-last", fill_pointer_last, 24, 0, 24, 24, 0.95, "a field"},
+    {"never-written", fill_never_written, 24, 0, 24, 0, 0, "0 to 24: bytes 2 to 23 are zero"},
+    {"text", fill_text, 56, 41, 56, 0, 0, ""},
+};
+
+static void
+test_request(gconstpointer data)
+{
+    gsize at = GPOINTER_TO_SIZE(data);
+    static const gsize counts[] = {4096, ROWS, 500};
+    for (gsize i = 0; i < G_N_ELEMENTS(counts); i++) {
+        Rows rows;
+        PmSchemaRequest request;
+        rows_init(&rows, counts[i], requests[at].bytes, 8);
+        for (gsize row = 0; row < counts[i]; row++)
+            requests[at].fill(&rows, row, counts[i]);
+        rows_finish(&rows);
+        rows_infer(&rows, requests[at].min, requests[at].max, &request);
+        g_test_message("%s", request.evidence);
+        g_assert_cmpuint(request.known ? request.request : 0, ==, requests[at].request);
+        if (request.known) {
+            g_assert_cmpfloat(request.confidence, <=, requests[at].confidence);
+            g_assert_cmpfloat(request.confidence, >=, requests[at].confidence - 0.2);
+        }
+        g_assert_nonnull(strstr(request.evidence, requests[at].evidence));
+        g_free(request.evidence);
+        rows_clear(&rows);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -445,6 +568,10 @@ main(int argc, char **argv)
     for (gsize i = 0; i < G_N_ELEMENTS(homogeneous); i++) {
         g_autofree char *path = g_strconcat("/schema/homogeneous/", homogeneous[i].name, NULL);
         g_test_add_data_func(path, GSIZE_TO_POINTER(i), test_homogeneous);
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(requests); i++) {
+        g_autofree char *path = g_strconcat("/schema/request/", requests[i].name, NULL);
+        g_test_add_data_func(path, GSIZE_TO_POINTER(i), test_request);
     }
     return g_test_run();
 }

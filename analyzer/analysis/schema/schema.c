@@ -72,7 +72,8 @@ read_rows(Work *work)
     }
 }
 
-/* The distinct upper halves of mapped addresses: what is left of a pointer in slack. */
+/* The distinct upper halves of mapped addresses: what is left of a pointer in slack. Not of the
+ * vsyscall page, which negative numbers have. */
 static void
 find_upper_halves(Work *work)
 {
@@ -84,7 +85,7 @@ find_upper_halves(Work *work)
     const PmSegment *segments = pm_image_get_segments(subject->image, &count);
     for (gsize i = 0; i < count; i++) {
         guint32 half = (guint32)(segments[i].start >> 32);
-        if (half != 0 &&
+        if (half != 0 && half < 1U << 16 &&
             (work->upper_halves->len == 0 ||
              g_array_index(work->upper_halves, guint32, work->upper_halves->len - 1) != half))
             g_array_append_val(work->upper_halves, half);

@@ -8,6 +8,16 @@
 /* Rows and values from which on bytes can be called left over. */
 #define LEAST_ROWS   16
 #define LEAST_VALUES 12
+/* How much more various they are than the byte before them. */
+#define CONTRAST 4
+
+/* Upper halves of stale pointers: so many at least, and so many for each other number next to one,
+ * for a counter passes by such a value, too. */
+#define STALE_LEAST  3
+#define STALE_EXCESS 4
+#define STALE_NEAR   64
+/* The share of the rows with a stale pointer by which more of them are not zero in a byte. */
+#define STALE_MORE 0.5
 
 /* Where the data end can be seen in so many bytes at the end at most. */
 #define WINDOW_MAX 64
@@ -16,7 +26,6 @@
 typedef struct {
     gsize distinct;
     gsize rows;
-    guint8 value; /* of the last row */
 } Byte;
 
 /* The bytes behind @start of each chunk: the last @count of its user data. */
@@ -59,7 +68,6 @@ open_window(Window *window, const PmRows *rows, const PmRequests *requests)
             guint8 value = get_byte(window, i, at);
             byte->distinct += !seen[value];
             byte->rows += value != 0;
-            byte->value = value;
             seen[value] = TRUE;
         }
     }
@@ -87,12 +95,35 @@ find_column(const GArray *columns, guint64 offset)
     return NULL;
 }
 
-/* Kinds whose low bytes are as various as garbage, although all of them are the program's. */
+/* Kinds that no garbage has; what is random, or any number, or of no one kind may be garbage. */
 static gboolean
-is_data(PmColumnKind kind)
+is_data(const PmSchemaColumn *column, gsize rows)
 {
-    return kind != PM_COLUMN_RANDOM && kind != PM_COLUMN_NUMBER && kind != PM_COLUMN_MIXED &&
-           kind != PM_COLUMN_FREED && kind != PM_COLUMN_ZERO;
+    switch (column->kind) {
+    case PM_COLUMN_ZERO:
+    case PM_COLUMN_RANDOM:
+    case PM_COLUMN_NUMBER:
+    case PM_COLUMN_MIXED:
+    case PM_COLUMN_FREED:
+    case PM_COLUMN_FLAG:
+    case PM_COLUMN_SLACK:
+        return FALSE;
+    default:
+        /* In a few chunks anything may be left over. */
+        return column->nulls * 2 < rows;
+    }
+}
+
+/* Whether something behind @from is the program's for sure. */
+static gboolean
+has_data_behind(const GArray *columns, guint64 from, gsize rows)
+{
+    for (guint i = 0; i < columns->len; i++) {
+        const PmSchemaColumn *column = &g_array_index(columns, PmSchemaColumn, i);
+        if (column->offset_bytes >= from && is_data(column, rows))
+            return TRUE;
+    }
+    return FALSE;
 }
 
 /* Whether the data themselves are text at the end: then each chunk has a request of its own. */
@@ -108,51 +139,66 @@ ends_in_text(const GArray *columns, guint64 from)
     return FALSE;
 }
 
+/* Whether the last field is a whole one of the program's, which no shorter request would hold. */
+static gboolean
+is_full(const GArray *columns, const PmSlackFacts *facts, gsize rows, guint word_bytes)
+{
+    if (columns->len == 0 || facts->requests.max < word_bytes)
+        return FALSE;
+    const PmSchemaColumn *last = find_column(columns, facts->requests.max - 1);
+    return last != NULL && is_data(last, rows) && last->kind >= PM_COLUMN_SECONDS &&
+           last->kind <= PM_COLUMN_DOUBLE && last->width_bytes == word_bytes &&
+           last->offset_bytes + last->width_bytes == facts->requests.max;
+}
+
 static void
 say(PmSchemaRequest *request, const PmSlackFacts *facts, const char *why)
 {
     request->known = FALSE;
-    request->evidence =
-        g_strdup_printf("requests %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " are possible: %s",
-                        facts->requests.min, facts->requests.max, why);
-}
-
-/* The smallest number of various bytes, and the largest, in [from, to) of the window. */
-static void
-get_distinct(const Window *window, gsize from, gsize to, gsize *ret_least, gsize *ret_most)
-{
-    *ret_least = G_MAXSIZE;
-    *ret_most = 0;
-    for (gsize at = from; at < to; at++) {
-        *ret_least = MIN(*ret_least, window->bytes[at].distinct);
-        *ret_most = MAX(*ret_most, window->bytes[at].distinct);
-    }
+    request->evidence = g_strdup_printf(
+        "any from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT ": %s", facts->requests.min,
+        facts->requests.max, why);
 }
 
 static char *
-describe_range(guint64 first, guint64 last)
+describe_range(guint64 first, guint64 last, const char *one, const char *more)
 {
     return first == last
-               ? g_strdup_printf("byte %" G_GUINT64_FORMAT " holds", first)
-               : g_strdup_printf("bytes %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " hold", first,
-                                 last);
+               ? g_strdup_printf("byte %" G_GUINT64_FORMAT " %s", first, one)
+               : g_strdup_printf("bytes %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " %s", first,
+                                 last, more);
+}
+
+/* Says that bytes are zero in every chunk, or that there is no telling. */
+static void
+say_why_not(const Window *window, const PmSlackFacts *facts, PmSchemaRequest *request)
+{
+    gsize used = window->count;
+    while (used > 0 && window->bytes[used - 1].rows == 0)
+        used--;
+    guint64 first = window->start + used;
+    guint64 end = window->start + window->count;
+    /* The upper bytes of a number are zero, too: a few of them say nothing. */
+    if (first + 4 > end) {
+        say(request, facts, "nothing tells the end of the data from what may lie behind it");
+        return;
+    }
+    g_autofree char *range = describe_range(first, end - 1, "is", "are");
+    g_autofree char *why = g_strdup_printf(
+        "%s zero in every chunk: cleared, or memory that nothing had written before", range);
+    say(request, facts, why);
 }
 
 /* Says what is seen on both sides of @cut, an offset in the window. */
 static void
 claim_by_variety(const Window *window, gsize cut, PmSchemaRequest *request)
 {
-    gsize word = window->rows->matrix->word_bytes;
-    gsize before = cut % word == 0 ? cut - word : cut - cut % word;
-    gsize least = 0;
-    gsize most = 0;
-    gsize data_least = 0;
-    gsize data_most = 0;
-    get_distinct(window, cut, window->count, &least, &most);
-    get_distinct(window, before, cut, &data_least, &data_most);
+    gsize least = G_MAXSIZE;
+    for (gsize at = cut; at < window->count; at++)
+        least = MIN(least, window->bytes[at].distinct);
     guint64 start = window->start;
-    g_autofree char *slack = describe_range(start + cut, start + window->count - 1);
-    g_autofree char *data = describe_range(start + before, start + cut - 1);
+    g_autofree char *slack =
+        describe_range(start + cut, start + window->count - 1, "holds", "hold");
     gsize width = window->count - cut;
     /* A field of 1, 2, 4 or 8 bytes could fill it; one of any other width could not. */
     gboolean field = width <= 8 && (width & (width - 1)) == 0;
@@ -160,47 +206,137 @@ claim_by_variety(const Window *window, gsize cut, PmSchemaRequest *request)
     request->request = start + cut;
     request->confidence = field ? 0.6 : 0.8;
     request->evidence = g_strdup_printf(
-        "%s %" G_GSIZE_FORMAT " or more different values each over the chunks, as memory does that "
-        "was used before; %s at most %" G_GSIZE_FORMAT "%s",
-        slack, least, data, data_most,
+        "%s %s%" G_GSIZE_FORMAT " different values%s, as memory does that was used before; byte "
+        "%" G_GUINT64_FORMAT " holds %" G_GSIZE_FORMAT "%s",
+        slack, least == 256 ? "" : "at least ", least, width == 1 ? "" : " each", start + cut - 1,
+        window->bytes[cut - 1].distinct,
         field ? ". A last field of random values (a hash, a nonce) would look the same" : "");
 }
 
 /*
- * The smallest cut from which on all bytes are various.
+ * The smallest cut from which on all bytes are various, with one that is far less so before it.
  *
- * Returns: window->count where the last one is not.
+ * Returns: window->count where there is none.
  */
 static gsize
-find_cut(const Window *window)
+find_various(const Window *window)
 {
     gsize cut = window->count;
-    while (cut > 0 && is_various(&window->bytes[cut - 1]))
+    gsize least = G_MAXSIZE;
+    while (cut > 0 && is_various(&window->bytes[cut - 1])) {
         cut--;
+        least = MIN(least, window->bytes[cut].distinct);
+    }
+    if (cut == 0 || cut == window->count || window->bytes[cut - 1].distinct * CONTRAST > least)
+        return window->count;
     return cut;
 }
 
-/* Whether the last field is a whole one of the program's, which no shorter request would hold. */
 static gboolean
-is_full(const GArray *columns, const PmSlackFacts *facts, guint word_bytes)
+is_upper_half(const PmSlackFacts *facts, guint32 value)
 {
-    if (columns->len == 0 || facts->requests.max < word_bytes)
+    for (gsize i = 0; i < facts->upper_count; i++) {
+        if (facts->upper_halves[i] == value)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* The upper half of the word at @word of the window, in row @row. */
+static guint32
+get_upper(const Window *window, gsize row, gsize word)
+{
+    guint32 value = 0;
+    for (gsize i = 0; i < 4; i++)
+        value |= (guint32)get_byte(window, row, word + 4 + i) << (8 * i);
+    return value;
+}
+
+/* Rows whose word at @word points nowhere, but has the upper half of what pointers there are: the
+ * lower half was overwritten. @stale: (out): of each row whether it is one. Returns: how many; 0
+ * where too few. */
+static gsize
+find_stale(const Window *window, const PmSlackFacts *facts, gsize word, gboolean *stale)
+{
+    const PmRows *rows = window->rows;
+    const PmMatrix *matrix = rows->matrix;
+    gsize count = 0;
+    gsize near = 0;
+    for (gsize i = 0; i < rows->count; i++) {
+        guint32 upper = get_upper(window, i, word);
+        guint64 at = (window->start + word) / matrix->word_bytes;
+        gboolean pointer =
+            at < matrix->words && matrix->kinds[rows->rows[i] * matrix->words + at] != PM_WORD_NUMBER;
+        stale[i] = !pointer && is_upper_half(facts, upper);
+        count += stale[i] ? 1 : 0;
+        for (gsize j = 0; j < facts->upper_count && !stale[i] && upper != 0; j++)
+            near += upper + STALE_NEAR - facts->upper_halves[j] < 2 * STALE_NEAR ? 1 : 0;
+    }
+    return count >= STALE_LEAST && count >= STALE_EXCESS * near ? count : 0;
+}
+
+/* Where the data end in a word whose upper half was left over: its lower bytes belong to that as
+ * far as they are there when it is there. */
+static gsize
+find_end(const Window *window, gsize word, const gboolean *stale, gsize stale_count)
+{
+    gsize rows = window->rows->count;
+    gsize end = word + 4;
+    for (; end > word + 1; end--) {
+        gsize with = 0;
+        gsize without = 0;
+        for (gsize i = 0; i < rows; i++) {
+            gsize present = get_byte(window, i, end - 1) != 0 ? 1 : 0;
+            with += stale[i] ? present : 0;
+            without += stale[i] ? 0 : present;
+        }
+        double more = (double)with / (double)stale_count -
+                      (double)without / (double)MAX(rows - stale_count, 1);
+        if (more < STALE_MORE)
+            break;
+    }
+    return end;
+}
+
+/* The first word in which pointers were left over above the data. Returns: FALSE where none is. */
+static gboolean
+claim_by_stale(const Window *window, const GArray *columns, const PmSlackFacts *facts,
+               PmSchemaRequest *request)
+{
+    gsize rows = window->rows->count;
+    g_autofree gboolean *stale = g_new(gboolean, rows);
+    if (window->rows->matrix->word_bytes != 8)
         return FALSE;
-    const PmSchemaColumn *last = find_column(columns, facts->requests.max - 1);
-    return last != NULL && is_data(last->kind) && last->kind >= PM_COLUMN_SECONDS &&
-           last->kind <= PM_COLUMN_DOUBLE && last->width_bytes == word_bytes &&
-           last->offset_bytes + last->width_bytes == facts->requests.max;
+    for (gsize word = 0; word + 8 <= window->count; word += 8) {
+        gsize count = find_stale(window, facts, word, stale);
+        if (count == 0)
+            continue;
+        guint64 end = window->start + find_end(window, word, stale, count);
+        if (end < facts->requests.min || end > facts->requests.max ||
+            has_data_behind(columns, end, rows))
+            continue;
+        g_autofree char *range =
+            describe_range(end, window->start + word + 7, "holds", "hold");
+        *request = (PmSchemaRequest){.known = TRUE, .request = end, .confidence = 0.95};
+        request->evidence = g_strdup_printf(
+            "%s in %" G_GSIZE_FORMAT " of %" G_GSIZE_FORMAT " chunks the upper part of a pointer "
+            "whose lower part was overwritten",
+            range, count, rows);
+        return TRUE;
+    }
+    return FALSE;
 }
 
 void
 pm_slack_infer(const PmRows *rows, const GArray *columns, const PmSlackFacts *facts,
                PmSchemaRequest *ret_request)
 {
-    const PmMatrix *matrix = rows->matrix;
+    const PmRequests *requests = &facts->requests;
+    guint word_bytes = rows->matrix->word_bytes;
     Window window;
     *ret_request = (PmSchemaRequest){.known = FALSE};
-    if (facts->requests.min == facts->requests.max) {
-        *ret_request = (PmSchemaRequest){TRUE, facts->requests.min, 1.0,
+    if (requests->min == requests->max) {
+        *ret_request = (PmSchemaRequest){TRUE, requests->min, 1.0,
                                          g_strdup("no other request gives this chunk size")};
         return;
     }
@@ -208,37 +344,28 @@ pm_slack_infer(const PmRows *rows, const GArray *columns, const PmSlackFacts *fa
         say(ret_request, facts, "there are too few chunks to compare");
         return;
     }
-    if (!open_window(&window, rows, &facts->requests)) {
+    if (!open_window(&window, rows, requests)) {
         say(ret_request, facts, "fresh mappings are zero behind the data");
         return;
     }
-    gsize cut = find_cut(&window);
-    guint64 at = window.start + cut;
-    gsize unused = 0;
-    for (gsize i = window.count; i > 0 && window.bytes[i - 1].rows == 0; i--)
-        unused++;
-    if (is_full(columns, facts, matrix->word_bytes)) {
+    if (is_full(columns, facts, rows->count, word_bytes)) {
         *ret_request = (PmSchemaRequest){
-            TRUE, facts->requests.max, 0.9,
+            TRUE, requests->max, 0.9,
             g_strdup("the last word that a request can ask for is a field of the program's")};
         return;
     }
-    if (ends_in_text(columns, MAX(facts->requests.min, matrix->word_bytes)))
+    if (ends_in_text(columns, MAX(requests->min, word_bytes))) {
         say(ret_request, facts, "the chunks hold texts of different lengths");
-    else if (unused > 0)
-        say(ret_request, facts,
-            "what lies behind the data is zero in every chunk: memory that nothing had written "
-            "before, or that was cleared");
-    else if (cut == window.count || cut == 0 || at < facts->requests.min ||
-             at > facts->requests.max)
-        say(ret_request, facts,
-            cut == window.count ? "the last bytes do not look like left-over memory"
-                                : "the data themselves are as various as left-over memory");
-    else {
-        const PmSchemaColumn *column = find_column(columns, at);
-        if (column != NULL && is_data(column->kind))
-            say(ret_request, facts, "the data reach to the end of the chunk");
-        else
-            claim_by_variety(&window, cut, ret_request);
+        return;
     }
+    if (claim_by_stale(&window, columns, facts, ret_request))
+        return;
+    gsize cut = find_various(&window);
+    guint64 at = window.start + cut;
+    const PmSchemaColumn *column = find_column(columns, at);
+    if (cut < window.count && at >= requests->min && at <= requests->max &&
+        (column == NULL || !is_data(column, rows->count)))
+        claim_by_variety(&window, cut, ret_request);
+    else
+        say_why_not(&window, facts, ret_request);
 }
