@@ -226,6 +226,17 @@ print_rate(const PmSink *sink, const PmSchemaLayout *layout)
                  pm_format_rate(layout->rate_per_hour).text);
 }
 
+/* The beginning of @text, as much as a line has room for. (transfer full) */
+static char *
+cut_text(const PmSink *sink, const char *text)
+{
+    g_autofree char *safe = pm_sanitise(text == NULL ? "" : text, sink->utf8);
+    if (g_utf8_strlen(safe, -1) <= TEXT_COLUMNS)
+        return g_steal_pointer(&safe);
+    g_autofree char *begin = g_utf8_substring(safe, 0, TEXT_COLUMNS - 3);
+    return g_strconcat(begin, "...", NULL);
+}
+
 static void
 print_columns(const PmSink *sink, const PmSchemaLayout *layout)
 {
@@ -235,8 +246,7 @@ print_columns(const PmSink *sink, const PmSchemaLayout *layout)
     for (gsize i = 0; i < layout->column_count; i++) {
         const PmSchemaColumn *column = &layout->columns[i];
         gboolean counted = column->kind != PM_COLUMN_SLACK && column->kind != PM_COLUMN_ZERO;
-        g_autofree char *text =
-            pm_sanitise_short(column->text == NULL ? "" : column->text, sink->utf8, TEXT_COLUMNS);
+        g_autofree char *text = cut_text(sink, column->text);
         pm_table_add_row(table);
         pm_table_add_cell(table, pm_format_count(column->offset_bytes).text);
         pm_table_add_cell(table, pm_format_count(column->width_bytes).text);

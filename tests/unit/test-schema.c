@@ -458,8 +458,7 @@ fill_reused_odd(Rows *rows, gsize row, G_GNUC_UNUSED gsize count)
 {
     rows_put_chunk(rows, row, 8);
     if (row % 10 == 0)
-        rows_put(rows, row, 16, 8,
-                 G_GUINT64_CONSTANT(0x55d0c1000000) | (rows_random(rows) >> 40));
+        rows_put(rows, row, 16, 8, G_GUINT64_CONSTANT(0x55d0c1000000) | (rows_random(rows) >> 40));
     rows_put(rows, row, 16, 1, rows_below(rows, 5));
     rows_put(rows, row, 17, 2, rows_below(rows, 1000));
 }

@@ -155,7 +155,10 @@ cut_block(const Search *search, gsize offset, gsize width, Cut *cut)
     if (width == 1 && !whole)
         return;
     gboolean is_set = FALSE;
-    double bits = whole ? pm_field_cost(&search->few, offset, width, &is_set) + PM_FIELD_BITS : 0;
+    double bits =
+        whole ? pm_field_cost(&search->few, offset, width, search->newest_seconds, &is_set) +
+                    PM_FIELD_BITS
+              : 0;
     Cut first = {.bits = 0};
     Cut second = {.bits = 0};
     gboolean constant = whole && pm_field_is_constant(&search->few, offset, width);

@@ -9,6 +9,7 @@
 /* Values that are shown, and bytes of a string. */
 #define VALUES_SHOWN 6
 #define PLACES_SHOWN 2
+#define NAMED_VALUES 256
 #define TEXTS_SHOWN  3
 #define TEXT_BYTES   24
 
@@ -204,7 +205,7 @@ append_times(GString *text, const PmRows *rows, const PmSchemaColumn *column)
     g_string_append(text, " to ");
     append_time(text, (gint64)(column->max / units));
     if (column->rank_correlation > 0.9)
-        g_string_append_printf(text, ", rises with the address (%.2f)", column->rank_correlation);
+        g_string_append(text, ", rises");
     append_nulls(text, column, rows->count, "0");
 }
 
@@ -303,26 +304,77 @@ append_place(GString *text, PmPlaces *places, guint64 value)
                                value - word.module->start);
     else if (word.thread != NULL)
         g_string_append_printf(text, "stack of thread %u", word.thread->tid);
-    else
-        g_string_append_printf(text, "0x%" G_GINT64_MODIFIER "x", value);
+    else {
+        const PmSegment *segment =
+            pm_image_find_segment(pm_places_get_subject(places)->image, value);
+        g_string_append_printf(text, "mapping at 0x%" G_GINT64_MODIFIER "x",
+                               segment == NULL ? value : segment->start);
+    }
 }
 
-/* Distinct places by name: those that occur most. */
+/* A place and how many rows lead there. */
+typedef struct {
+    char *name;
+    gsize rows;
+} NamedTally;
+
+static void
+clear_named(gpointer data)
+{
+    g_free(((NamedTally *)data)->name);
+}
+
+static int
+compare_named(const void *a, const void *b)
+{
+    const NamedTally *first = a;
+    const NamedTally *second = b;
+    if (first->rows != second->rows)
+        return first->rows < second->rows ? 1 : -1;
+    return strcmp(first->name, second->name);
+}
+
+/* The values by the name of the place that they lead to, the most frequent first; at most
+ * NAMED_VALUES of them. (transfer full) */
+static GArray *
+name_places(PmPlaces *places, const GArray *tallies)
+{
+    GArray *named = g_array_new(FALSE, FALSE, sizeof(NamedTally));
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    g_array_set_clear_func(named, clear_named);
+    for (guint i = 0; i < MIN(tallies->len, NAMED_VALUES); i++) {
+        const Tally *tally = &g_array_index(tallies, Tally, i);
+        GString *name = g_string_new(NULL);
+        append_place(name, places, tally->value);
+        gpointer at = NULL;
+        if (g_hash_table_lookup_extended(seen, name->str, NULL, &at)) {
+            g_array_index(named, NamedTally, GPOINTER_TO_UINT(at)).rows += tally->rows;
+            (void)g_string_free(name, TRUE);
+            continue;
+        }
+        NamedTally one = {g_string_free(name, FALSE), tally->rows};
+        g_hash_table_insert(seen, one.name, GUINT_TO_POINTER(named->len));
+        g_array_append_val(named, one);
+    }
+    g_array_sort(named, compare_named);
+    return named;
+}
+
 static void
 append_places(GString *text, PmPlaces *places, const PmRows *rows, const PmSchemaColumn *column)
 {
     g_autoptr(GArray) tallies = tally_values(rows, column);
+    g_autoptr(GArray) named = name_places(places, tallies);
     gsize present = rows->count - column->nulls;
-    guint shown = MIN(tallies->len, PLACES_SHOWN);
+    guint shown = MIN(named->len, PLACES_SHOWN);
     for (guint i = 0; i < shown; i++) {
-        const Tally *tally = &g_array_index(tallies, Tally, i);
-        if (i > 0)
-            g_string_append(text, ", ");
-        append_place(text, places, tally->value);
+        const NamedTally *tally = &g_array_index(named, NamedTally, i);
+        g_string_append_printf(text, "%s%s", i == 0 ? "" : ", ", tally->name);
         append_share(text, tally->rows, present);
     }
-    if (tallies->len > shown)
-        g_string_append_printf(text, ", %u more", tallies->len - shown);
+    if (named->len > shown || tallies->len > NAMED_VALUES)
+        g_string_append_printf(text, ", %u%s more", named->len - shown,
+                               tallies->len > NAMED_VALUES ? " or" : "");
     append_nulls(text, column, rows->count, "null");
 }
 
@@ -388,10 +440,9 @@ static void
 append_counter(GString *text, const PmRows *rows, const PmSchemaColumn *column)
 {
     guint64 first = find_first(rows, column);
-    g_string_append_printf(text,
-                           "rises with the address from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
-                           " (rank correlation %.2f)",
-                           first, column->max, column->rank_correlation);
+    g_string_append_printf(
+        text, "%" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT ", rises with the address (%.2f)",
+        first, column->max, column->rank_correlation);
     append_nulls(text, column, rows->count, "0");
 }
 

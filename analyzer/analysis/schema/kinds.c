@@ -8,8 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* 2000-01-01 and 2011-09-12: below the second, seconds are also floats of less than 10^9. */
-#define EPOCH_OLDEST    G_GINT64_CONSTANT(946684800)
+/* 2011-09-12: before, seconds are also floats of less than 10^9. */
 #define EPOCH_AMBIGUOUS G_GINT64_CONSTANT(1315800000)
 
 /* Shares of the rows: what a kind takes to be told, and what may fall out of it. */
@@ -119,8 +118,11 @@ pm_is_random(const guint64 *values, gsize count, gsize width)
             distinct += !seen[value];
             seen[value] = TRUE;
         }
-        double expected = 256 * (1 - pow(255.0 / 256, (double)count));
-        if ((double)distinct < expected - 5 * sqrt(expected) / 2 - 1)
+        /* How many of 256 cells so many balls leave empty, and its variance. */
+        double load = (double)count / 256;
+        double unseen = 256 * exp(-load);
+        double variance = unseen * (1 - (1 + load) * exp(-load));
+        if (256 - (double)distinct > unseen + 4 * sqrt(variance) + 1)
             return FALSE;
     }
     return TRUE;
@@ -208,15 +210,6 @@ find_pointer_kind(const PmFieldValues *field, const Present *present, PmFieldKin
     return TRUE;
 }
 
-static gboolean
-all_within(const Present *present, guint64 low, guint64 high)
-{
-    gsize within = 0;
-    for (gsize i = 0; i < present->count; i++)
-        within += present->values[i] >= low && present->values[i] <= high;
-    return (double)within >= NEARLY_ALL * (double)present->count;
-}
-
 /* How many of the values are floats or doubles that a program would have. */
 static gboolean
 are_floats(const PmFieldValues *field, const Present *present)
@@ -232,30 +225,30 @@ are_floats(const PmFieldValues *field, const Present *present)
 static gboolean
 find_time_kind(const PmFieldValues *field, const Present *present, PmFieldKind *kind)
 {
-    static const struct {
-        PmColumnKind kind;
-        guint64 units; /* in a second */
-    } times[] = {{PM_COLUMN_SECONDS, 1},
-                 {PM_COLUMN_MILLISECONDS, 1000},
-                 {PM_COLUMN_MICROSECONDS, 1000000},
-                 {PM_COLUMN_NANOSECONDS, 1000000000}};
     if (field->width < 4 || present->count == 0 || (present->count < 4 && field->width < 8))
         return FALSE;
-    for (gsize i = 0; i < G_N_ELEMENTS(times); i++) {
-        guint64 units = times[i].units;
-        if (i > 0 && field->width < 8)
-            break;
-        if (!all_within(present, (guint64)EPOCH_OLDEST * units,
-                        (guint64)field->newest_seconds * units))
-            continue;
-        /* Floats of everyday size look like seconds before 2011, but do not rise with time. */
-        if (field->width == 4 && present->max < EPOCH_AMBIGUOUS && are_floats(field, present) &&
-            kind->rank_correlation < COUNTER_RANKS)
-            continue;
-        kind->kind = times[i].kind;
+    guint64 unit =
+        pm_find_time_unit(present->values, present->count, field->width, field->newest_seconds);
+    /* Floats of everyday size look like seconds before 2011, but do not rise with time. */
+    if (unit == 1 && field->width == 4 && present->max < EPOCH_AMBIGUOUS &&
+        are_floats(field, present) && kind->rank_correlation < COUNTER_RANKS)
+        return FALSE;
+    switch (unit) {
+    case 1:
+        kind->kind = PM_COLUMN_SECONDS;
         return TRUE;
+    case 1000:
+        kind->kind = PM_COLUMN_MILLISECONDS;
+        return TRUE;
+    case 1000000:
+        kind->kind = PM_COLUMN_MICROSECONDS;
+        return TRUE;
+    case 1000000000:
+        kind->kind = PM_COLUMN_NANOSECONDS;
+        return TRUE;
+    default:
+        return FALSE;
     }
-    return FALSE;
 }
 
 /* A bound for the values of an enumeration, or anything where a byte can hold it. */

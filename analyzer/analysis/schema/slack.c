@@ -155,9 +155,9 @@ static void
 say(PmSchemaRequest *request, const PmSlackFacts *facts, const char *why)
 {
     request->known = FALSE;
-    request->evidence = g_strdup_printf(
-        "any from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT ": %s", facts->requests.min,
-        facts->requests.max, why);
+    request->evidence =
+        g_strdup_printf("any from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT ": %s",
+                        facts->requests.min, facts->requests.max, why);
 }
 
 static char *
@@ -227,7 +227,10 @@ find_various(const Window *window)
         cut--;
         least = MIN(least, window->bytes[cut].distinct);
     }
-    if (cut == 0 || cut == window->count || window->bytes[cut - 1].distinct * CONTRAST > least)
+    /* What was left over in a whole word is a pointer or a number, and various in its lower bytes
+     * alone: a word that is various in all of them is a hash. */
+    if (cut % window->rows->matrix->word_bytes == 0 || cut == window->count ||
+        window->bytes[cut - 1].distinct * CONTRAST > least)
         return window->count;
     return cut;
 }
@@ -265,8 +268,8 @@ find_stale(const Window *window, const PmSlackFacts *facts, gsize word, gboolean
     for (gsize i = 0; i < rows->count; i++) {
         guint32 upper = get_upper(window, i, word);
         guint64 at = (window->start + word) / matrix->word_bytes;
-        gboolean pointer =
-            at < matrix->words && matrix->kinds[rows->rows[i] * matrix->words + at] != PM_WORD_NUMBER;
+        gboolean pointer = at < matrix->words &&
+                           matrix->kinds[rows->rows[i] * matrix->words + at] != PM_WORD_NUMBER;
         stale[i] = !pointer && is_upper_half(facts, upper);
         count += stale[i] ? 1 : 0;
         for (gsize j = 0; j < facts->upper_count && !stale[i] && upper != 0; j++)
@@ -315,13 +318,12 @@ claim_by_stale(const Window *window, const GArray *columns, const PmSlackFacts *
         if (end < facts->requests.min || end > facts->requests.max ||
             has_data_behind(columns, end, rows))
             continue;
-        g_autofree char *range =
-            describe_range(end, window->start + word + 7, "holds", "hold");
+        g_autofree char *range = describe_range(end, window->start + word + 7, "holds", "hold");
         *request = (PmSchemaRequest){.known = TRUE, .request = end, .confidence = 0.95};
-        request->evidence = g_strdup_printf(
-            "%s in %" G_GSIZE_FORMAT " of %" G_GSIZE_FORMAT " chunks the upper part of a pointer "
-            "whose lower part was overwritten",
-            range, count, rows);
+        request->evidence = g_strdup_printf("%s in %" G_GSIZE_FORMAT " of %" G_GSIZE_FORMAT
+                                            " chunks the upper part of a pointer "
+                                            "whose lower part was overwritten",
+                                            range, count, rows);
         return TRUE;
     }
     return FALSE;
