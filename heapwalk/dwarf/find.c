@@ -159,6 +159,17 @@ consider(gpointer data, PmTypeEntry *entry)
     return TRUE;
 }
 
+/* What holds for one unit alone is not remembered for the others. */
+static PmTypeEntry *
+settle(PmTypes *types, const PmTypeKey *key, const Definition *definition)
+{
+    PmTypeEntry *found =
+        definition->is_settled || !definition->is_ambiguous ? definition->found : NULL;
+    if (!definition->is_settled && !definition->is_ambiguous)
+        g_hash_table_insert(types->definitions, g_memdup2(key, sizeof *key), found);
+    return found;
+}
+
 PmTypeEntry *
 pm_types_find_definition(PmTypes *types, const PmModule *module, Dwarf_Die *die, const char *name)
 {
@@ -169,15 +180,23 @@ pm_types_find_definition(PmTypes *types, const PmModule *module, Dwarf_Die *die,
                 : tag == DW_TAG_enumeration_type ? PM_TYPE_ENUM
                                                  : PM_TYPE_STRUCT,
     };
+    PmTypeKey key;
+    gpointer known = NULL;
+    pm_type_key_init(&key, 'd');
+    pm_type_key_add_string(&key, name);
+    pm_type_key_add_number(&key, definition.kind);
+    pm_type_key_add_number(&key, module->start);
+    if (g_hash_table_lookup_extended(types->definitions, &key, NULL, &known))
+        return known;
+
     find_named(types, module, name, consider, &definition);
-    if (definition.is_settled || definition.found != NULL || definition.is_ambiguous)
-        return definition.is_settled || !definition.is_ambiguous ? definition.found : NULL;
-    for (guint i = 0; i < types->modules->len; i++) {
+    const gboolean is_elsewhere = definition.found == NULL;
+    for (guint i = 0; i < types->modules->len && is_elsewhere; i++) {
         const PmTypeModule *other = &g_array_index(types->modules, PmTypeModule, i);
         if (other->module != module)
             find_named(types, other->module, name, consider, &definition);
     }
-    return !definition.is_ambiguous ? definition.found : NULL;
+    return settle(types, &key, &definition);
 }
 
 /* Types that were found, each once. */

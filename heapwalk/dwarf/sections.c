@@ -177,7 +177,7 @@ read_abbrev(PmBytes *bytes, PmAbbrevs *abbrevs, PmAbbrev *ret_abbrev)
     return !bytes->failed && tag != 0 && tag <= G_MAXUINT16;
 }
 
-/* A table that breaks off damaged is not used at all. */
+/* Of a damaged table what stands before the damage. */
 static PmAbbrevs *
 read_abbrevs(PmSections *sections, guint64 offset)
 {
@@ -199,17 +199,12 @@ read_abbrevs(PmSections *sections, guint64 offset)
         const guint64 code = pm_bytes_uleb(&bytes);
         if (code == 0)
             break;
-        if (!read_abbrev(&bytes, abbrevs, &abbrev)) {
-            bytes.failed = TRUE;
+        if (!read_abbrev(&bytes, abbrevs, &abbrev))
             break;
-        }
         add_abbrev(abbrevs, code, &abbrev);
     }
     sections->abbrev_bytes_read += (guint64)(bytes.at - all.at) - offset;
-    if (!bytes.failed)
-        return abbrevs;
-    abbrevs_free(abbrevs);
-    return NULL;
+    return abbrevs;
 }
 
 const PmAbbrevs *

@@ -58,15 +58,16 @@ struct PmTypes {
     gpointer progress_data;
     guint word_bytes;
     PmNames *names;
-    GArray *modules;    /* PmTypeModule, as pm_process_get_modules() */
-    GPtrArray *entries; /* PmTypeEntry *, by id − 1; owned */
-    GHashTable *by_die; /* a DIE's place → PmTypeEntry *, or NULL for void */
-    GHashTable *by_key; /* PmTypeKey * → PmTypeEntry * */
-    GHashTable
-        *functions; /* a unit's Dwarf_CU → GArray of locals.c: where its functions' code is */
-    GHashTable *name_of; /* a DIE's place → PmTypeName * */
+    GArray *modules;         /* PmTypeModule, as pm_process_get_modules() */
+    GPtrArray *entries;      /* PmTypeEntry *, by id − 1; owned */
+    GHashTable *by_die;      /* a DIE's place → PmTypeEntry *, or NULL for void */
+    GHashTable *by_key;      /* PmTypeKey * → PmTypeEntry * */
+    GHashTable *functions;   /* Dwarf_CU * of a unit → where its functions are (locals.c) */
+    GHashTable *definitions; /* PmTypeKey * of a declaration → PmTypeEntry *, or NULL */
+    GHashTable *name_of;     /* a DIE's place → PmTypeName * */
     GStringChunk *strings;
     PmTypeEntry *unknown;
+    gboolean has_told_depth;
 };
 
 static inline PmTypeEntry *
@@ -85,6 +86,10 @@ void pm_type_key_init(PmTypeKey *key, char letter);
 void pm_type_key_add(PmTypeKey *key, gconstpointer bytes, gsize count);
 void pm_type_key_add_string(PmTypeKey *key, const char *text);
 void pm_type_key_add_number(PmTypeKey *key, guint64 number);
+
+/* For hash tables of PmTypeKey *. */
+guint pm_type_key_hash(gconstpointer key);
+gboolean pm_type_key_equal(gconstpointer a, gconstpointer b);
 
 /* The entry with @key; otherwise @template becomes one, under the next id. */
 PmTypeEntry *pm_types_add(PmTypes *types, const PmTypeKey *key, const PmTypeEntry *template);

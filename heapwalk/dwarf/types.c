@@ -15,14 +15,14 @@ entry_free(gpointer data)
     g_free(entry);
 }
 
-static guint
-hash_key(gconstpointer data)
+guint
+pm_type_key_hash(gconstpointer key)
 {
-    return (guint)((const PmTypeKey *)data)->first;
+    return (guint)((const PmTypeKey *)key)->first;
 }
 
-static gboolean
-equal_keys(gconstpointer a, gconstpointer b)
+gboolean
+pm_type_key_equal(gconstpointer a, gconstpointer b)
 {
     const PmTypeKey *left = a;
     const PmTypeKey *right = b;
@@ -54,7 +54,8 @@ pm_types_new(const PmProcess *process, const PmTypesOptions *options, PmDiagnost
     }
     types->entries = g_ptr_array_new_with_free_func(entry_free);
     types->by_die = g_hash_table_new(NULL, NULL);
-    types->by_key = g_hash_table_new_full(hash_key, equal_keys, g_free, NULL);
+    types->by_key = g_hash_table_new_full(pm_type_key_hash, pm_type_key_equal, g_free, NULL);
+    types->definitions = g_hash_table_new_full(pm_type_key_hash, pm_type_key_equal, g_free, NULL);
     types->name_of = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     types->functions = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)g_array_unref);
     types->strings = g_string_chunk_new(65536);
@@ -83,6 +84,7 @@ pm_types_free(PmTypes *types)
     pm_names_free(types->names);
     g_hash_table_unref(types->by_die);
     g_hash_table_unref(types->by_key);
+    g_hash_table_unref(types->definitions);
     g_hash_table_unref(types->name_of);
     g_hash_table_unref(types->functions);
     g_ptr_array_unref(types->entries);
@@ -370,8 +372,16 @@ pm_types_intern(PmTypes *types, const PmModule *module, Dwarf_Die *die, guint de
         return NULL;
     if (g_hash_table_lookup_extended(types->by_die, at.addr, NULL, &known))
         return known;
-    if (depth >= PM_TYPE_DEPTH_MAX)
+    if (depth >= PM_TYPE_DEPTH_MAX) {
+        if (!types->has_told_depth)
+            pm_diagnostics_add(
+                types->diagnostics, "dwarf-limit", PM_SEVERITY_NOTE, module->start,
+                "%s: pointers to pointers and arrays of arrays are followed %d deep; "
+                "some types are cut there",
+                module->path, PM_TYPE_DEPTH_MAX);
+        types->has_told_depth = TRUE;
         return types->unknown;
+    }
     if (typedef_name != NULL)
         pm_types_name_die(types, die, depth);
     PmTypeEntry *entry = make_type(types, module, &at, typedef_name, depth);

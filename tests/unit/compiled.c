@@ -93,7 +93,8 @@ compiled_reopen(Compiled *compiled)
     compiled->diagnostics = pm_diagnostics_new();
     compiled->image = pm_image_open(compiled->core, compiled->diagnostics, &error);
     g_assert_no_error(error);
-    compiled->process = pm_process_open(compiled->image, NULL, compiled->diagnostics, &error);
+    compiled->process =
+        pm_process_open(compiled->image, &compiled->options, compiled->diagnostics, &error);
     g_assert_no_error(error);
 }
 

@@ -9,12 +9,14 @@
 #include <glib.h>
 
 /*
- * @folder: temporary; sources, objects, program and core are in it.
+ * @folder: temporary; sources, objects, program and core are in it. @options: for the next
+ * compiled_reopen(); its strings are borrowed.
  */
 typedef struct {
     char *folder;
     char *program;
     char *core;
+    PmProcessOptions options;
     PmDiagnostics *diagnostics;
     PmImage *image;
     PmProcess *process;
