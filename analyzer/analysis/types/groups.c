@@ -245,7 +245,7 @@ make_binding(PmTyping *typing, const Group *group, PmPointee *target, const PmSp
         return place->offset_bytes == 0 ? pm_match_decide(typing, target, &start, LEARNT_LEVEL) : 0;
     }
     if (target->kind != PM_POINTEE_RECORD ||
-        !pm_match_is_whole(typing, target, place->usable_bytes))
+        !pm_match_is_whole_or_slack(typing, target, place->usable_bytes))
         return 0;
     g_autofree char *reason = NULL;
     if (group->target != NULL && group->offset_bytes > 0)
@@ -449,12 +449,18 @@ judge(Learning *learning, PmPointee *target, const Sample *sample, const PmBindi
         return judge_text(learning->typing, sample);
     if (target->kind != PM_POINTEE_RECORD)
         return 0;
-    if (!pm_match_is_whole(learning->typing, target, sample->place.usable_bytes))
+    const gboolean is_whole =
+        pm_match_is_whole(learning->typing, target, sample->place.usable_bytes);
+    /* A chunk larger than its object is rare: it says nothing where all that is known is void. */
+    if (!is_whole &&
+        (learning->group->target == NULL ||
+         !pm_match_is_whole_or_slack(learning->typing, target, sample->place.usable_bytes)))
         return G_MININT8;
     const gint weight =
         pm_match_weigh(learning->typing, target, sample->place.user, sample->place.usable_bytes);
     /* That a size agrees says something, unless any does. */
-    return weight < 0 ? G_MININT8 : (gint8)MIN(weight + (target->is_flexible ? 0 : 1), 8);
+    return weight < 0 ? G_MININT8
+                      : (gint8)MIN(weight + (is_whole && !target->is_flexible ? 1 : 0), 8);
 }
 
 static void

@@ -9,6 +9,9 @@
 /* Elements of an array, and pointers of each, that are looked at before it is believed. */
 #define ELEMENTS_WEIGHED 4
 #define SLOTS_WEIGHED    48
+#define POINTERS_WEIGHED 16
+/* The weight of a pointer that leads to nothing, or to something else. */
+#define WEIGHT_NOTHING -2
 /* An mmapped chunk is rounded up to whole pages. */
 #define PAGE_BYTES 4096
 /* A record's size may be this much of new[]'s count before the elements. */
@@ -33,6 +36,14 @@ pm_match_is_whole(const PmTyping *typing, const PmPointee *target, guint64 bytes
     if (target->is_flexible)
         return TRUE;
     return target->size_bytes >= pm_typing_get_request_min(typing, bytes);
+}
+
+gboolean
+pm_match_is_whole_or_slack(const PmTyping *typing, const PmPointee *target, guint64 bytes)
+{
+    return pm_match_is_whole(typing, target, bytes) ||
+           (target->size_bytes <= bytes && target->size_bytes + 2 * (guint64)typing->word_bytes >=
+                                               pm_typing_get_request_min(typing, bytes));
 }
 
 static guint32
@@ -101,7 +112,8 @@ is_array(PmTyping *typing, PmPointee *target, const PmSpot *place)
             return FALSE;
         sum += weight;
     }
-    return sum >= 0;
+    /* Two of them, or one and what was too small to be split off. */
+    return pm_match_is_whole_or_slack(typing, target, place->usable_bytes) ? sum > 0 : sum >= 0;
 }
 
 /* new T[n]: where T has a destructor, n stands before the elements. (Itanium C++ ABI, 2.7) */
@@ -159,13 +171,37 @@ decide_record(PmTyping *typing, PmPointee *target, const PmSpot *place, guint le
     const gboolean is_base = pm_groups_has_containers(typing, target, place);
     if (!is_base && is_array(typing, target, place))
         return get_array(typing, target, less);
-    if (!typing->settles)
-        return 0;
-    /* malloc() gives a chunk whole where what it would split off is too small for a chunk. */
-    if (target->size_bytes + 2 * (guint64)typing->word_bytes >=
-        pm_typing_get_request_min(typing, place->usable_bytes))
+    if ((!is_base || typing->settles) &&
+        pm_match_is_whole_or_slack(typing, target, place->usable_bytes))
         return get_one(typing, target, less);
-    return decide_head(typing, target);
+    return typing->settles ? decide_head(typing, target) : 0;
+}
+
+/* How many words of the chunk, from its beginning, can be pointers to what @target's lead to. */
+static guint
+count_pointers(PmTyping *typing, PmPointee *target, const PmSpot *place, guint most)
+{
+    guint count = 0;
+    while (count < most && pm_match_weigh(typing, target, place->user + count * typing->word_bytes,
+                                          typing->word_bytes) > WEIGHT_NOTHING)
+        count++;
+    return count;
+}
+
+/*
+ * A pointer to a pointer leads to an array of them, or to a link in a structure (le_prev, tqe_prev
+ * and stqh_last of BSD's lists), which need not be declared.
+ */
+static guint32
+decide_pointers(PmTyping *typing, PmPointee *target, const PmSpot *place, guint level)
+{
+    const guint64 sure = MAX(pm_typing_get_request_min(typing, place->usable_bytes), 1);
+    const guint words =
+        (guint)MIN((sure + typing->word_bytes - 1) / typing->word_bytes, POINTERS_WEIGHED);
+    const guint count = count_pointers(typing, target, place, words);
+    if (count == words)
+        return get_array(typing, target, level);
+    return count > 0 && typing->settles ? decide_head(typing, target) : 0;
 }
 
 guint32
@@ -177,7 +213,8 @@ pm_match_decide(PmTyping *typing, PmPointee *target, const PmSpot *place, guint 
     case PM_POINTEE_POINTER:
         if (place->offset_bytes != 0 || target->size_bytes > place->usable_bytes)
             return 0;
-        return get_array(typing, target, level);
+        return target->kind == PM_POINTEE_POINTER ? decide_pointers(typing, target, place, level)
+                                                  : get_array(typing, target, level);
     case PM_POINTEE_RECORD:
         return decide_record(typing, target, place, level);
     case PM_POINTEE_OPAQUE:
@@ -351,8 +388,9 @@ weigh_chunk(PmTyping *typing, const PmPointee *target, const PmSpot *place)
         return -3;
     if (target->kind == PM_POINTEE_VOID)
         return 1;
-    if (id != 0) {
-        const PmBinding *binding = pm_typing_get_binding(typing, id);
+    const PmBinding *binding = pm_typing_get_binding(typing, id);
+    /* A pool is what this very pointer may have made of it. */
+    if (id != 0 && binding->shape != PM_SHAPE_POOL) {
         if (!pm_match_agrees(typing, binding, place->offset_bytes, target))
             return -2;
         return binding->target == target ? 3 : 1;

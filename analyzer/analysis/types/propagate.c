@@ -41,6 +41,17 @@ pm_propagate_find(const PmTyping *typing, guint64 value, PmSpot *ret_place)
     return TRUE;
 }
 
+static gboolean
+assign(PmTyping *typing, const PmSpot *place, guint32 binding, guint32 parent)
+{
+    const PmBinding *new = pm_typing_get_binding(typing, binding);
+    if (!pm_assignments_set(&typing->assignments, place->slot, (PmAssignment){binding, parent}))
+        return FALSE;
+    if (new->target != NULL && pm_plans_get(typing->plans, new->target) != NULL)
+        pm_slot_queue_push(&typing->queue, place->slot, place->region);
+    return TRUE;
+}
+
 gboolean
 pm_propagate_assign(PmTyping *typing, const PmSpot *place, guint32 binding, guint32 parent)
 {
@@ -50,11 +61,7 @@ pm_propagate_assign(PmTyping *typing, const PmSpot *place, guint32 binding, guin
         return FALSE;
     if (old != NULL && pm_typing_get_binding(typing, old->binding)->rank >= new->rank)
         return FALSE;
-    if (!pm_assignments_set(&typing->assignments, place->slot, (PmAssignment){binding, parent}))
-        return FALSE;
-    if (new->target != NULL && pm_plans_get(typing->plans, new->target) != NULL)
-        pm_slot_queue_push(&typing->queue, place->slot, place->region);
-    return TRUE;
+    return assign(typing, place, binding, parent);
 }
 
 /* ---- objects that are no chunks ---- */
@@ -160,11 +167,43 @@ decide(PmTyping *typing, const PmWordAhead *word, PmPointee *target, const PmSpo
     return binding;
 }
 
-/* Follows a pointer to @target into the chunk at @place. */
+/* Whether the chunk at @place, which @binding says to be something else than @target, looks more
+ * like @target: the pointer that @binding came by may be stale, or nobody has set it. */
+static gboolean
+is_better(PmTyping *typing, const PmBinding *binding, const PmSpot *place, PmPointee *target)
+{
+    if (typing->audits || binding->by != PM_TYPED_BY_POINTER || binding->rank >= PM_RANK_VTABLE ||
+        binding->target == NULL || binding->offset_bytes != 0 || place->offset_bytes != 0 ||
+        target->kind != PM_POINTEE_RECORD ||
+        !pm_match_is_whole(typing, target, place->usable_bytes))
+        return FALSE;
+    const gint old = pm_match_weigh(typing, binding->target, place->user,
+                                    MIN(binding->target->size_bytes, place->usable_bytes));
+    const gint new = pm_match_weigh(typing, target, place->user, target->size_bytes);
+    return new > 0 && new > old + 1;
+}
+
+/* The same as @id, for a pointer that the program may have left there before the chunk was its. */
+static guint32
+weaken(PmTyping *typing, guint32 id)
+{
+    if (id == 0)
+        return 0;
+    PmBinding binding = *pm_typing_get_binding(typing, id);
+    binding.rank = MIN(binding.rank, PM_RANK_HEAD);
+    binding.level = PM_LEVELS - 1;
+    binding.reason = "a typed pointer leads to it, from what may be slack behind its structure";
+    return pm_typing_intern(typing, &binding);
+}
+
+/* Follows a pointer to @target into the chunk at @place. One that may be stale counts where nothing
+ * else speaks for the chunk. */
 static void
 follow_chunk(PmTyping *typing, const PmWordAhead *word, PmPointee *target, const PmSpot *place)
 {
     const PmAssignment *old = pm_assignments_get(&typing->assignments, place->slot);
+    if (word->is_slack && (old != NULL || !typing->settles))
+        return;
     if (old != NULL) {
         const PmBinding *binding = pm_typing_get_binding(typing, old->binding);
         if (binding->target == target && binding->offset_bytes == place->offset_bytes)
@@ -172,6 +211,10 @@ follow_chunk(PmTyping *typing, const PmWordAhead *word, PmPointee *target, const
         if (!pm_match_agrees(typing, binding, place->offset_bytes, target)) {
             if (typing->audits)
                 pm_typing_note_conflict(typing, binding->name, target->type->name);
+            if (is_better(typing, binding, place, target)) {
+                (void)assign(typing, place, decide(typing, word, target, place), word->parent);
+                return;
+            }
         } else if (binding->rank > PM_RANK_HEAD) {
             follow_inside(typing, word, target, place, binding);
             return;
@@ -179,7 +222,8 @@ follow_chunk(PmTyping *typing, const PmWordAhead *word, PmPointee *target, const
         if (binding->rank >= PM_RANK_WHOLE || typing->audits)
             return;
     }
-    const guint32 id = decide(typing, word, target, place);
+    const guint32 id = word->is_slack ? weaken(typing, decide(typing, word, target, place))
+                                      : decide(typing, word, target, place);
     if (id != 0) {
         (void)pm_propagate_assign(typing, place, id, word->parent);
         old = pm_assignments_get(&typing->assignments, place->slot);
@@ -290,10 +334,12 @@ put_off(PmTyping *typing, const PmWordAhead *word)
 
 /* ---- objects ---- */
 
-/* One object, or one element of an array. */
+/* One object, or one element of an array. @bytes: what of it is there. @sure_bytes: what of them
+ * was asked of malloc() for sure. */
 typedef struct {
     PmAddr address;
-    guint64 bytes; /* what of it is there */
+    guint64 bytes;
+    guint64 sure_bytes;
     guint32 parent;
     guint level;
 } Visit;
@@ -315,6 +361,7 @@ visit_slot(PmTyping *typing, const PmPlanSlot *slot, const Visit *visit)
             .value = value,
             .parent = visit->parent,
             .level = visit->level,
+            .is_slack = offset + typing->word_bytes > visit->sure_bytes,
         };
         put_off(typing, &word);
     }
@@ -336,6 +383,7 @@ visit_array(PmTyping *typing, PmPointee *target, const Visit *visit)
     if (plan == NULL || plan->slot_count == 0)
         return;
     one.bytes = target->size_bytes;
+    one.sure_bytes = one.bytes;
     for (guint64 i = 0; i < MIN(count, ELEMENTS_MAX); i++) {
         guint64 length = 0;
         /* Untouched memory holds nothing. */
@@ -345,6 +393,8 @@ visit_array(PmTyping *typing, PmPointee *target, const Visit *visit)
             i += skipped;
             one.address += skipped * target->size_bytes;
         }
+        if (one.address + one.bytes > visit->address + visit->sure_bytes)
+            one.sure_bytes = 0;
         visit_one(typing, plan, &one);
         one.address += target->size_bytes;
     }
@@ -361,12 +411,15 @@ visit_object(PmTyping *typing, PmPointee *target, const Visit *visit, gboolean i
         visit_array(typing, target, visit);
         return;
     }
-    visit_one(typing, plan, visit);
+    Visit own = *visit;
+    own.sure_bytes = plan->tail == NULL ? own.bytes : MAX(own.sure_bytes, plan->tail_offset_bytes);
+    visit_one(typing, plan, &own);
     if (plan->tail == NULL || visit->bytes <= plan->tail_offset_bytes)
         return;
-    Visit tail = *visit;
+    Visit tail = own;
     tail.address += plan->tail_offset_bytes;
     tail.bytes -= plan->tail_offset_bytes;
+    tail.sure_bytes -= plan->tail_offset_bytes;
     visit_array(typing, plan->tail, &tail);
 }
 
@@ -378,8 +431,12 @@ visit_place(PmTyping *typing, const PmSpot *place)
     if (id == 0 || binding.target == NULL || binding.shape == PM_SHAPE_POOL ||
         binding.offset_bytes >= place->usable_bytes)
         return;
+    /* malloc() may also have given a chunk one granule larger. */
+    const guint64 least = pm_typing_get_request_min(typing, place->usable_bytes);
+    const guint64 request = least - MIN(least, 2 * (guint64)typing->word_bytes);
     const Visit visit = {.address = place->user + binding.offset_bytes,
                          .bytes = place->usable_bytes - binding.offset_bytes,
+                         .sure_bytes = request - MIN(request, binding.offset_bytes),
                          .parent = pm_parent_of_slot(place->slot),
                          .level = binding.level};
     visit_object(typing, binding.target, &visit, binding.shape == PM_SHAPE_ARRAY);
@@ -418,7 +475,8 @@ visit_listed(PmTyping *typing, guint32 index)
         visit_value(typing, &object, index);
         return;
     }
-    const Visit visit = {object.address, object.bytes, PM_PARENT_OBJECT | index, object.level};
+    const Visit visit = {object.address, object.bytes, object.bytes, PM_PARENT_OBJECT | index,
+                         object.level};
     visit_object(typing, object.target, &visit, object.is_array);
 }
 

@@ -92,7 +92,8 @@ typedef struct PmGroups PmGroups;
 
 /*
  * A pointer that was read. @owner: the structure whose field it is. @parent, @level: of what it
- * stands in.
+ * stands in. @is_slack: behind the smallest request that gives the chunk, so that the program may
+ * have no such element.
  */
 typedef struct {
     const PmPlanSlot *slot;
@@ -100,6 +101,7 @@ typedef struct {
     guint64 value;
     guint32 parent;
     guint level;
+    gboolean is_slack;
 } PmWordAhead;
 
 /* Pointers that are put off until what they lead to has come nearer; a power of two. */
@@ -168,6 +170,10 @@ guint64 pm_typing_get_request_min(const PmTyping *typing, guint64 usable_bytes);
 
 /* Whether one of @target fills @bytes, the rest of a chunk from where it begins. */
 gboolean pm_match_is_whole(const PmTyping *typing, const PmPointee *target, guint64 bytes);
+
+/* The same, or one fills it but for what malloc() leaves to a chunk because it is too small to be a
+ * chunk itself (malloc.c, MINSIZE). */
+gboolean pm_match_is_whole_or_slack(const PmTyping *typing, const PmPointee *target, guint64 bytes);
 
 /*
  * The binding that a pointer to @target gives a chunk; 0 where it does not say enough, and the
