@@ -25,12 +25,17 @@ report_progress(gpointer data, guint64 done, guint64 total)
                             total);
 }
 
+static PmTypeModule *
+get_module(PmTypes *types, const PmModule *module)
+{
+    const PmModule *modules = pm_process_get_modules(types->process, &(gsize){0});
+    return &g_array_index(types->modules, PmTypeModule, module - modules);
+}
+
 PmTypeModule *
 pm_types_open_module(PmTypes *types, const PmModule *module)
 {
-    gsize count = 0;
-    const PmModule *modules = pm_process_get_modules(types->process, &count);
-    PmTypeModule *entry = &g_array_index(types->modules, PmTypeModule, module - modules);
+    PmTypeModule *entry = get_module(types, module);
     if (!entry->was_opened) {
         entry->was_opened = TRUE;
         entry->dwarf = pm_process_get_dwarf(types->process, module, &entry->bias);
@@ -71,32 +76,35 @@ build_index(PmTypes *types, const PmTypeModule *module)
     if (types->cache_folder[0] != '\0' && loaded->build_id != NULL && index->splits_missing == 0 &&
         pm_process_get_debug_files(types->process, loaded, &origin.main_file, &origin.alt_file))
         pm_index_cache_save(types->cache_folder, loaded->build_id, &origin, index);
+    if (index->splits_missing > 0)
+        pm_diagnostics_add(types->diagnostics, "debug-file-missing", PM_SEVERITY_NOTE,
+                           loaded->start,
+                           "%s: %u split debug files (.dwo) are not here or are other builds'; "
+                           "types are missing",
+                           loaded->path, index->splits_missing);
     return index;
 }
 
+/* A module whose index is in the cache is not opened for it. */
 PmTypeModule *
 pm_types_get_indexed(PmTypes *types, const PmModule *module)
 {
-    PmTypeModule *entry = pm_types_open_module(types, module);
-    if (entry == NULL || entry->index != NULL)
-        return entry;
-    entry->index = load_index(types, entry);
-    if (entry->index == NULL)
-        entry->index = build_index(types, entry);
-    if (entry->index->splits_missing > 0)
-        pm_diagnostics_add(types->diagnostics, "debug-file-missing", PM_SEVERITY_NOTE,
-                           module->start,
-                           "%s: %u split debug files (.dwo) are not here or are other builds'; "
-                           "types are missing",
-                           module->path, entry->index->splits_missing);
-    return entry;
+    PmTypeModule *entry = get_module(types, module);
+    if (!entry->was_indexed) {
+        entry->was_indexed = TRUE;
+        entry->index = load_index(types, entry);
+        if (entry->index == NULL && pm_types_open_module(types, module) != NULL)
+            entry->index = build_index(types, entry);
+    }
+    return entry->index != NULL ? entry : NULL;
 }
 
 static PmTypeEntry *
 intern_indexed(PmTypes *types, const PmTypeModule *module, const PmIndexType *type)
 {
     Dwarf_Die die;
-    if (!pm_type_index_get_die(module->index, types->names, module->dwarf, type->place, type->die,
+    if (pm_types_open_module(types, module->module) == NULL ||
+        !pm_type_index_get_die(module->index, types->names, module->dwarf, type->place, type->die,
                                &die))
         return NULL;
     /* Only the walk that made the index has seen the typedefs of other units. */
@@ -310,13 +318,12 @@ compare_variables(gconstpointer a, gconstpointer b)
 const GArray *
 pm_types_get_variables(PmTypes *types, const PmModule *module)
 {
-    gsize count = 0;
-    const PmModule *modules = pm_process_get_modules(types->process, &count);
-    PmTypeModule *entry = &g_array_index(types->modules, PmTypeModule, module - modules);
+    PmTypeModule *entry = get_module(types, module);
     if (entry->variables != NULL)
         return entry->variables;
     entry->variables = g_array_new(FALSE, FALSE, sizeof(PmTypedVariable));
-    if (pm_types_get_indexed(types, module) != NULL) {
+    if (pm_types_get_indexed(types, module) != NULL &&
+        pm_types_open_module(types, module) != NULL) {
         read_variables(types, entry);
         g_array_sort(entry->variables, compare_variables);
     }

@@ -45,6 +45,7 @@ typedef struct {
     Dwarf *dwarf;
     guint64 bias;
     gboolean was_opened;
+    gboolean was_indexed;
     PmTypeIndex *index;
     GArray *variables;
     GArray *unit_ranges;

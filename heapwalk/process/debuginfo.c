@@ -3,7 +3,6 @@
 #include "process/dwfl.h"
 #include "process/process-private.h"
 
-#include <elfutils/libdwelf.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -11,14 +10,16 @@
 #define BUILD_ID_BYTES_MAX 64
 
 /*
- * @dwarf: NULL for a module without. @is_own: to be ended. @alt: to be ended, and then @alt_file
- * closed. @fetched_path: (owned) of a file that libdwfl found.
+ * @file: where it is read from, NULL where there is none on this machine. @alt_file: (owned).
+ * @dwarf: NULL for a module without, and while it was not asked for (@was_opened). @is_own: it and
+ * @alt are to be ended. @fetched_path: (owned) of a file that libdwfl found.
  */
 typedef struct {
+    const PmElfFile *file;
     Dwarf *dwarf;
     guint64 bias;
+    gboolean was_opened;
     gboolean is_own;
-    const PmElfFile *file;
     char *fetched_path;
     guint64 fetched_bytes;
     Dwarf *alt;
@@ -38,7 +39,7 @@ entry_free(gpointer data)
     Entry *entry = data;
     if (entry == NULL)
         return;
-    if (entry->is_own)
+    if (entry->is_own && entry->dwarf != NULL)
         dwarf_end(entry->dwarf);
     if (entry->alt != NULL)
         dwarf_end(entry->alt);
@@ -100,50 +101,73 @@ find_alt(const PmProcess *process, const PmElfFile *file, const char *name, cons
     return open_alt(beside, build_id);
 }
 
+/* The contents of .gnu_debugaltlink: a file's name that ends with 0, and a build-id. */
+static const Elf_Data *
+find_alt_link(Elf *elf)
+{
+    Elf_Scn *section = NULL;
+    size_t names = 0;
+    if (elf_getshdrstrndx(elf, &names) != 0)
+        return NULL;
+    while ((section = elf_nextscn(elf, section)) != NULL) {
+        GElf_Shdr header;
+        if (gelf_getshdr(section, &header) != NULL && header.sh_type != SHT_NOBITS &&
+            g_strcmp0(elf_strptr(elf, names, header.sh_name), ".gnu_debugaltlink") == 0)
+            return elf_rawdata(section, NULL);
+    }
+    return NULL;
+}
+
+static void
+locate_alt(const PmDebugInfo *info, const PmModule *module, Entry *entry)
+{
+    const Elf_Data *link = find_alt_link(entry->file->elf);
+    const char *name = link != NULL ? link->d_buf : NULL;
+    const gsize name_bytes = name != NULL ? strnlen(name, link->d_size) + 1 : 0;
+    if (name == NULL || name_bytes >= link->d_size ||
+        link->d_size - name_bytes > BUILD_ID_BYTES_MAX)
+        return;
+    g_autofree char *build_id =
+        pm_hex_from_bytes((const guint8 *)name + name_bytes, link->d_size - name_bytes);
+    entry->alt_file = find_alt(info->process, entry->file, name, build_id);
+    if (entry->alt_file == NULL)
+        pm_diagnostics_add(info->process->diagnostics, "debug-file-missing", PM_SEVERITY_NOTE,
+                           module->start,
+                           "%s: its debug information shares a file with build-id %s (%s), which "
+                           "is not here; types are missing",
+                           module->path, build_id, name);
+}
+
+/* Finds the files, and reads nothing of their DWARF. */
+static void
+locate(const PmDebugInfo *info, const PmModule *module, Entry *entry)
+{
+    const PmModuleParts *parts = pm_process_parts_of(info->process, module);
+    const PmElfFile *files[] = {parts->file, parts->debug_file};
+    for (gsize i = 0; i < G_N_ELEMENTS(files) && entry->file == NULL; i++)
+        if (files[i] != NULL && files[i]->has_dwarf)
+            entry->file = files[i];
+    entry->bias = module->bias;
+    if (entry->file != NULL)
+        locate_alt(info, module, entry);
+}
+
 /*
  * libdw would look for the supplementary file itself, among fewer places, and open whatever the
- * link names, be it a pipe that nobody writes to. Where it is not found, libdw is told not to try:
+ * link names, be it a pipe that nobody writes to. Where it was not found, libdw is told not to try:
  * the value is the one by which dwarf_getalt() remembers that it found none (libdw 0.171 and
  * later).
  */
 static void
-attach_alt(const PmDebugInfo *info, const PmModule *module, Entry *entry)
+open_own(Entry *entry)
 {
-    const PmProcess *process = info->process;
-    const char *name = NULL;
-    const void *id = NULL;
-    const ssize_t id_bytes = dwelf_dwarf_gnu_debugaltlink(entry->dwarf, &name, &id);
-    if (id_bytes > 0 && id_bytes <= BUILD_ID_BYTES_MAX) {
-        g_autofree char *build_id = pm_hex_from_bytes(id, (gsize)id_bytes);
-        entry->alt_file = find_alt(process, entry->file, name, build_id);
-        if (entry->alt_file != NULL)
-            entry->alt = dwarf_begin_elf(entry->alt_file->elf, DWARF_C_READ, NULL);
-        if (entry->alt == NULL)
-            pm_diagnostics_add(process->diagnostics, "debug-file-missing", PM_SEVERITY_NOTE,
-                               module->start,
-                               "%s: its debug information shares a file with build-id %s (%s), "
-                               "which is not here; types are missing",
-                               module->path, build_id, name);
-    }
-    dwarf_setalt(entry->dwarf, entry->alt != NULL ? entry->alt : (Dwarf *)-1L);
-}
-
-static void
-open_own(const PmDebugInfo *info, const PmModule *module, Entry *entry)
-{
-    const PmModuleParts *parts = pm_process_parts_of(info->process, module);
-    const PmElfFile *files[] = {parts->file, parts->debug_file};
-    for (gsize i = 0; i < G_N_ELEMENTS(files) && entry->dwarf == NULL; i++) {
-        if (files[i] == NULL || !files[i]->has_dwarf)
-            continue;
-        entry->dwarf = dwarf_begin_elf(files[i]->elf, DWARF_C_READ, NULL);
-        entry->file = files[i];
-    }
+    entry->dwarf = dwarf_begin_elf(entry->file->elf, DWARF_C_READ, NULL);
     if (entry->dwarf == NULL)
         return;
     entry->is_own = TRUE;
-    entry->bias = module->bias;
-    attach_alt(info, module, entry);
+    if (entry->alt_file != NULL)
+        entry->alt = dwarf_begin_elf(entry->alt_file->elf, DWARF_C_READ, NULL);
+    dwarf_setalt(entry->dwarf, entry->alt != NULL ? entry->alt : (Dwarf *)-1L);
 }
 
 static void
@@ -168,7 +192,7 @@ fetch(PmDebugInfo *info, const PmModule *module, Entry *entry)
     }
 }
 
-static const Entry *
+static Entry *
 get_entry(const PmProcess *process, const PmModule *module)
 {
     PmDebugInfo *info = process->debuginfo;
@@ -178,18 +202,29 @@ get_entry(const PmProcess *process, const PmModule *module)
         return entry;
     entry = g_new0(Entry, 1);
     info->entries->pdata[number] = entry;
-    if (module->is_vdso)
+    if (!module->is_vdso)
+        locate(info, module, entry);
+    return entry;
+}
+
+static const Entry *
+get_opened(const PmProcess *process, const PmModule *module)
+{
+    Entry *entry = get_entry(process, module);
+    if (entry->was_opened)
         return entry;
-    open_own(info, module, entry);
-    if (entry->dwarf == NULL && pm_dwfl_may_help(process, module))
-        fetch(info, module, entry);
+    entry->was_opened = TRUE;
+    if (entry->file != NULL)
+        open_own(entry);
+    if (entry->dwarf == NULL && !module->is_vdso && pm_dwfl_may_help(process, module))
+        fetch(process->debuginfo, module, entry);
     return entry;
 }
 
 Dwarf *
 pm_process_get_dwarf(const PmProcess *process, const PmModule *module, guint64 *ret_bias)
 {
-    const Entry *entry = get_entry(process, module);
+    const Entry *entry = get_opened(process, module);
     if (entry->dwarf != NULL && ret_bias != NULL)
         *ret_bias = entry->bias;
     return entry->dwarf;
@@ -206,11 +241,16 @@ pm_process_get_debug_files(const PmProcess *process, const PmModule *module, PmD
                            PmDebugFile *ret_alt)
 {
     const Entry *entry = get_entry(process, module);
-    if (entry->dwarf == NULL)
-        return FALSE;
-    *ret_main = entry->file != NULL
-                    ? describe_file(entry->file)
-                    : (PmDebugFile){entry->fetched_path, module->build_id, entry->fetched_bytes};
-    *ret_alt = entry->alt != NULL ? describe_file(entry->alt_file) : (PmDebugFile){NULL, NULL, 0};
+    if (entry->file == NULL) {
+        entry = get_opened(process, module);
+        if (entry->dwarf == NULL)
+            return FALSE;
+        *ret_main = (PmDebugFile){entry->fetched_path, module->build_id, entry->fetched_bytes};
+        *ret_alt = (PmDebugFile){NULL, NULL, 0};
+        return TRUE;
+    }
+    *ret_main = describe_file(entry->file);
+    *ret_alt =
+        entry->alt_file != NULL ? describe_file(entry->alt_file) : (PmDebugFile){NULL, NULL, 0};
     return TRUE;
 }

@@ -34,8 +34,8 @@ typedef struct {
  * The files behind pm_process_get_dwarf(): where it is read from, and its supplementary file.
  *
  * @ret_alt: (out): all NULL and 0 where there is none, or it is not here.
- * Returns: FALSE where the module has no DWARF; both are then untouched. Opens nothing that
- *   pm_process_get_dwarf() does not open.
+ * Returns: FALSE where the module has no DWARF; both are then untouched. Opens the files, but reads
+ *   no DWARF unless it has to be fetched.
  */
 gboolean pm_process_get_debug_files(const PmProcess *process, const PmModule *module,
                                     PmDebugFile *ret_main, PmDebugFile *ret_alt);
