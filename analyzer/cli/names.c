@@ -19,6 +19,7 @@ open_types(PmSession *session)
                                     .progress_data = session->progress};
     session->types = pm_types_new(session->process, &options, session->diagnostics);
     session->fitter = pm_fitter_new(session->places, session->types);
+    session->recognisers = pm_recognisers_new(session->places, session->types);
 }
 
 gboolean
@@ -46,6 +47,8 @@ pm_session_prepare_typing(PmSession *session)
 PmNamer
 pm_session_get_namer(const PmSession *session)
 {
-    return (PmNamer){
-        .places = session->places, .typing = session->typing, .fitter = session->fitter};
+    return (PmNamer){.places = session->places,
+                     .typing = session->typing,
+                     .recognisers = session->recognisers,
+                     .fitter = session->fitter};
 }

@@ -31,6 +31,7 @@ pm_session_free(PmSession *session)
 {
     pm_progress_free(session->progress);
     g_clear_pointer(&session->typing, pm_typing_free);
+    g_clear_pointer(&session->recognisers, pm_recognisers_free);
     g_clear_pointer(&session->fitter, pm_fitter_free);
     g_clear_pointer(&session->types, pm_types_free);
     g_clear_pointer(&session->places, pm_places_free);

@@ -17,7 +17,7 @@ typedef enum {
 
 /*
  * @subject: what the analyses see; its pointers are those of the session. @reach: the scan, or NULL
- * where the command did not ask for it. @places, @types, @fitter, @typing: what chunks are, each
+ * where the command did not ask for it. @places … @typing: what chunks are, each
  * NULL until a command asks for it.
  */
 typedef struct {
@@ -30,6 +30,7 @@ typedef struct {
     PmPlaces *places;
     PmTypes *types;
     PmFitter *fitter;
+    PmRecognisers *recognisers;
     PmTyping *typing;
     GError *heap_error;
     char *allocator;

@@ -60,6 +60,7 @@ pm_named_describe(const PmNaming *naming, gsize row)
         return g_strdup_printf("no type; %s; nearest %s, fit %.2f", typed->name,
                                named->nearest->name, named->nearest_fit);
     default:
-        return g_strdup_printf("%s (%s, %.2f)", typed->name, typed->reason, typed->confidence);
+        return g_strdup_printf("%s (by a %s, %.2f)", typed->name, pm_typed_by_name(typed->by),
+                               typed->confidence);
     }
 }

@@ -25,29 +25,52 @@ typedef struct {
 
 #define NO_ROW G_MAXUINT16
 
-/* What names this very chunk; PM_TYPED_NOT where nothing does. */
-static void
-type_chunk(const PmNamer *namer, const PmChunk *chunk, PmTyped *ret_typed)
+static gboolean
+type_by_vtable(const PmNamer *namer, const PmChunk *chunk, PmTyped *ret_typed)
 {
+    const PmSubject *subject = pm_places_get_subject(namer->places);
     guint64 word = 0;
     PmWord first;
-    *ret_typed = (PmTyped){.by = PM_TYPED_NOT};
-    if (namer->typing != NULL) {
-        pm_typing_get(namer->typing, chunk, ret_typed);
-        return;
-    }
-    const PmSubject *subject = pm_places_get_subject(namer->places);
-    const PmSpace *space = pm_process_get_space(subject->process);
-    if (!pm_space_read_word(space, chunk->address, &word) || word == 0)
-        return;
+    if (!pm_space_read_word(pm_process_get_space(subject->process), chunk->address, &word) ||
+        word == 0)
+        return FALSE;
     pm_places_classify(namer->places, word, &first);
     if (first.kind != PM_WORD_VTABLE || first.vtable->offset_to_top != 0)
-        return;
+        return FALSE;
     *ret_typed = (PmTyped){.by = PM_TYPED_BY_VTABLE,
                            .name = first.vtable->class_name,
                            .elements = 1,
                            .confidence = 1,
                            .reason = "its first word is the class's vtable"};
+    return TRUE;
+}
+
+static gboolean
+type_by_recogniser(const PmNamer *namer, const PmChunk *chunk, PmTyped *ret_typed)
+{
+    PmRecognition recognition;
+    if (namer->recognisers == NULL ||
+        !pm_recognisers_ask(namer->recognisers, chunk, NULL, &recognition))
+        return FALSE;
+    *ret_typed = (PmTyped){.by = PM_TYPED_BY_RECOGNISER,
+                           .name = recognition.name,
+                           .type = recognition.type,
+                           .offset_bytes = recognition.offset_bytes,
+                           .elements = recognition.elements,
+                           .confidence = recognition.confidence,
+                           .reason = recognition.reason};
+    return TRUE;
+}
+
+/* What names this very chunk; PM_TYPED_NOT where nothing does. */
+static void
+type_chunk(const PmNamer *namer, const PmChunk *chunk, PmTyped *ret_typed)
+{
+    *ret_typed = (PmTyped){.by = PM_TYPED_NOT};
+    if (namer->typing != NULL)
+        pm_typing_get(namer->typing, chunk, ret_typed);
+    else if (!type_by_vtable(namer, chunk, ret_typed))
+        (void)type_by_recogniser(namer, chunk, ret_typed);
 }
 
 /* The row that has @typed's name; made where there is none yet. NO_ROW where there are too many. */

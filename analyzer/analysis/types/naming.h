@@ -7,18 +7,21 @@
 
 #include "analysis/schema/schema.h"
 #include "analysis/structs/fit.h"
+#include "analysis/types/recogniser.h"
 #include "analysis/types/typing.h"
 
 /*
  * What it takes to name chunks; made once for a subject, used for many sizes.
  *
- * @typing: NULL where nothing is to be propagated: then only vtables name single chunks.
+ * @typing: NULL where nothing is to be propagated: then only vtables and @recognisers (NULL for
+ * none) name single chunks.
  * @fitter: NULL for no structures: without any DWARF, or where the caller wants layouts alone.
  * All borrowed.
  */
 typedef struct {
     PmPlaces *places;
     PmTyping *typing;
+    PmRecognisers *recognisers;
     PmFitter *fitter;
 } PmNamer;
 
