@@ -102,13 +102,21 @@ static const char *const endless[] = {
     "_ZSt17rethrow_exceptionNSt15__exception_ptr13exception_ptrE",
 };
 
-/* Name → PmAllocator *, or the table of endless functions itself. */
+static const char *const passing[] = {
+    "memset",       "memcpy",       "memmove",       "strcpy",       "strncpy",
+    "strcat",       "strncat",      "__memset_chk",  "__memcpy_chk", "__memmove_chk",
+    "__strcpy_chk", "__strcat_chk", "__strncpy_chk", "wmemset",      "wmemcpy",
+};
+
+/* Name → PmAllocator *, or one of the tables of other functions itself. */
 static gpointer
 make_names(G_GNUC_UNUSED gpointer data)
 {
     GHashTable *names = g_hash_table_new(g_str_hash, g_str_equal);
     for (gsize i = 0; i < G_N_ELEMENTS(endless); i++)
         g_hash_table_insert(names, (gpointer)endless[i], (gpointer)endless);
+    for (gsize i = 0; i < G_N_ELEMENTS(passing); i++)
+        g_hash_table_insert(names, (gpointer)passing[i], (gpointer)passing);
     for (gsize i = 0; i < G_N_ELEMENTS(allocators); i++)
         g_hash_table_insert(names, (gpointer)allocators[i].name, (gpointer)&allocators[i]);
     return names;
@@ -132,7 +140,7 @@ const PmAllocator *
 pm_allocator_find(const char *name)
 {
     gconstpointer found = find_name(name);
-    return found != (gconstpointer)endless ? found : NULL;
+    return found != (gconstpointer)endless && found != (gconstpointer)passing ? found : NULL;
 }
 
 PmValue
@@ -162,11 +170,32 @@ pm_allocator_apply(const PmAllocator *allocator, PmExprs *exprs, const PmValue *
     return pm_value_unknown();
 }
 
-gboolean
-pm_function_is_endless(const char *name)
+/* glibc's implementations for one kind of processor: "__memset_avx2_unaligned_erms". */
+static gboolean
+is_implementation(const char *name)
 {
+    static const char *const prefixes[] = {"__memset_", "__memcpy_", "__memmove_"};
+    static const char *const variants[] = {"sse2", "ssse3", "avx", "evex", "erms"};
+    for (gsize i = 0; i < G_N_ELEMENTS(prefixes); i++) {
+        if (!g_str_has_prefix(name, prefixes[i]))
+            continue;
+        for (gsize j = 0; j < G_N_ELEMENTS(variants); j++)
+            if (g_str_has_prefix(name + strlen(prefixes[i]), variants[j]))
+                return TRUE;
+    }
+    return FALSE;
+}
+
+PmFunctionKind
+pm_function_get_kind(const char *name)
+{
+    gconstpointer found = find_name(name);
+    if (found == (gconstpointer)endless)
+        return PM_FUNCTION_ENDLESS;
+    if (found == (gconstpointer)passing || is_implementation(name))
+        return PM_FUNCTION_PASSING;
     /* std::__throw_bad_alloc() and its like. */
     if (g_str_has_prefix(name, "_ZSt") && strstr(name, "__throw_") != NULL)
-        return TRUE;
-    return find_name(name) == (gconstpointer)endless;
+        return PM_FUNCTION_ENDLESS;
+    return PM_FUNCTION_PLAIN;
 }

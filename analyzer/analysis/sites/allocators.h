@@ -1,6 +1,6 @@
 /*
  * The allocation functions that are known by name, and where their size stands among their
- * arguments; functions that are known never to return.
+ * arguments; and what is known by name of other functions.
  */
 #pragma once
 
@@ -31,5 +31,11 @@ const PmAllocator *pm_allocator_find(const char *name);
 /* What it asks for with @arguments; UNKNOWN for PM_SIZE_STRING. */
 PmValue pm_allocator_apply(const PmAllocator *allocator, PmExprs *exprs, const PmValue *arguments);
 
-/* Whether the function @name ends the program, throws, or jumps elsewhere. */
-gboolean pm_function_is_endless(const char *name);
+/* What is known of other functions. */
+typedef enum {
+    PM_FUNCTION_PLAIN,
+    PM_FUNCTION_ENDLESS, /* ends the program, throws, or jumps elsewhere */
+    PM_FUNCTION_PASSING, /* returns its first argument: memset() and its like */
+} PmFunctionKind;
+
+PmFunctionKind pm_function_get_kind(const char *name);

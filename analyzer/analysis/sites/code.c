@@ -134,44 +134,91 @@ compare_slot(gconstpointer key, gconstpointer element)
     return slot < other ? -1 : slot > other;
 }
 
+static gboolean
+is_import(const PmModuleCode *code, guint64 slot)
+{
+    const GArray *imports = code->dynamic.imports;
+    return bsearch(&slot, imports->data, imports->len, sizeof(PmImport), compare_slot) != NULL;
+}
+
 /*
- * A function that does nothing but jump to another one looks like a thunk, but has a frame
- * description of its own, which ends with the jump; that of a linkage table covers all of it.
+ * Whether @thunk is an entry of a linkage table, and no function's last jump. One frame description
+ * covers all of a table, in steps of 8 bytes; the table begins with an entry, or with what calls
+ * the dynamic linker, which jumps through a word that is not imported. A function that does nothing
+ * but jump has a frame description of its own, which ends with the jump.
+ *
+ * @first: the first one in @range.
  */
 static gboolean
-is_function(const PmModuleCode *code, guint64 address)
+is_table_entry(const PmModuleCode *code, const PmFunctionRange *range, const PmReference *first)
 {
-    const PmFunctionRange *range = pm_frames_find_range(code->functions, address);
-    return range != NULL && range->start == address && range->end - range->start < THUNK_BYTES &&
-           (range->end - range->start) % 8 != 0;
+    const guint64 size = range->end - range->start;
+    if (range->start % 8 != 0 || size % 8 != 0)
+        return FALSE;
+    return first->address == range->start ||
+           (first->address - range->start < THUNK_BYTES && !is_import(code, first->target));
+}
+
+/* Keeps of the thunks that were @found those that are. */
+static void
+keep_thunks(PmModuleCode *code, const GArray *found)
+{
+    const PmFunctionRange *range = NULL;
+    const PmReference *first = NULL;
+    for (guint i = 0; i < found->len; i++) {
+        const PmReference *thunk = &g_array_index(found, PmReference, i);
+        const PmFunctionRange *holder = pm_frames_find_range(code->functions, thunk->address);
+        if (holder == NULL || holder != range)
+            first = thunk;
+        range = holder;
+        if (is_import(code, thunk->target) && (range == NULL || is_table_entry(code, range, first)))
+            g_array_append_val(code->thunks, *thunk);
+    }
+}
+
+/*
+ * A word that no symbol is bound to: memset() and its like are chosen by the processor. What was
+ * chosen stands in the core.
+ */
+static void
+add_chosen(PmModuleCode *code, guint64 slot)
+{
+    PmSymbol symbol;
+    guint64 word = 0, offset = 0;
+    if (!pm_space_read_word(get_space(code), code->module->bias + slot, &word) ||
+        !pm_process_symbolize(code->process, word, &symbol, &offset) || offset != 0 ||
+        pm_function_get_kind(symbol.name) == PM_FUNCTION_PLAIN)
+        return;
+    const PmImport import = {slot, g_string_chunk_insert_const(code->dynamic.names, symbol.name)};
+    g_array_append_val(code->dynamic.imports, import);
 }
 
 static void
 read_thunks(PmModuleCode *code)
 {
-    const GArray *imports = code->dynamic.imports;
     g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(PmReference));
-    if (imports->len == 0)
-        return;
     for (guint i = 0; i < code->texts->len; i++) {
         const PmCodeRange *text = &g_array_index(code->texts, PmCodeRange, i);
         code->machine->scan_thunks(text->bytes, (gsize)(text->end - text->start), text->start,
                                    found);
     }
+    g_autoptr(GArray) unbound = g_array_new(FALSE, FALSE, sizeof(guint64));
     for (guint i = 0; i < found->len; i++) {
         const PmReference *thunk = &g_array_index(found, PmReference, i);
-        if (bsearch(&thunk->target, imports->data, imports->len, sizeof(PmImport), compare_slot) !=
-                NULL &&
-            !is_function(code, thunk->address))
-            g_array_append_val(code->thunks, *thunk);
+        if (!is_import(code, thunk->target))
+            g_array_append_val(unbound, thunk->target);
     }
+    for (guint i = 0; i < unbound->len; i++)
+        add_chosen(code, g_array_index(unbound, guint64, i));
+    pm_dynamic_sort(&code->dynamic);
+    keep_thunks(code, found);
 }
 
 static void
 add_named(PmModuleCode *code, guint64 address, const char *name)
 {
     const PmExport named = {address, name};
-    if (pm_allocator_find(name) != NULL || pm_function_is_endless(name))
+    if (pm_allocator_find(name) != NULL || pm_function_get_kind(name) != PM_FUNCTION_PLAIN)
         g_array_append_val(code->named, named);
 }
 

@@ -15,7 +15,7 @@
  * @functions: PmFunctionRange. @thunks: PmReference, ascending: jumps through a word that is
  * imported, by which the module calls functions of others.
  * @named: PmExport by address: functions of the module that pm_allocator_find() or
- * pm_function_is_endless() know by name, exported or not.
+ * pm_function_get_kind() know by name, exported or not.
  */
 typedef struct {
     const PmProcess *process;

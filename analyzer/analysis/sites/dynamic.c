@@ -239,6 +239,12 @@ pm_dynamic_read(PmDynamic *dynamic, const PmProcess *process, const PmModule *mo
     }
     table_clear(&reader.symbols);
     table_clear(&reader.strings);
+    pm_dynamic_sort(dynamic);
+}
+
+void
+pm_dynamic_sort(PmDynamic *dynamic)
+{
     g_array_sort(dynamic->imports, compare_imports);
     g_array_sort(dynamic->exports, compare_exports);
 }

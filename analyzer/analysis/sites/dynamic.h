@@ -32,4 +32,7 @@ typedef struct {
 /* Reads what there is; a module without a dynamic section, or one that is not in the core, has
  * neither. */
 void pm_dynamic_read(PmDynamic *dynamic, const PmProcess *process, const PmModule *module);
+/* Puts both lists in order after something was appended. */
+void pm_dynamic_sort(PmDynamic *dynamic);
+
 void pm_dynamic_clear(PmDynamic *dynamic);

@@ -67,6 +67,12 @@ pm_flow_free(PmFlow *flow)
     g_free(flow);
 }
 
+gboolean
+pm_flow_is_unsure(const PmFlow *flow)
+{
+    return flow->graph.unsure;
+}
+
 const PmExprs *
 pm_flow_get_exprs(const PmFlow *flow)
 {
@@ -86,21 +92,28 @@ is_inside(const PmFlow *flow, const PmOp *op)
     return FALSE;
 }
 
-/* The wanted function that @op calls or jumps to; FALSE where it is none. */
+/* What @op calls or jumps to: a function's address or that of the word that holds it; FALSE where
+ * that is not known. */
 static gboolean
 find_callee(const PmFlow *flow, const PmState *state, const PmOp *op, guint64 *ret_target)
 {
     if (op->kind != PM_OP_CALL && op->kind != PM_OP_JUMP && op->kind != PM_OP_BRANCH)
         return FALSE;
     *ret_target = op->target;
-    if (op->a.kind != PM_OPERAND_NONE) {
-        const PmValue callee = pm_state_read(state, &flow->facts, &op->a);
-        if (callee.kind == PM_VALUE_SLOT || callee.kind == PM_VALUE_POINTER)
-            *ret_target = callee.v[0];
-        else if (!pm_value_is_constant(&callee, ret_target))
-            return FALSE;
+    if (op->a.kind == PM_OPERAND_NONE)
+        return TRUE;
+    const PmValue callee = pm_state_read(state, &flow->facts, &op->a);
+    if (callee.kind == PM_VALUE_SLOT || callee.kind == PM_VALUE_POINTER) {
+        *ret_target = callee.v[0];
+        return TRUE;
     }
-    return pm_targets_contain(flow->targets->wanted, *ret_target);
+    return pm_value_is_constant(&callee, ret_target);
+}
+
+static gboolean
+is_one_of(const PmTargets *targets, guint64 target)
+{
+    return targets != NULL && pm_targets_contain(targets, target);
 }
 
 /* The number of the call at @address among those that were seen. */
@@ -169,17 +182,26 @@ static void
 step(const Pass *pass, PmState *state, const PmOp *op)
 {
     PmFlow *flow = pass->flow;
+    const PmValue *registers = state->registers;
+    const PmValue *first = &registers[flow->machine->arguments[0]];
     PmValue result = pm_value_unknown();
     guint64 target = 0;
-    if (find_callee(flow, state, op, &target)) {
-        const gboolean outside = op->kind == PM_OP_CALL || !is_inside(flow, op);
-        if (pass->collects && outside)
+    const gboolean known = find_callee(flow, state, op, &target);
+    const gboolean passes = known && is_one_of(flow->targets->passing, target);
+    if (passes)
+        result = *first;
+    if (known && is_one_of(flow->targets->wanted, target)) {
+        if (pass->collects && (op->kind == PM_OP_CALL || !is_inside(flow, op)))
             collect(flow, state, op, target);
         if (op->kind == PM_OP_CALL)
             result = make_result(flow, op->address);
     }
-    if (op->kind == PM_OP_RETURN && pass->collects && state->reached)
-        flow->returned |= state->registers[flow->machine->result].may;
+    if (pass->collects && state->reached) {
+        if (op->kind == PM_OP_RETURN)
+            flow->returned |= registers[flow->machine->result].may;
+        else if (passes && op->kind != PM_OP_CALL)
+            flow->returned |= first->may;
+    }
     pm_state_apply(state, &flow->facts, op, &result);
 }
 

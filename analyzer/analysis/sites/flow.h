@@ -11,11 +11,13 @@
  * What to look for.
  *
  * @wanted: addresses of functions and thunks, and of words that hold a function's address, all
- * module addresses. @endless: (nullable): the same for functions that never return.
+ * module addresses. @endless: the same for functions that never return, @passing: for those that
+ * return their first argument; both nullable.
  */
 typedef struct {
     const PmTargets *wanted;
     const PmTargets *endless;
+    const PmTargets *passing;
 } PmFlowTargets;
 
 /*
@@ -53,3 +55,7 @@ const GArray *pm_flow_run(PmFlow *flow, const PmFunctionCode *function,
 
 /* The expressions that the calls' arguments speak of; until the next pm_flow_run(). Borrowed. */
 const PmExprs *pm_flow_get_exprs(const PmFlow *flow);
+
+/* Whether the function of the last pm_flow_run() holds bytes that may have been misread, so that
+ * calls may be missing. */
+gboolean pm_flow_is_unsure(const PmFlow *flow);

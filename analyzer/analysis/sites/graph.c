@@ -90,6 +90,7 @@ mark_leader(Build *build, guint64 address)
         g_array_index(build->leaders, guint8, index) = 1;
 }
 
+/* Whether a call is one that is known not to return. */
 static gboolean
 is_endless(const Build *build, const PmOp *op)
 {
@@ -103,10 +104,10 @@ is_endless(const Build *build, const PmOp *op)
 
 /* Whether control never goes on to the operation behind. */
 static gboolean
-ends_flow(const Build *build, const PmOp *op)
+ends_flow(const PmOp *op)
 {
     return op->kind == PM_OP_JUMP || op->kind == PM_OP_RETURN || op->kind == PM_OP_TRAP ||
-           is_endless(build, op);
+           op->endless;
 }
 
 static void
@@ -125,28 +126,61 @@ note_operand(Build *build, const PmOperand *operand)
 }
 
 static void
+note_references(Build *build, const PmOp *op)
+{
+    if (op->kind == PM_OP_BRANCH || (op->kind == PM_OP_JUMP && op->a.kind == PM_OPERAND_NONE))
+        mark_leader(build, op->target);
+    if (op->kind == PM_OP_JUMP && op->a.kind != PM_OPERAND_NONE)
+        build->jumps_indirectly = TRUE;
+    if (op->kind == PM_OP_ADDRESS && op->a.kind == PM_OPERAND_MEMORY && op->a.is_absolute)
+        note_table(build, op->a.number);
+    note_operand(build, &op->a);
+}
+
+static gboolean
+is_padding(const PmGraph *graph, guint index)
+{
+    const guint8 kind = pm_graph_op(graph, index)->kind;
+    return kind == PM_OP_NONE || kind == PM_OP_TRAP;
+}
+
+/*
+ * Where something else leads to what stands behind a call, or nothing but filling does, the call
+ * may be one that does not return.
+ */
+static gboolean
+may_be_last(const Build *build, guint index)
+{
+    const PmGraph *graph = build->graph;
+    return index + 1 >= graph->ops->len || g_array_index(build->leaders, guint8, index + 1) != 0 ||
+           is_padding(graph, index + 1);
+}
+
+static void
 mark_leaders(Build *build)
 {
     const PmGraph *graph = build->graph;
+    const PmFunctionCode *function = build->function;
     g_array_set_size(build->leaders, graph->ops->len);
     memset(build->leaders->data, 0, build->leaders->len);
-    for (guint i = 0; i < build->function->range_count; i++)
-        mark_leader(build, build->function->ranges[i].start);
+    for (guint i = 0; i < function->range_count; i++)
+        mark_leader(build, function->ranges[i].start);
+    for (guint i = 0; i < graph->ops->len; i++)
+        note_references(build, pm_graph_op(graph, i));
     for (guint i = 0; i < graph->ops->len; i++) {
-        const PmOp *op = pm_graph_op(graph, i);
-        const gboolean ends = ends_flow(build, op);
-        if (op->kind == PM_OP_BRANCH || (op->kind == PM_OP_JUMP && op->a.kind == PM_OPERAND_NONE))
-            mark_leader(build, op->target);
-        if ((ends || op->kind == PM_OP_BRANCH) && i + 1 < graph->ops->len)
-            g_array_index(build->leaders, guint8, i + 1) = 1;
-        if (op->kind == PM_OP_JUMP && op->a.kind != PM_OPERAND_NONE)
-            build->jumps_indirectly = TRUE;
-        if (op->kind == PM_OP_ADDRESS && op->a.kind == PM_OPERAND_MEMORY && op->a.is_absolute)
-            note_table(build, op->a.number);
-        note_operand(build, &op->a);
+        PmOp *op = &g_array_index(graph->ops, PmOp, i);
+        op->endless = is_endless(build, op);
+        if (op->kind == PM_OP_CALL && op->a.kind == PM_OPERAND_NONE && !op->endless &&
+            function->never_returns != NULL && may_be_last(build, i))
+            op->endless = function->never_returns(function->data, build->decoder, op->target);
     }
-    if (build->function->entry != PM_ADDR_NONE)
-        mark_leader(build, build->function->entry);
+    for (guint i = 0; i + 1 < graph->ops->len; i++) {
+        const PmOp *op = pm_graph_op(graph, i);
+        if (ends_flow(op) || op->kind == PM_OP_BRANCH)
+            g_array_index(build->leaders, guint8, i + 1) = 1;
+    }
+    if (function->entry != PM_ADDR_NONE)
+        mark_leader(build, function->entry);
 }
 
 /*
@@ -163,7 +197,7 @@ read_table(Build *build, guint64 table, guint width_bytes)
         guint64 address = 0;
         guint index = 0;
         if (!pm_addr_add(table, (guint64)i * width_bytes, &address) ||
-            !function->read(function->read_data, address, entry, width_bytes))
+            !function->read(function->data, address, entry, width_bytes))
             return;
         const guint64 target = width_bytes == 8
                                    ? pm_load_u64(entry) - function->bias
@@ -254,7 +288,7 @@ link_blocks(Build *build)
             block->target = find_block(graph, last->target);
         if (last->kind == PM_OP_JUMP && last->a.kind != PM_OPERAND_NONE)
             block->through_table = TRUE;
-        if (!ends_flow(build, last) && is_continued(graph, i))
+        if (!ends_flow(last) && is_continued(graph, i))
             block->next = i + 1;
         if (block->target != PM_NO_BLOCK)
             pm_graph_block(graph, block->target)->has_way = TRUE;

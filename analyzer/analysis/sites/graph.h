@@ -24,6 +24,8 @@ typedef struct {
  * known. @is_guess: nor is where its first instruction begins. @read: copies bytes of the module,
  * for jump tables; FALSE where they are not there. @bias: what pointers in its memory exceed module
  * addresses by.
+ * @never_returns: (nullable): whether the function at @target does not return; asked only where it
+ * looks like it. @data: for both.
  */
 typedef struct {
     const PmCodeRange *ranges;
@@ -31,7 +33,8 @@ typedef struct {
     guint64 entry;
     gboolean is_guess;
     gboolean (*read)(gconstpointer data, guint64 address, gpointer buffer, gsize count);
-    gconstpointer read_data;
+    gboolean (*never_returns)(gconstpointer data, PmDecoder *decoder, guint64 target);
+    gconstpointer data;
     guint64 bias;
 } PmFunctionCode;
 

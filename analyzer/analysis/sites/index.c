@@ -5,11 +5,13 @@
 #include "analysis/sites/index.h"
 
 #include "analysis/sites/allocators.h"
+#include "analysis/sites/endless.h"
 #include "analysis/sites/units.h"
 #include "base/jobs.h"
 
 #include <stdlib.h>
-#include <string.h>
+/* Of a direct call on x86-64. */
+#define CALL_BYTES 5
 
 PmSiteIndex *
 pm_site_index_new(void)
@@ -101,6 +103,9 @@ typedef struct {
     GArray *aliases;
     PmTargets *wanted;
     PmTargets *endless;
+    PmTargets *passing;
+    PmEndless *inner_endless;
+    GArray *references; /* PmReference, ascending */
     GPtrArray *units;
     GArray **results;
     PmExprs *exprs;
@@ -136,24 +141,24 @@ make_wanted(Search *search, const guint64 *targets, gsize count)
     return pm_targets_new((const guint64 *)(gconstpointer)wanted->data, wanted->len);
 }
 
-/* Functions that never return, by the names of what the module imports. */
+/* Functions of a kind, by the names of what the module imports and has. */
 static PmTargets *
-make_endless(const PmModuleCode *code)
+make_kind(const PmModuleCode *code, PmFunctionKind kind)
 {
     g_autoptr(GArray) slots = g_array_new(FALSE, FALSE, sizeof(guint64));
-    g_autoptr(GArray) endless = g_array_new(FALSE, FALSE, sizeof(guint64));
+    g_autoptr(GArray) targets = g_array_new(FALSE, FALSE, sizeof(guint64));
     for (guint i = 0; i < code->dynamic.imports->len; i++) {
         const PmImport *import = &g_array_index(code->dynamic.imports, PmImport, i);
-        if (pm_function_is_endless(import->name))
+        if (pm_function_get_kind(import->name) == kind)
             g_array_append_val(slots, import->slot);
     }
-    add_thunks(code, slots, endless, NULL);
+    add_thunks(code, slots, targets, NULL);
     for (guint i = 0; i < code->named->len; i++) {
         const PmExport *named = &g_array_index(code->named, PmExport, i);
-        if (pm_function_is_endless(named->name))
-            g_array_append_val(endless, named->address);
+        if (pm_function_get_kind(named->name) == kind)
+            g_array_append_val(targets, named->address);
     }
-    return pm_targets_new((const guint64 *)(gconstpointer)endless->data, endless->len);
+    return pm_targets_new((const guint64 *)(gconstpointer)targets->data, targets->len);
 }
 
 static gint
@@ -196,6 +201,74 @@ resolve_alias(const Search *search, guint64 target)
     return target;
 }
 
+static gboolean
+read_code(gconstpointer data, guint64 address, gpointer buffer, gsize count)
+{
+    const Search *search = data;
+    return pm_module_code_read(search->code, address, buffer, count);
+}
+
+static gboolean
+never_returns(gconstpointer data, PmDecoder *decoder, guint64 target)
+{
+    const Search *search = data;
+    return pm_endless_check(search->inner_endless, decoder, target);
+}
+
+static void
+add_call(const Search *search, guint which, const PmFlowCall *call, const PmExprs *exprs)
+{
+    const PmUnit *unit = g_ptr_array_index(search->units, which);
+    PmSiteCall site = {
+        .address = call->address,
+        .after = call->after,
+        .function = unit->function,
+        .target = resolve_alias(search, call->target),
+        .is_tail = call->is_tail,
+        .is_returned = call->is_returned,
+    };
+    if (search->results[which] == NULL) {
+        search->results[which] = g_array_new(FALSE, FALSE, sizeof(PmSiteCall));
+        pm_exprs_init(&search->exprs[which]);
+    }
+    for (guint i = 0; i < PM_ARGUMENTS; i++)
+        site.arguments[i] = pm_exprs_move(exprs, &search->exprs[which], &call->arguments[i]);
+    g_array_append_val(search->results[which], site);
+}
+
+static gboolean
+has_call(const GArray *calls, guint64 address)
+{
+    for (guint i = 0; i < calls->len; i++) {
+        const PmFlowCall *call = &g_array_index(calls, PmFlowCall, i);
+        if (address >= call->address && address < call->after)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Calls that the search for references saw, and that disassembly ran past: sites all the same. */
+static void
+add_missed(const Search *search, guint which, const GArray *calls, const PmExprs *exprs)
+{
+    const PmUnit *unit = g_ptr_array_index(search->units, which);
+    for (guint i = 0; i < search->references->len; i++) {
+        const PmReference *reference = &g_array_index(search->references, PmReference, i);
+        if (reference->kind != PM_REFERENCE_CALL || has_call(calls, reference->address))
+            continue;
+        PmFlowCall call = {.address = reference->address,
+                           .after = reference->address + CALL_BYTES,
+                           .target = reference->target};
+        for (guint j = 0; j < PM_ARGUMENTS; j++)
+            call.arguments[j] = pm_value_unknown();
+        for (guint j = 0; j < unit->ranges->len; j++) {
+            const PmCodeRange *range = &g_array_index(unit->ranges, PmCodeRange, j);
+            if (reference->address >= range->start && reference->address < range->end)
+                add_call(search, which, &call, exprs);
+        }
+    }
+}
+
 static void
 look_at_unit(const Search *search, PmFlow *flow, guint which)
 {
@@ -205,32 +278,18 @@ look_at_unit(const Search *search, PmFlow *flow, guint which)
         .range_count = unit->ranges->len,
         .entry = unit->function,
         .is_guess = unit->is_guess,
-        .read = pm_module_code_read,
-        .read_data = search->code,
+        .read = read_code,
+        .never_returns = never_returns,
+        .data = search,
         .bias = search->code->module->bias,
     };
-    const PmFlowTargets targets = {search->wanted, search->endless};
+    const PmFlowTargets targets = {search->wanted, search->endless, search->passing};
     const GArray *calls = pm_flow_run(flow, &function, &targets);
     const PmExprs *exprs = pm_flow_get_exprs(flow);
-    if (calls->len == 0)
-        return;
-    GArray *result = g_array_sized_new(FALSE, FALSE, sizeof(PmSiteCall), calls->len);
-    pm_exprs_init(&search->exprs[which]);
-    for (guint i = 0; i < calls->len; i++) {
-        const PmFlowCall *call = &g_array_index(calls, PmFlowCall, i);
-        PmSiteCall site = {
-            .address = call->address,
-            .after = call->after,
-            .function = unit->function,
-            .target = resolve_alias(search, call->target),
-            .is_tail = call->is_tail,
-            .is_returned = call->is_returned,
-        };
-        for (guint j = 0; j < PM_ARGUMENTS; j++)
-            site.arguments[j] = pm_exprs_move(exprs, &search->exprs[which], &call->arguments[j]);
-        g_array_append_val(result, site);
-    }
-    search->results[which] = result;
+    for (guint i = 0; i < calls->len; i++)
+        add_call(search, which, &g_array_index(calls, PmFlowCall, i), exprs);
+    if (pm_flow_is_unsure(flow))
+        add_missed(search, which, calls, exprs);
 }
 
 static void
@@ -272,9 +331,11 @@ pm_site_index_ask(PmSiteIndex *index, const PmModuleCode *code, const guint64 *t
     g_autoptr(GArray) aliases = g_array_new(FALSE, FALSE, sizeof(Alias));
     Search search = {.code = code, .index = index, .aliases = aliases};
     search.wanted = make_wanted(&search, targets, count);
-    search.endless = make_endless(code);
-    g_autoptr(GArray) references = find_references(&search);
-    search.units = pm_units_find(code, references);
+    search.endless = make_kind(code, PM_FUNCTION_ENDLESS);
+    search.passing = make_kind(code, PM_FUNCTION_PASSING);
+    search.inner_endless = pm_endless_new(code, search.endless);
+    search.references = find_references(&search);
+    search.units = pm_units_find(code, search.references);
     search.results = g_new0(GArray *, search.units->len + 1);
     search.exprs = g_new0(PmExprs, search.units->len + 1);
     pm_jobs_run(jobs, search.units->len, work, &search);
@@ -290,4 +351,7 @@ pm_site_index_ask(PmSiteIndex *index, const PmModuleCode *code, const guint64 *t
     g_ptr_array_unref(search.units);
     pm_targets_free(search.wanted);
     pm_targets_free(search.endless);
+    pm_targets_free(search.passing);
+    pm_endless_free(search.inner_endless);
+    g_array_unref(search.references);
 }

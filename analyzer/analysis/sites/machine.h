@@ -80,6 +80,7 @@ typedef enum {
  *
  * @clobbers: registers that hold something unknown afterwards, besides dst. @sets_flags: the last
  * comparison is forgotten. @length: of the instruction, at its last operation; 0 at those before.
+ * @endless: of a call, set by the graph: it does not return.
  * @unsure: UNDECODED alone: its length is not known either, so that what follows may be misread.
  */
 typedef struct {
@@ -91,6 +92,7 @@ typedef struct {
     guint8 length;
     gboolean sets_flags;
     gboolean unsure;
+    gboolean endless;
     PmOperand dst;
     PmOperand a;
     PmOperand b;

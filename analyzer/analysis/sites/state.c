@@ -236,14 +236,9 @@ is_same_register(const PmOperand *a, const PmOperand *b)
 static PmValue
 combine_bits(const PmOp *op, const PmValue *a, const PmValue *b)
 {
-    guint64 left = 0, right = 0;
     if (op->kind == PM_OP_XOR && is_same_register(&op->a, &op->b))
         return pm_value_constant(0);
-    if (op->kind == PM_OP_OR && pm_value_is_constant(b, &right) && right == G_MAXUINT64)
-        return *b;
-    if (pm_value_is_constant(a, &left) && pm_value_is_constant(b, &right))
-        return pm_value_constant(op->kind == PM_OP_OR ? left | right : left ^ right);
-    return pm_value_unknown();
+    return op->kind == PM_OP_OR ? pm_value_or(a, b) : pm_value_xor(a, b);
 }
 
 /* A register and-ed with a mask to align the stack begins a stack of its own. */
@@ -500,7 +495,7 @@ pm_state_assume(PmState *state, G_GNUC_UNUSED PmFrameFacts *facts, PmCondition c
         /* An argument stays one, unless only one number is left of it. */
         if (actual != PM_WHEN_EQUAL)
             return TRUE;
-    } else if (value->kind != PM_VALUE_UNKNOWN) {
+    } else if (value->kind != PM_VALUE_UNKNOWN && value->kind != PM_VALUE_SLOT) {
         return TRUE;
     }
     /* The upper half is not compared. */

@@ -703,6 +703,40 @@ pm_value_and(PmExprs *exprs, const PmValue *a, const PmValue *b)
     return pm_value_range(0, MIN(high_a, high_b));
 }
 
+/* Sets of which one has a single member: their members combined. */
+static gboolean
+combine_sets(const PmValue *a, const PmValue *b, gboolean exclusive, PmValue *ret_set)
+{
+    if (a->kind != PM_VALUE_SET || b->kind != PM_VALUE_SET || (a->count > 1 && b->count > 1))
+        return FALSE;
+    *ret_set = (PmValue){.kind = PM_VALUE_SET};
+    for (guint i = 0; i < a->count; i++)
+        for (guint j = 0; j < b->count; j++)
+            if (!insert_constant(ret_set, exclusive ? a->v[i] ^ b->v[j] : a->v[i] | b->v[j]))
+                return FALSE;
+    return TRUE;
+}
+
+PmValue
+pm_value_or(const PmValue *a, const PmValue *b)
+{
+    PmValue set;
+    guint64 constant = 0;
+    if (combine_sets(a, b, FALSE, &set))
+        return set;
+    if ((pm_value_is_constant(a, &constant) || pm_value_is_constant(b, &constant)) &&
+        constant == G_MAXUINT64)
+        return pm_value_constant(constant);
+    return pm_value_unknown();
+}
+
+PmValue
+pm_value_xor(const PmValue *a, const PmValue *b)
+{
+    PmValue set;
+    return combine_sets(a, b, TRUE, &set) ? set : pm_value_unknown();
+}
+
 PmValue
 pm_value_shift_right(PmExprs *exprs, const PmValue *a, guint bits)
 {

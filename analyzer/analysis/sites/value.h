@@ -140,6 +140,8 @@ PmValue pm_value_add(PmExprs *exprs, const PmValue *a, const PmValue *b);
 PmValue pm_value_subtract(PmExprs *exprs, const PmValue *a, const PmValue *b);
 PmValue pm_value_multiply(PmExprs *exprs, const PmValue *a, const PmValue *b);
 PmValue pm_value_and(PmExprs *exprs, const PmValue *a, const PmValue *b);
+PmValue pm_value_or(const PmValue *a, const PmValue *b);
+PmValue pm_value_xor(const PmValue *a, const PmValue *b);
 /* By @bits < 64. */
 PmValue pm_value_shift_right(PmExprs *exprs, const PmValue *a, guint bits);
 /* The low @width_bytes (1, 2, 4; 8 changes nothing), zero-extended. */

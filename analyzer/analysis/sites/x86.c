@@ -402,16 +402,14 @@ add_borrow(Lift *lift)
     op->sets_flags = TRUE;
 }
 
-/* Shifts by a number; by cl nothing is known. */
+/* By a number, or by cl; of one operand, by 1. */
 static void
 add_shift(Lift *lift, PmOpKind kind)
 {
-    if (lift->x86->op_count == 2 && lift->x86->operands[1].type == X86_OP_IMM)
+    if (lift->x86->op_count == 2)
         add_binary(lift, kind);
-    else if (lift->x86->op_count == 1)
-        add_unary(lift, kind, 1);
     else
-        add_effect(lift);
+        add_unary(lift, kind, 1);
 }
 
 static PmCondition
