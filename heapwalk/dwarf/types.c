@@ -4,6 +4,7 @@
  */
 #include "dwarf/types-private.h"
 
+#include "base/cachefile.h"
 #include "process/debuginfo.h"
 
 static void
@@ -45,7 +46,7 @@ pm_types_new(const PmProcess *process, const PmTypesOptions *options, PmDiagnost
     }
     types->cache_folder = options != NULL && options->cache_folder != NULL
                               ? g_strdup(options->cache_folder)
-                              : g_build_filename(g_get_user_cache_dir(), "postmalloc", NULL);
+                              : pm_cache_get_folder();
     types->names = pm_names_new();
     types->modules = g_array_sized_new(FALSE, TRUE, sizeof(PmTypeModule), (guint)count);
     for (gsize i = 0; i < count; i++) {

@@ -53,12 +53,15 @@ typedef struct {
  *
  * @by_request: those that may ask for a size from @request_min to @request_max, both inclusive;
  * else all. @variable: those of which that is not known, too.
+ * @cache_folder: where what is found out about modules is kept, by build-id: NULL for the user's
+ * own ($XDG_CACHE_HOME/postmalloc), "" for none.
  */
 typedef struct {
     gboolean by_request;
     guint64 request_min;
     guint64 request_max;
     gboolean variable;
+    const char *cache_folder;
 } PmSiteQuery;
 
 /* Why a module's code was not looked at. @missing_bytes: how much of it is not there. */

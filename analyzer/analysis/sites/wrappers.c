@@ -4,6 +4,8 @@
 #include "analysis/sites/wrappers.h"
 
 #include "analysis/sites/describe.h"
+#include "analysis/sites/indexfile.h"
+#include "base/cachefile.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -352,6 +354,29 @@ follow(PmSiteWorld *world)
     }
 }
 
+/* What was found out about the module before. */
+static void
+load_index(const PmSiteModule *module, PmDiagnostics *diagnostics, const char *folder)
+{
+    gboolean was_damaged = FALSE;
+    if (folder[0] != '\0' &&
+        !pm_site_index_load(module->index, module->code, folder, &was_damaged) && was_damaged)
+        pm_diagnostics_add(diagnostics, "cache-stale", PM_SEVERITY_NOTE, PM_ADDR_NONE,
+                           "%s: the index of its call sites that was kept cannot be used; it is "
+                           "made anew",
+                           module->module->path);
+}
+
+static void
+save_indexes(const PmSiteWorld *world, const char *folder)
+{
+    for (guint i = 0; folder[0] != '\0' && i < world->modules->len; i++) {
+        const PmSiteModule *module = get_module(world, i);
+        if (module->index != NULL && module->index->changed)
+            pm_site_index_save(module->index, module->code, folder);
+    }
+}
+
 static void
 add_module(PmSiteWorld *world, const PmModule *module, const PmMachine *machine)
 {
@@ -393,8 +418,10 @@ solve(PmSiteWorld *world)
 }
 
 PmSiteWorld *
-pm_site_world_new(const PmProcess *process, guint jobs)
+pm_site_world_new(const PmProcess *process, PmDiagnostics *diagnostics, const char *cache_folder,
+                  guint jobs)
 {
+    g_autofree char *folder = cache_folder != NULL ? g_strdup(cache_folder) : pm_cache_get_folder();
     const PmTarget *target = pm_space_get_target(pm_process_get_space(process));
     const PmMachine *machine = pm_machine_get(target->arch);
     if (machine == NULL)
@@ -413,9 +440,13 @@ pm_site_world_new(const PmProcess *process, guint jobs)
     const PmModule *modules = pm_process_get_modules(process, &count);
     for (gsize i = 0; i < count; i++)
         add_module(world, &modules[i], machine);
+    for (guint i = 0; i < world->modules->len; i++)
+        if (get_module(world, i)->index != NULL)
+            load_index(get_module(world, i), diagnostics, folder);
     for (guint i = 0; i < RESTARTS_MAX; i++)
         if (solve(world))
             break;
+    save_indexes(world, folder);
     return world;
 }
 

@@ -62,11 +62,13 @@ typedef struct {
 /*
  * Looks at every module of @process whose code is there.
  *
- * @jobs: threads, 0 for as many as there are processors. One thread at a time may use @process
- * meanwhile.
+ * @diagnostics: for cache files that were damaged. @cache_folder: NULL for the user's own, "" for
+ * none. @jobs: threads, 0 for as many as there are processors. One thread at a time may use
+ * @process meanwhile.
  * Returns: (transfer full): NULL where the architecture of the core is none that is read.
  */
-PmSiteWorld *pm_site_world_new(const PmProcess *process, guint jobs);
+PmSiteWorld *pm_site_world_new(const PmProcess *process, PmDiagnostics *diagnostics,
+                               const char *cache_folder, guint jobs);
 void pm_site_world_free(PmSiteWorld *world);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmSiteWorld, pm_site_world_free)
 
