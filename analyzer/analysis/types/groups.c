@@ -327,6 +327,22 @@ pm_groups_make_pool(PmTyping *typing, PmPointee *target, PmRank rank)
 }
 
 guint32
+pm_groups_peek(PmTyping *typing, const PmTypedEdge *edge, PmPointee *target, PmAddr owner,
+               const PmSpot *place)
+{
+    const Sample sample = {*place, owner};
+    guint64 value = 0;
+    const Group key = {.edge = target == NULL ? edge : NULL,
+                       .target = target,
+                       .offset_bytes = target == NULL ? 0 : place->offset_bytes};
+    const Group *group = g_hash_table_lookup(typing->groups->groups, &key);
+    if (group == NULL || group->rule == NULL || !read_tag(typing, &group->tag, &sample, &value))
+        return 0;
+    PmPointee *learnt = g_hash_table_lookup(group->rule, &value);
+    return learnt == NULL ? 0 : make_binding(typing, group, learnt, place);
+}
+
+guint32
 pm_groups_ask(PmTyping *typing, const PmTypedEdge *edge, PmPointee *target, PmAddr owner,
               const PmSpot *place, guint level)
 {
@@ -567,6 +583,9 @@ try_tag(Learning *learning, const Tag *tag)
     if (g_hash_table_size(rule) == 0 || (group->rule != NULL && score <= group->score))
         return;
     group->score = score;
+    /* What another rule told is to be told anew. */
+    if (group->rule != NULL)
+        learning->typing->retyped++;
     group->tag = *tag;
     if (group->rule != NULL)
         g_hash_table_unref(group->rule);

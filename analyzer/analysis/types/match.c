@@ -9,13 +9,16 @@
 /* Elements of an array, and pointers of each, that are looked at before it is believed. */
 #define ELEMENTS_WEIGHED 4
 #define SLOTS_WEIGHED    48
-#define POINTERS_WEIGHED 16
+/* Words of what may be an array of pointers. */
+#define WORDS_WEIGHED 64
 /* The weight of a pointer that leads to nothing, or to something else. */
 #define WEIGHT_NOTHING -2
 /* An mmapped chunk is rounded up to whole pages. */
 #define PAGE_BYTES 4096
 /* A record's size may be this much of new[]'s count before the elements. */
 #define COOKIES_MAX 16
+
+static gint weigh_pointer(PmTyping *typing, const PmPointee *target, guint64 value);
 
 guint64
 pm_typing_get_request_min(const PmTyping *typing, guint64 usable_bytes)
@@ -41,9 +44,9 @@ pm_match_is_whole(const PmTyping *typing, const PmPointee *target, guint64 bytes
 gboolean
 pm_match_is_whole_or_slack(const PmTyping *typing, const PmPointee *target, guint64 bytes)
 {
-    return pm_match_is_whole(typing, target, bytes) ||
-           (target->size_bytes <= bytes && target->size_bytes + 2 * (guint64)typing->word_bytes >=
-                                               pm_typing_get_request_min(typing, bytes));
+    return target->least_bytes <= bytes &&
+           (target->is_flexible || target->size_bytes + 2 * (guint64)typing->word_bytes >=
+                                       pm_typing_get_request_min(typing, bytes));
 }
 
 static guint32
@@ -112,8 +115,11 @@ is_array(PmTyping *typing, PmPointee *target, const PmSpot *place)
             return FALSE;
         sum += weight;
     }
-    /* Two of them, or one and what was too small to be split off. */
-    return pm_match_is_whole_or_slack(typing, target, place->usable_bytes) ? sum > 0 : sum >= 0;
+    /* malloc() gives a chunk whole where what it would split off is too small for a chunk: one of
+     * them may be all there is. */
+    if (pm_match_is_whole_or_slack(typing, target, place->usable_bytes))
+        return sum > 0;
+    return sum >= 0;
 }
 
 /* new T[n]: where T has a destructor, n stands before the elements. (Itanium C++ ABI, 2.7) */
@@ -171,21 +177,12 @@ decide_record(PmTyping *typing, PmPointee *target, const PmSpot *place, guint le
     const gboolean is_base = pm_groups_has_containers(typing, target, place);
     if (!is_base && is_array(typing, target, place))
         return get_array(typing, target, less);
-    if ((!is_base || typing->settles) &&
-        pm_match_is_whole_or_slack(typing, target, place->usable_bytes))
+    if (is_base && !typing->settles)
+        return 0;
+    /* malloc() gives a chunk whole where what it would split off is too small for a chunk. */
+    if (pm_match_is_whole_or_slack(typing, target, place->usable_bytes))
         return get_one(typing, target, less);
     return typing->settles ? decide_head(typing, target) : 0;
-}
-
-/* How many words of the chunk, from its beginning, can be pointers to what @target's lead to. */
-static guint
-count_pointers(PmTyping *typing, PmPointee *target, const PmSpot *place, guint most)
-{
-    guint count = 0;
-    while (count < most && pm_match_weigh(typing, target, place->user + count * typing->word_bytes,
-                                          typing->word_bytes) > WEIGHT_NOTHING)
-        count++;
-    return count;
 }
 
 /*
@@ -195,26 +192,40 @@ count_pointers(PmTyping *typing, PmPointee *target, const PmSpot *place, guint m
 static guint32
 decide_pointers(PmTyping *typing, PmPointee *target, const PmSpot *place, guint level)
 {
+    const PmPointee *to =
+        pm_plans_get_target(typing->plans, pm_type_get_target(typing->types, target->type));
     const guint64 sure = MAX(pm_typing_get_request_min(typing, place->usable_bytes), 1);
-    const guint words =
-        (guint)MIN((sure + typing->word_bytes - 1) / typing->word_bytes, POINTERS_WEIGHED);
-    const guint count = count_pointers(typing, target, place, words);
-    if (count == words)
+    const guint64 words = MIN((sure + typing->word_bytes - 1) / typing->word_bytes, WORDS_WEIGHED);
+    guint64 good = 0;
+    guint64 bad = 0;
+    gboolean begins_bad = FALSE;
+    for (guint64 i = 0; i < words; i++) {
+        const guint64 value = pm_reader_get_word(
+            &typing->target_reader, place->user + i * typing->word_bytes, typing->word_bytes);
+        const gint weight = value == 0 ? 0 : weigh_pointer(typing, to, value);
+        good += weight > 0 ? 1 : 0;
+        bad += weight <= WEIGHT_NOTHING ? 1 : 0;
+        begins_bad = begins_bad || (good == 0 && bad > 0);
+    }
+    /* What is behind the last one in use may never have been written. */
+    if (!begins_bad && bad * 4 <= good)
         return get_array(typing, target, level);
-    return count > 0 && typing->settles ? decide_head(typing, target) : 0;
+    return good > 0 && !begins_bad && typing->settles ? decide_head(typing, target) : 0;
 }
 
 guint32
 pm_match_decide(PmTyping *typing, PmPointee *target, const PmSpot *place, guint level)
 {
     switch (target->kind) {
-    case PM_POINTEE_TEXT:
-    case PM_POINTEE_SCALAR:
     case PM_POINTEE_POINTER:
         if (place->offset_bytes != 0 || target->size_bytes > place->usable_bytes)
             return 0;
-        return target->kind == PM_POINTEE_POINTER ? decide_pointers(typing, target, place, level)
-                                                  : get_array(typing, target, level);
+        return decide_pointers(typing, target, place, level);
+    case PM_POINTEE_TEXT:
+    case PM_POINTEE_SCALAR:
+        if (place->offset_bytes != 0 || target->size_bytes > place->usable_bytes)
+            return 0;
+        return get_array(typing, target, level);
     case PM_POINTEE_RECORD:
         return decide_record(typing, target, place, level);
     case PM_POINTEE_OPAQUE:
@@ -392,7 +403,7 @@ weigh_chunk(PmTyping *typing, const PmPointee *target, const PmSpot *place)
     /* A pool is what this very pointer may have made of it. */
     if (id != 0 && binding->shape != PM_SHAPE_POOL) {
         if (!pm_match_agrees(typing, binding, place->offset_bytes, target))
-            return -2;
+            return WEIGHT_NOTHING;
         return binding->target == target ? 3 : 1;
     }
     if (target->least_bytes > place->usable_bytes - place->offset_bytes)

@@ -24,6 +24,7 @@ typedef struct {
     PmPointee *target;
     guint32 parent;
     gboolean is_array;
+    gboolean is_pool;
 } Node;
 
 /*
@@ -47,7 +48,8 @@ get_chunk_node(const PmTyping *typing, const PmSpot *spot, Node *ret_node)
                        .type = binding->target == NULL ? NULL : binding->target->type,
                        .target = binding->target,
                        .parent = found->parent,
-                       .is_array = binding->shape == PM_SHAPE_ARRAY};
+                       .is_array = binding->shape == PM_SHAPE_ARRAY,
+                       .is_pool = binding->shape == PM_SHAPE_POOL};
     return TRUE;
 }
 
@@ -82,7 +84,9 @@ get_parent_node(const PmTyping *typing, guint32 parent, Node *ret_node)
     return get_chunk_node(typing, &spot, ret_node);
 }
 
-/* Where in @parent the pointer to @child is. */
+static const PmPlanSlot *find_slot(PmTyping *typing, const Node *node, guint64 offset);
+
+/* Where in @parent the declared pointer to @child is. */
 static gboolean
 find_pointer(PmTyping *typing, const Node *parent, const Node *child, guint64 *ret_offset,
              guint64 *ret_value)
@@ -94,7 +98,7 @@ find_pointer(PmTyping *typing, const Node *parent, const Node *child, guint64 *r
     gboolean found = FALSE;
     for (guint64 at = 0; at + typing->word_bytes <= bytes; at += typing->word_bytes) {
         const guint64 value = pm_reader_get_word(&reader, parent->address + at, typing->word_bytes);
-        if (value - low >= span)
+        if (value - low >= span || find_slot(typing, parent, at) == NULL)
             continue;
         if (!found || value == child->address) {
             *ret_offset = at;
@@ -159,16 +163,16 @@ describe_field(PmTyping *typing, const Node *node, const Expression *expression,
     return g_strconcat("(*", expression->text, ")", path, NULL);
 }
 
-/* What the pointer at @offset of @node is declared to lead to; NULL where that is not one type. */
-static const PmType *
-get_declared(PmTyping *typing, const Node *node, guint64 offset)
+/* The declared pointer at @offset of @node, or NULL. */
+static const PmPlanSlot *
+find_slot(PmTyping *typing, const Node *node, guint64 offset)
 {
     const guint64 size = node->target->size_bytes;
     const PmPlan *plan = pm_plans_get(typing->plans, node->target);
     if (size != 0 && node->is_array)
         offset %= size;
     if (plan != NULL && plan->tail != NULL && offset >= plan->tail_offset_bytes &&
-        plan->tail->size_bytes != 0) {
+        plan->tail->size_bytes != 0 && !node->is_array) {
         offset = (offset - plan->tail_offset_bytes) % plan->tail->size_bytes;
         plan = pm_plans_get(typing->plans, plan->tail);
     }
@@ -177,9 +181,17 @@ get_declared(PmTyping *typing, const Node *node, guint64 offset)
         if (offset >= slot->offset_bytes &&
             offset - slot->offset_bytes < slot->count * slot->stride_bytes &&
             (offset - slot->offset_bytes) % slot->stride_bytes == 0)
-            return slot->edge->target_count == 1 ? slot->edge->targets[0]->type : NULL;
+            return slot;
     }
     return NULL;
+}
+
+/* What the pointer at @offset of @node is declared to lead to; NULL where that is not one type. */
+static const PmType *
+get_declared(PmTyping *typing, const Node *node, guint64 offset)
+{
+    const PmPlanSlot *slot = find_slot(typing, node, offset);
+    return slot != NULL && slot->edge->target_count == 1 ? slot->edge->targets[0]->type : NULL;
 }
 
 /* Whether a debugger takes @type's name in a cast. */
@@ -237,7 +249,8 @@ step(PmTyping *typing, const Node *parent, const Node *child, Expression *expres
     g_autofree char *field = describe_field(typing, parent, expression, offset);
     const PmType *declared = get_declared(typing, parent, offset);
     const PmType *type = child->target == NULL ? NULL : child->target->type;
-    const gboolean same = type == NULL || (declared == type && value == child->address);
+    const gboolean same =
+        type == NULL || child->is_pool || (declared == type && value == child->address);
     if (!same && !can_be_cast_to(type))
         return FALSE;
     g_free(expression->text);

@@ -17,6 +17,8 @@ typedef struct {
 
 #define PM_SLOT_QUEUE_MAX         ((guint64)1 << 26)
 #define PM_SLOT_QUEUE_REGION_BITS 24
+/* No region: the slot is a number of the user's. */
+#define PM_SLOT_QUEUE_OBJECT ((1u << PM_SLOT_QUEUE_REGION_BITS) - 1)
 
 static inline PmSlot
 pm_slot_queue_get_slot(guint64 item)

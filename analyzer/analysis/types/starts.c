@@ -6,6 +6,8 @@
 
 #include "dwarf/locals.h"
 
+#include <string.h>
+
 static void
 add_variable(PmTyping *typing, const PmTypedVariable *variable, PmAddr address)
 {
@@ -61,6 +63,9 @@ pm_starts_add_variables(PmTyping *typing)
     }
     typing->variable_count = typing->objects->len;
 }
+
+/* From this confidence on a recogniser knows better than an array's declaration. */
+#define SURE 0.9
 
 /* Locals may not be set yet, or no more. */
 #define LOCAL_LEVEL 2
@@ -129,7 +134,7 @@ make_binding(PmTyping *typing, const PmRecognition *found)
     const PmBinding binding = {
         .by = PM_TYPED_BY_RECOGNISER,
         .shape = target == NULL ? PM_SHAPE_NAME : shape,
-        .rank = PM_RANK_RECOGNISED,
+        .rank = found->confidence >= SURE ? PM_RANK_WHOLE : PM_RANK_RECOGNISED,
         .level = get_level(found->confidence),
         .offset_bytes = found->offset_bytes,
         .target = target,
@@ -139,15 +144,29 @@ make_binding(PmTyping *typing, const PmRecognition *found)
     return pm_typing_intern(typing, &binding);
 }
 
+/* Whether a recogniser is asked about a chunk that pointers gave @binding: a stale one may have
+ * given an array, of bytes or of anything. */
+static gboolean
+is_doubtful(const PmBinding *binding)
+{
+    return binding->by == PM_TYPED_BY_POINTER && binding->rank < PM_RANK_WHOLE;
+}
+
 static void
 ask_recognisers(PmTyping *typing, const PmSpot *spot, gpointer data)
 {
     PmRecognition found = {0};
     PmChunk chunk;
-    if (pm_assignments_get(&typing->assignments, spot->slot) == NULL &&
-        pm_heap_find_chunk(pm_ptmalloc_get_heap(typing->subject->ptmalloc), spot->user, &chunk,
-                           NULL) &&
-        chunk.state == PM_CHUNK_USED && pm_recognisers_ask(data, &chunk, NULL, &found))
+    const char *id = NULL;
+    const guint32 old = pm_assignments_get_binding(&typing->assignments, spot->slot);
+    if (old != 0 && !is_doubtful(pm_typing_get_binding(typing, old)))
+        return;
+    if (!pm_heap_find_chunk(pm_ptmalloc_get_heap(typing->subject->ptmalloc), spot->user, &chunk,
+                            NULL) ||
+        chunk.state != PM_CHUNK_USED || !pm_recognisers_ask(data, &chunk, &id, &found))
+        return;
+    /* Text is what char[] holds. */
+    if (old == 0 || (found.confidence >= SURE && strcmp(id, "text") != 0))
         (void)pm_propagate_assign(typing, spot, make_binding(typing, &found), 0);
 }
 

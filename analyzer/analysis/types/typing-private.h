@@ -124,7 +124,6 @@ struct PmTyping {
     GStringChunk *names;
     GArray *objects;         /* PmObject; 0 is none */
     guint variable_count;    /* of them */
-    guint next_object;       /* the first that waits */
     GHashTable *object_keys; /* of those that are no variables */
     PmSlotQueue queue;
     PmWordAhead ahead[PM_WORDS_AHEAD];
@@ -137,6 +136,10 @@ struct PmTyping {
     GHashTable *conflicts;      /* PmConflict → itself */
     gboolean settles;           /* what is left gets what little its pointers say */
     gboolean asked;             /* some pointer did not say enough */
+    guint64 retyped;            /* chunks whose type was replaced by one that may lead elsewhere */
+    GHashTable *contested;      /* slots about which declarations quarrelled */
+    guint64 *proven;            /* by half slots: while every type is traced back to its ground */
+    GArray *proven_objects;     /* gboolean each */
     gboolean audits;            /* conflicts are counted, nothing is assigned */
 };
 
@@ -212,6 +215,27 @@ gboolean pm_propagate_assign(PmTyping *typing, const PmSpot *place, guint32 bind
  */
 guint32 pm_propagate_add_object(PmTyping *typing, const PmObject *object);
 
+/* The object at @address of @target that a pointer led to, or 0. */
+guint32 pm_propagate_find_object(PmTyping *typing, PmAddr address, const PmPointee *target);
+
+/* Notes that a chunk's type is replaced. */
+void pm_propagate_note_change(PmTyping *typing, const PmBinding *old, const PmBinding *new);
+
+/* Looks at the object or the chunk as a whole. (for prove.c) */
+void pm_propagate_visit_object(PmTyping *typing, guint32 index);
+void pm_propagate_visit_chunk(PmTyping *typing, const PmSpot *spot);
+
+/* What @word says of what it leads to. (follow.c) */
+void pm_follow(PmTyping *typing, const PmWordAhead *word);
+
+/* Takes back the types of chunks that no pointer of what their parents are now leads to. (prove.c)
+ */
+void pm_prove(PmTyping *typing);
+
+/* What @word proves, of the chunk at @place. (prove.c) */
+void pm_prove_follow(PmTyping *typing, const PmWordAhead *word, const PmSpot *place);
+void pm_prove_follow_object(PmTyping *typing, PmAddr address, const PmPointee *target);
+
 /* Follows all that waits, and what that leads to. */
 void pm_propagate_run(PmTyping *typing);
 
@@ -254,6 +278,10 @@ void pm_groups_free(PmGroups *groups);
  */
 guint32 pm_groups_ask(PmTyping *typing, const PmTypedEdge *edge, PmPointee *target, PmAddr owner,
                       const PmSpot *place, guint level);
+
+/* The same, but nothing is noted. */
+guint32 pm_groups_peek(PmTyping *typing, const PmTypedEdge *edge, PmPointee *target, PmAddr owner,
+                       const PmSpot *place);
 
 /* Whether there are types that begin with one of @target, and whose size is right for the chunk at
  * @place. */

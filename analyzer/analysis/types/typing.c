@@ -165,6 +165,11 @@ type_all(PmTyping *typing)
     run(typing);
     (void)learn(typing);
     settle(typing);
+    if (typing->retyped > 0) {
+        pm_prove(typing);
+        settle(typing);
+        pm_prove(typing);
+    }
     typing->audits = TRUE;
     pm_propagate_revisit(typing);
 }
@@ -188,7 +193,6 @@ pm_typing_new(PmPlaces *places, PmTypes *types)
     typing->names = g_string_chunk_new(4096);
     typing->conflicts = g_hash_table_new_full(hash_conflict, equal_conflicts, g_free, NULL);
     typing->groups = pm_groups_new();
-    typing->next_object = 1;
     g_array_set_size(typing->bindings, 1);
     g_array_set_size(typing->objects, 1);
     if (typing->resolver == NULL)
@@ -216,6 +220,7 @@ pm_typing_free(PmTyping *typing)
     g_clear_pointer(&typing->object_keys, g_hash_table_unref);
     g_clear_pointer(&typing->classes, g_hash_table_unref);
     g_clear_pointer(&typing->agreements, g_hash_table_unref);
+    g_clear_pointer(&typing->contested, g_hash_table_unref);
     g_hash_table_unref(typing->conflicts);
     g_string_chunk_free(typing->names);
     pm_slot_queue_clear(&typing->queue);
