@@ -14,9 +14,52 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "heap/match.h"
+#include "process/rtti.h"
 #include "ptmalloc/ptmalloc.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* The planes of a region name the chunks that the iteration finds. */
+static void
+ask_region(const PmHeap *heap, gsize region)
+{
+    const PmHeapClass all = {.states = (1u << PM_CHUNK_STATES) - 1};
+    guint64 masks[16];
+    PmHeapIter iter;
+    pm_heap_iter_init(&iter, heap, region);
+    pm_heap_match(heap, &all, region, 0, G_N_ELEMENTS(masks), masks);
+    for (guint64 i = 0; i < G_N_ELEMENTS(masks) * PM_HEAP_WORD_GRANULES; i++) {
+        PmChunk expected, chunk;
+        if ((masks[i / 64] >> (i % 64) & 1) == 0)
+            continue;
+        g_assert_true(pm_heap_get_chunk(heap, region, i, &chunk));
+        g_assert_true(pm_heap_iter_next(&iter, &expected));
+        g_assert_cmphex(chunk.address, ==, expected.address);
+    }
+}
+
+/* Takes every word of modules' data for a vtable, and where it points to, too. */
+static void
+ask_rtti(const PmProcess *process)
+{
+    gsize count = 0;
+    g_autoptr(PmRtti) rtti = pm_rtti_new(process);
+    const PmSpace *space = pm_process_get_space(process);
+    const guint64 word_bytes = pm_space_get_target(space)->word_bytes;
+    const PmModule *modules = pm_process_get_modules(process, &count);
+    for (gsize i = 0; i < MIN(count, 8); i++) {
+        for (guint64 j = 0; j < 512 && modules[i].data_count > 0; j++) {
+            guint64 value = 0;
+            const PmAddr address = modules[i].data[0].start + j * word_bytes;
+            const PmVtable *vtable = pm_rtti_find(rtti, address);
+            if (vtable != NULL)
+                g_array_unref(pm_rtti_get_bases(rtti, vtable));
+            if (pm_space_read_word(space, address, &value))
+                (void)pm_rtti_find(rtti, value);
+        }
+    }
+}
 
 /* Every lookup on chunks that the walk found; on as many as a run has time for. */
 static void
@@ -38,6 +81,9 @@ ask_heap(const PmPtmalloc *ptmalloc)
         g_assert_cmphex(found.address, ==, chunk.address);
     }
     gsize count = 0;
+    (void)pm_heap_get_regions(heap, &count);
+    for (gsize i = 0; i < MIN(count, 16); i++)
+        ask_region(heap, i);
     const PmArena *arenas = pm_ptmalloc_get_arenas(ptmalloc, &count);
     for (gsize i = 0; i < count; i++)
         g_assert_true(arenas[i].threads != NULL || arenas[i].thread_count == 0);
@@ -76,6 +122,7 @@ open_core(const char *path)
     g_autoptr(PmProcess) process = pm_process_open(image, NULL, diagnostics, &error);
     g_assert_no_error(error);
     ask_process(process);
+    ask_rtti(process);
     g_autoptr(PmPtmalloc) ptmalloc =
         pm_ptmalloc_walk(process, &(PmPtmallocOptions){.jobs = 1}, diagnostics, &error);
     g_assert_true((ptmalloc == NULL) == (error != NULL));

@@ -8,8 +8,8 @@
 
 /*
  * @chunks: ascending by address, each once; @count of them.
- * @population: how many chunks pass the filter. @population_known: it is exact; else (a filter by
- * reach on a large heap) an estimate from the sample.
+ * @population: how many chunks pass the filter. @population_known: that is exact, as it is of
+ * pm_sample_new(); else an estimate.
  * @is_whole: the sample is all of them.
  */
 typedef struct {
