@@ -4,7 +4,7 @@
     bench.py [--count N] [--runs N] [--temp FOLDER] --build FOLDER case1|nodes|sparse|dwarf
 
 case1: the core of samples/case1 with N chunks of 20 bytes (1.2 GB for the default). `cat CORE` and `postmalloc sizes CORE`
-    and `leaks` and `report` run alternately with the file in the page cache; then each under a limit on its data.
+    and `schema --size 20`, `leaks` and `report` run alternately with the file in the page cache; then each under a limit on its data.
 nodes: N nodes (10,000,000) in one shuffled list, and in a binary tree, all reachable: `leaks` beside a plain loop over the same
     pointers in memory.
 sparse: a process of N stacks of 10,240 KB with 80 KB touched: a core of N times 10 MiB that takes a hundredth on disk.
@@ -113,6 +113,7 @@ def bench_case1(arguments, tool, folder):
         {
             "cat CORE": ["cat", core],
             "postmalloc sizes CORE": [tool, "sizes", core],
+            "postmalloc schema --size 20 CORE": [tool, "schema", "--size", "20", core],
             "postmalloc leaks CORE": [tool, "leaks", core],
             "postmalloc report CORE": [tool, "report", core],
         },
@@ -120,6 +121,7 @@ def bench_case1(arguments, tool, folder):
     )
     sizes = medians["postmalloc sizes CORE"]
     print(f"sizes / cat: {sizes / medians['cat CORE']:.2f}; {chunks / sizes / 1e6:.0f} million chunks a second")
+    print(f"schema / sizes: {medians['postmalloc schema --size 20 CORE'] / sizes:.2f}")
     for command in ("leaks", "report"):
         print(f"{command} / cat: {medians[f'postmalloc {command} CORE'] / medians['cat CORE']:.2f}")
     for command, limit in LIMITS_BYTES.items():
