@@ -129,6 +129,17 @@ fill_constants(Rows *rows, gsize row, G_GNUC_UNUSED gsize count)
     rows_put(rows, row, 14, 1, 7);
 }
 
+/* What is small and may be negative, in all widths; and a bit field, which is not. */
+static void
+fill_signed(Rows *rows, gsize row, G_GNUC_UNUSED gsize count)
+{
+    rows_put(rows, row, 0, 8, 2 - rows_below(rows, 5));
+    rows_put(rows, row, 8, 4, 100 - rows_below(rows, 300));
+    rows_put(rows, row, 12, 2, 1 - rows_below(rows, 3));
+    rows_put(rows, row, 16, 8, row % 100 == 7 ? G_MAXUINT64 : 1);
+    rows_put(rows, row, 24, 4, 0x80000000U | (1U << rows_below(rows, 8)));
+}
+
 static const Case cases[] = {
     {"counters", fill_counters, 24,
      "0+4 counter, 4+4 counter, 8+8 counter, 16+2 counter, 18+2 enum, 20+4 zero"},
@@ -148,6 +159,9 @@ static const Case cases[] = {
     {"random", fill_random, 24, "0+24 random"},
     {"widths", fill_mixed_widths, 40,
      "0+12 random, 12+4 counter, 16+4 random, 20+4 zero, 24+8 number, 32+8 number"},
+    {"signed", fill_signed, 32,
+     "0+8 enum, 8+4 number, 12+2 enum, 14+2 zero, 16+8 enum, 24+2 enum, 26+1 zero, "
+     "27+1 constant, 28+4 zero"},
     {"constants", fill_constants, 24,
      "0+1 zero, 1+1 constant, 2+6 zero, 8+4 constant, 12+2 zero, 14+1 constant, 15+9 zero"},
 };
@@ -156,7 +170,7 @@ static void
 test_columns(gconstpointer data)
 {
     const Case *one = data;
-    static const gsize counts[] = {ROWS, 200};
+    static const gsize counts[] = {ROWS, 300};
     for (gsize i = 0; i < G_N_ELEMENTS(counts); i++) {
         Rows rows;
         rows_init(&rows, counts[i], one->bytes, 8);
@@ -429,6 +443,155 @@ test_homogeneous(gconstpointer data)
     }
 }
 
+/* A number as an object; what lies behind its 28 bytes is mostly nothing, else of any kind. */
+static void
+fill_object(Rows *rows, gsize row, G_GNUC_UNUSED gsize count)
+{
+    rows_put(rows, row, 0, 8, 1);
+    rows_put_pointer(rows, row, 8, PM_WORD_DATA, 0x7f1200008000);
+    rows_put(rows, row, 16, 8, 1 + (row % 50 == 0 ? 1 : 0));
+    rows_put(rows, row, 24, 4, rows_below(rows, 70000));
+    if (row % 4 != 0)
+        return;
+    guint64 kind = rows_below(rows, 5);
+    rows_put(rows, row, 28, 4, kind < 2 ? 0xffffffff : kind == 2 ? 0x55d0 : 7 * kind);
+    if (rows_below(rows, 2) == 0)
+        rows_put_chunk(rows, row, 32);
+    else
+        rows_put(rows, row, 32, 8, rows_random(rows) >> rows_below(rows, 60));
+}
+
+/* What may be slack does not split one kind of record. */
+static void
+test_slack_splits_not(void)
+{
+    Rows rows;
+    rows_init(&rows, ROWS, 40, 8);
+    for (gsize row = 0; row < ROWS; row++)
+        fill_object(&rows, row, ROWS);
+    rows_finish(&rows);
+    rows.matrix->slack_from = 25;
+    g_autofree char *layouts = rows_describe_layouts(&rows);
+    g_assert_cmpstr(layouts, ==, "2000");
+    PmSchemaRequest request;
+    rows_infer(&rows, 25, 40, &request);
+    g_assert_true(request.known);
+    g_assert_cmpuint(request.request, ==, 28);
+    g_free(request.evidence);
+    rows_clear(&rows);
+}
+
+/* A pointer to its class says what an object is, as long as its fields say so, too. */
+static void
+test_classes(void)
+{
+    Rows rows;
+    rows_init(&rows, ROWS, 40, 8);
+    for (gsize row = 0; row < ROWS; row++) {
+        guint64 kind = row % 4;
+        rows_put(&rows, row, 0, 8, 1 + rows_below(&rows, 3));
+        rows_put_pointer(&rows, row, 8, PM_WORD_DATA,
+                         0x7f1200008000 + 0x100 * (kind == 3 ? 2 : kind));
+        if (kind == 0)
+            rows_put(&rows, row, 16, 8, rows_random(&rows));
+        else if (kind == 1)
+            rows_put(&rows, row, 16, 8, rows_below(&rows, 100));
+        else
+            rows_put_chunk(&rows, row, 16);
+        rows_put(&rows, row, 24, 8, rows_below(&rows, 1000));
+    }
+    rows_finish(&rows);
+    g_autofree char *layouts = rows_describe_layouts(&rows);
+    g_assert_cmpstr(layouts, ==, "1000 500 500");
+    rows_clear(&rows);
+}
+
+/* More classes than layouts: the largest, and one for what is left. */
+static void
+test_many_vtables(void)
+{
+    Rows rows;
+    rows_init(&rows, 820, 24, 8);
+    gsize row = 0;
+    for (guint64 class = 0; class < 40; class ++) {
+        for (guint64 i = 0; i <= class; i++)
+            rows_put_pointer(&rows, row++, 0, PM_WORD_VTABLE, 0x7f1200001010 + 0x40 * class);
+    }
+    rows_finish(&rows);
+    g_autoptr(PmClusters) clusters = pm_clusters_new(rows.matrix, PM_SCHEMA_LAYOUTS_MAX);
+    const guint16 *layouts = pm_clusters_get_layouts(clusters);
+    g_assert_cmpuint(pm_clusters_get_count(clusters), ==, PM_SCHEMA_LAYOUTS_MAX);
+    g_assert_true(pm_clusters_has_rest(clusters));
+    gsize largest = 0;
+    gsize rest = 0;
+    for (gsize i = 0; i < row; i++) {
+        largest += layouts[i] == 0 ? 1 : 0;
+        rest += layouts[i] == PM_SCHEMA_LAYOUTS_MAX - 1 ? 1 : 0;
+    }
+    g_assert_cmpuint(largest, ==, 40);
+    g_assert_cmpuint(rest, ==, 25 * 26 / 2);
+    rows_clear(&rows);
+}
+
+/* Other chunks of the class go where their like went; what is like none goes nowhere. */
+static void
+test_match(void)
+{
+    Rows rows;
+    Rows others;
+    rows_init(&rows, ROWS, 24, 8);
+    rows_init(&others, ROWS, 24, 8);
+    others.random = 4711;
+    for (gsize row = 0; row < ROWS; row++) {
+        fill_mixture(&rows, row, ROWS);
+        fill_mixture(&others, row, ROWS);
+    }
+    rows_finish(&rows);
+    rows_finish(&others);
+    g_autoptr(PmClusters) clusters = pm_clusters_new(rows.matrix, PM_SCHEMA_LAYOUTS_MAX);
+    gsize none = pm_clusters_get_count(clusters);
+    gsize wrong = 0;
+    for (gsize row = 0; row < ROWS; row++)
+        wrong += pm_clusters_match(clusters, pm_matrix_get_row(others.matrix, row),
+                                   others.matrix->kinds + row * others.matrix->words) !=
+                         choose_mixed(row)
+                     ? 1
+                     : 0;
+    g_assert_cmpuint(wrong, <, ROWS / 50);
+    guint8 alien[24] = {0};
+    guint8 kinds[3] = {PM_WORD_STACK, PM_WORD_STACK, PM_WORD_CODE};
+    g_assert_cmpuint(pm_clusters_match(clusters, alien, kinds), ==, none);
+    kinds[0] = PM_WORD_VTABLE;
+    g_assert_cmpuint(pm_clusters_match(clusters, alien, kinds), ==, none);
+    rows_clear(&rows);
+    rows_clear(&others);
+}
+
+/* Words of four bytes: pointers are shorter, numbers of eight bytes are not. */
+static void
+test_32_bit(void)
+{
+    Rows rows;
+    rows_init(&rows, ROWS, 28, 4);
+    for (gsize row = 0; row < ROWS; row++) {
+        rows_put_chunk(&rows, row, 0);
+        rows_put(&rows, row, 4, 4, row);
+        rows_put(&rows, row, 8, 8,
+                 (guint64)ROWS_NOW * 1000000000 - rows_below(&rows, G_GUINT64_CONSTANT(1) << 50));
+        if (rows_below(&rows, 2) == 0)
+            rows_put_chunk(&rows, row, 16);
+        rows_put_text(&rows, row, 20, rows_below(&rows, 2) ? "yellow" : "green");
+    }
+    rows_finish(&rows);
+    g_autofree char *columns = rows_describe(&rows, 28);
+    g_autofree char *layouts = rows_describe_layouts(&rows);
+    g_assert_cmpstr(
+        columns, ==,
+        "0+4 pointer, 4+4 counter, 8+8 nanoseconds, 16+4 pointer, 20+7 text, 27+1 zero");
+    g_assert_cmpstr(layouts, ==, "2000");
+    rows_clear(&rows);
+}
+
 /* 20 of 24 bytes; behind them what was there before. */
 static void
 fill_event(Rows *rows, gsize row, G_GNUC_UNUSED gsize count)
@@ -568,6 +731,11 @@ main(int argc, char **argv)
         g_autofree char *path = g_strconcat("/schema/homogeneous/", homogeneous[i].name, NULL);
         g_test_add_data_func(path, GSIZE_TO_POINTER(i), test_homogeneous);
     }
+    g_test_add_func("/schema/slack-splits-not", test_slack_splits_not);
+    g_test_add_func("/schema/classes", test_classes);
+    g_test_add_func("/schema/many-vtables", test_many_vtables);
+    g_test_add_func("/schema/match", test_match);
+    g_test_add_func("/schema/32-bit", test_32_bit);
     for (gsize i = 0; i < G_N_ELEMENTS(requests); i++) {
         g_autofree char *path = g_strconcat("/schema/request/", requests[i].name, NULL);
         g_test_add_data_func(path, GSIZE_TO_POINTER(i), test_request);

@@ -212,7 +212,7 @@ typedef struct {
 
 /* Merges the two groups that agree most. Returns: FALSE where no two are the same layout. */
 static gboolean
-merge_pair(Group *groups, gsize count, guint16 *group_of_leaf)
+merge_pair(Group *groups, gsize count, gsize slack_word, guint16 *group_of_leaf)
 {
     gsize from = 0;
     gsize into = 0;
@@ -221,7 +221,8 @@ merge_pair(Group *groups, gsize count, guint16 *group_of_leaf)
         for (gsize j = i + 1; j < count; j++) {
             double agreement = 0;
             if (groups[i].gone || groups[j].gone || groups[i].has_vtable || groups[j].has_vtable ||
-                !pm_profile_is_same(&groups[i].profile, &groups[j].profile, &agreement) ||
+                !pm_profile_is_same(&groups[i].profile, &groups[j].profile, slack_word,
+                                    &agreement) ||
                 agreement <= best)
                 continue;
             best = agreement;
@@ -306,7 +307,8 @@ merge_leaves(Growth *growth, gsize max_layouts)
     }
     for (gsize i = 0; i < count; i++)
         groups[i].gone = groups[i].profile.rows == 0;
-    while (merge_pair(groups, count, group_of_leaf))
+    gsize slack_word = (gsize)(matrix->slack_from / matrix->word_bytes);
+    while (merge_pair(groups, count, slack_word, group_of_leaf))
         continue;
     number_groups(growth, groups, count, group_of_leaf, max_layouts);
     for (gsize i = 0; i < count; i++)

@@ -131,10 +131,11 @@ append_nulls(GString *text, const PmSchemaColumn *column, gsize count, const cha
 
 /* Small numbers in decimal, others in hex. */
 static void
-append_number(GString *text, guint64 value)
+append_number(GString *text, guint64 value, gsize width)
 {
-    if (value < 4096)
-        g_string_append_printf(text, "%" G_GUINT64_FORMAT, value);
+    gint64 number = pm_as_signed(value, width);
+    if (number < 4096)
+        g_string_append_printf(text, "%" G_GINT64_FORMAT, number);
     else
         g_string_append_printf(text, "0x%" G_GINT64_MODIFIER "x", value);
 }
@@ -155,7 +156,7 @@ append_values(GString *text, const PmRows *rows, const PmSchemaColumn *column)
             g_string_append_printf(text, "%u more", tallies->len - i);
             break;
         }
-        append_number(text, tally->value);
+        append_number(text, tally->value, column->width_bytes);
         append_share(text, tally->rows, rows->count);
     }
 }
@@ -436,6 +437,26 @@ append_mixture(GString *text, const PmRows *rows, const PmSchemaColumn *column)
     }
 }
 
+/* The least and the largest number; negative ones where none is far from zero. */
+static void
+append_range(GString *text, const PmRows *rows, const PmSchemaColumn *column)
+{
+    g_autofree guint64 *values = read_values(rows, column);
+    gsize width = MIN(column->width_bytes, 8);
+    gint64 least = G_MAXINT64;
+    gint64 most = G_MININT64;
+    for (gsize i = 0; i < rows->count; i++) {
+        least = MIN(least, pm_as_signed(values[i], width));
+        most = MAX(most, pm_as_signed(values[i], width));
+    }
+    /* Numbers that use every bit are not signed. */
+    if (least < 0 && pm_bit_length((guint64)most) + 1 < 8 * width)
+        g_string_append_printf(text, "%" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, least, most);
+    else
+        g_string_append_printf(text, "%" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT, column->min,
+                               column->max);
+}
+
 static void
 append_counter(GString *text, const PmRows *rows, const PmSchemaColumn *column)
 {
@@ -488,8 +509,7 @@ pm_schema_describe_column(PmPlaces *places, const PmRows *rows, PmSchemaColumn *
         break;
     case PM_COLUMN_LENGTH:
     case PM_COLUMN_NUMBER:
-        g_string_append_printf(text, "%" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT, column->min,
-                               column->max);
+        append_range(text, rows, column);
         break;
     case PM_COLUMN_TEXT:
         append_texts(text, rows, column);
@@ -524,6 +544,15 @@ sign_bytes(const PmRows *rows, gsize count)
     return g_string_free(text, FALSE);
 }
 
+/* A pointer to one place of a module in all chunks: a table of functions, a class. */
+static gboolean
+is_one_place(const PmSchemaColumn *column)
+{
+    return (column->kind == PM_COLUMN_DATA || column->kind == PM_COLUMN_RODATA ||
+            column->kind == PM_COLUMN_CODE) &&
+           column->distinct == 1 && column->nulls == 0 && column->text != NULL;
+}
+
 /* Kinds in the order of their columns; runs of one kind once. */
 static char *
 sign_kinds(const PmSchemaLayout *layout)
@@ -539,11 +568,15 @@ sign_kinds(const PmSchemaLayout *layout)
         i = run;
         if (kind == PM_COLUMN_ZERO || kind == PM_COLUMN_SLACK)
             continue;
+        const char *place = length == 1 && is_one_place(&layout->columns[run - 1])
+                                ? layout->columns[run - 1].text
+                                : NULL;
         if (shown++ == 8) {
             g_string_append(text, "...");
             break;
         }
-        g_string_append_printf(text, "%s%s", text->len == 0 ? "" : ", ", pm_column_kind_name(kind));
+        g_string_append_printf(text, "%s%s", text->len == 0 ? "" : ", ",
+                               place != NULL ? place : pm_column_kind_name(kind));
         if (length > 1)
             g_string_append_printf(text, " x%" G_GSIZE_FORMAT, length);
     }

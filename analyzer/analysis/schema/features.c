@@ -18,14 +18,20 @@ pm_feature_read(const PmFeature *feature, const guint8 *bytes, const guint8 *sym
         return PM_RAW_MISSING;
     if (feature->type == PM_FEATURE_WORD)
         return symbol;
+    if (feature->type == PM_FEATURE_PLACE)
+        return symbol == PM_SYMBOL_CODE || symbol == PM_SYMBOL_RODATA || symbol == PM_SYMBOL_DATA
+                   ? pm_load_number(bytes + feature->offset, feature->width)
+                   : PM_RAW_MISSING;
     if (symbol != PM_SYMBOL_ZERO && !pm_symbol_is_number(symbol))
         return PM_RAW_MISSING;
-    if (symbol != PM_SYMBOL_ZERO &&
-        (feature->offset % word_bytes < 4 ? pm_symbol_lower(symbol) : pm_symbol_upper(symbol)) ==
-            PM_HALF_TEXT)
+    PmHalf half = PM_HALF_ZERO;
+    if (symbol != PM_SYMBOL_ZERO)
+        half = feature->offset % word_bytes < 4 ? pm_symbol_lower(symbol) : pm_symbol_upper(symbol);
+    if (half == PM_HALF_TEXT)
         return PM_RAW_MISSING;
-    guint64 value = pm_load_number(bytes + feature->offset, feature->width);
-    return feature->type == PM_FEATURE_HALF ? (guint64)pm_half_of((guint32)value) : value;
+    return feature->type == PM_FEATURE_HALF
+               ? (guint64)half
+               : pm_load_number(bytes + feature->offset, feature->width);
 }
 
 /* Distinct values and how often each occurs. */
@@ -125,6 +131,8 @@ pm_features_new(const PmRows *rows, const guint8 *symbols, gsize max)
         PmFeature feature = {PM_FEATURE_WORD, (guint16)(i * matrix->word_bytes),
                              (guint16)matrix->word_bytes};
         (void)add_feature(columns, &feature, rows, symbols, PM_FEATURE_VALUES);
+        feature.type = PM_FEATURE_PLACE;
+        (void)add_feature(columns, &feature, rows, symbols, TAG_VALUES);
     }
     for (gsize offset = 0; offset + 4 <= matrix->stride && columns->len < max; offset += 4) {
         PmFeature half = {PM_FEATURE_HALF, (guint16)offset, 4};

@@ -11,6 +11,7 @@ typedef enum {
     PM_FEATURE_HALF,       /* PmHalf of four bytes */
     PM_FEATURE_HALF_VALUE, /* four bytes that hold few values: a tag */
     PM_FEATURE_BYTE,       /* a byte that holds few values */
+    PM_FEATURE_PLACE,      /* a word that points to few places of modules: a class, a table */
 } PmFeatureType;
 
 /* Where a feature is: @width bytes at @offset of the chunk. */
@@ -22,7 +23,7 @@ typedef struct {
 
 /* What a feature is of a row where it cannot be told: within a text, and (of parts of words) where
  * the word is no number. */
-#define PM_RAW_MISSING G_GUINT64_CONSTANT(0x100000000)
+#define PM_RAW_MISSING G_MAXUINT64
 
 /* The value of a feature in one row. @symbols: of the row's words. */
 guint64 pm_feature_read(const PmFeature *feature, const guint8 *bytes, const guint8 *symbols,

@@ -89,14 +89,22 @@ are_two_numbers(const Dictionary *dictionary, gsize width)
     return (differ & mask) != 0 && differ >> (8 * half) != 0;
 }
 
+/* How long a number is, the sign of a negative one included. */
+static guint
+signed_length(guint64 value, gsize width)
+{
+    gint64 number = pm_as_signed(value, width);
+    return number < 0 ? pm_bit_length((guint64)-number) + 1 : pm_bit_length(value);
+}
+
 /* The values that there are, and which of them each one is. */
 static double
-cost_of_dictionary(const Dictionary *dictionary, gsize count)
+cost_of_dictionary(const Dictionary *dictionary, gsize count, gsize width)
 {
     double bits = dictionary->count > 1 ? entropy(dictionary->counts, HASH_SLOTS, count) : 0;
     for (gsize i = 0; i < HASH_SLOTS; i++) {
         if (dictionary->counts[i] != 0)
-            bits += 2 * pm_bit_length(dictionary->values[i]) + 1;
+            bits += 2 * signed_length(dictionary->values[i], width) + 1;
     }
     return bits;
 }
@@ -112,7 +120,7 @@ cost_by_dictionary(const guint64 *values, gsize count, gsize width, gboolean *re
             return INFINITY;
     }
     *ret_two = are_two_numbers(&dictionary, width);
-    return cost_of_dictionary(&dictionary, count);
+    return cost_of_dictionary(&dictionary, count, width);
 }
 
 /* Within the range of the values, any is as likely as any other. */
@@ -130,12 +138,12 @@ cost_by_range(const guint64 *values, gsize count, gsize width)
 
 /* The length of each value in bits, then those. */
 static double
-cost_by_length(const guint64 *values, gsize count)
+cost_by_length(const guint64 *values, gsize count, gsize width)
 {
     guint32 lengths[66] = {0};
     double bits = 0;
     for (gsize i = 0; i < count; i++) {
-        guint length = pm_bit_length(values[i]);
+        guint length = signed_length(values[i], width);
         lengths[length]++;
         bits += length > 1 ? length - 1 : 0;
     }
@@ -166,7 +174,7 @@ cost_by_step(const guint64 *values, gsize count, gsize width)
     }
     bits += count > 1 ? entropy(lengths, G_N_ELEMENTS(lengths), count - 1) : 0;
     if (few && count > 1)
-        bits = MIN(bits, 64 + cost_of_dictionary(&steps, count - 1));
+        bits = MIN(bits, 64 + cost_of_dictionary(&steps, count - 1, 8));
     return bits;
 }
 
@@ -208,11 +216,13 @@ cost_by_float(const guint64 *values, gsize count, gsize width)
     g_autofree guint32 *exponents = g_new0(guint32, 4096);
     guint32 used[54] = {0};
     gsize reasonable = 0;
+    gsize present = 0;
     double bits = 0;
     for (gsize i = 0; i < count; i++) {
         guint64 fraction = values[i] & ((G_GUINT64_CONSTANT(1) << fraction_bits) - 1);
         guint length = fraction == 0 ? 0 : fraction_bits - (guint)__builtin_ctzll(fraction);
-        reasonable += pm_is_reasonable_float(values[i], width) ? 1 : 0;
+        present += values[i] != 0 ? 1 : 0;
+        reasonable += values[i] != 0 && pm_is_reasonable_float(values[i], width) ? 1 : 0;
         exponents[values[i] >> fraction_bits]++;
         used[length]++;
         bits += length;
@@ -222,7 +232,7 @@ cost_by_float(const guint64 *values, gsize count, gsize width)
     bits =
         MIN(bits + entropy(used, G_N_ELEMENTS(used), count), (double)fraction_bits * (double)count);
     double bonus = width == 8 && are_fractions(values, count) ? DOUBLE_BONUS : FLOAT_BONUS;
-    return bits + entropy(exponents, 4096, count) - bonus * (double)count;
+    return bits + entropy(exponents, 4096, count) - bonus * (double)present;
 }
 
 guint64
@@ -243,6 +253,20 @@ pm_find_time_unit(const guint64 *values, gsize count, gsize width, gint64 newest
     return 0;
 }
 
+/* Small signed numbers of 64 bits: their upper halves follow from the lower ones. */
+static gboolean
+are_sign_extended(const guint64 *values, gsize count)
+{
+    guint64 upper = 0;
+    for (gsize i = 0; i < count; i++) {
+        guint64 extended = (guint64)(gint64)(gint32)(guint32)values[i];
+        if (values[i] != extended)
+            return FALSE;
+        upper |= values[i] >> 32;
+    }
+    return upper != 0;
+}
+
 /* A number of 32 bits and all of them beside padding is not one of 64. */
 static gboolean
 is_padded(const guint64 *values, gsize count)
@@ -258,7 +282,7 @@ static double
 cost_by_value(const guint64 *values, gsize count, gsize width)
 {
     double bits = cost_by_range(values, count, width);
-    bits = MIN(bits, cost_by_length(values, count));
+    bits = MIN(bits, cost_by_length(values, count, width));
     bits = MIN(bits, cost_by_step(values, count, width));
     return width < 4 ? bits : MIN(bits, cost_by_float(values, count, width));
 }
@@ -309,6 +333,11 @@ pm_field_cost(const PmRows *rows, gsize offset, gsize width, gint64 newest_secon
         return INFINITY;
     *ret_is_set = listed < bits;
     bits = MIN(bits, listed);
+    if (width == 8 && are_sign_extended(values, rows->count)) {
+        gboolean lower_is_set = FALSE;
+        double lower = pm_field_cost(rows, offset, width / 2, newest_seconds, &lower_is_set);
+        bits = MIN(bits, lower);
+    }
     if (width == 8 && is_padded(values, rows->count))
         bits += PM_FIELD_BITS + 3 * PM_FIELD_TIE * bits;
     return bits;

@@ -12,16 +12,17 @@
 #define EPOCH_AMBIGUOUS G_GINT64_CONSTANT(1315800000)
 
 /* Shares of the rows: what a kind takes to be told, and what may fall out of it. */
-#define MOST            0.9
-#define NEARLY_ALL      0.97
-#define COUNTER_RANKS   0.9
-#define COUNTER_LEAST   16
-#define ENUM_VALUES     16
-#define ENUM_LARGEST    65536
-#define ENUM_ROWS       3
-#define RANDOM_LEAST    16
-#define FLOATS_LEAST    4
-#define DISTINCT_FLOATS 3
+#define MOST               0.9
+#define NEARLY_ALL         0.97
+#define COUNTER_RANKS      0.9
+#define COUNTER_LEAST      16
+#define ENUM_VALUES        16
+#define ENUM_LARGEST       65536
+#define ENUM_ROWS          3
+#define RANDOM_LEAST       16
+#define RANDOM_LEAST_BYTES 256
+#define FLOATS_LEAST       4
+#define DISTINCT_FLOATS    3
 
 static int
 compare_numbers(const void *a, const void *b)
@@ -99,7 +100,7 @@ pm_rank_correlation(const guint64 *values, const guint32 *groups, gsize count)
 gboolean
 pm_is_random(const guint64 *values, gsize count, gsize width)
 {
-    if (count < RANDOM_LEAST)
+    if (count < RANDOM_LEAST || count * width < RANDOM_LEAST_BYTES)
         return FALSE;
     /* Five standard deviations of a fair coin. */
     double allowed = 2.5 * sqrt((double)count) + 1;
@@ -255,9 +256,14 @@ find_time_kind(const PmFieldValues *field, const Present *present, PmFieldKind *
 static gboolean
 is_enum(const PmFieldValues *field, const Present *present)
 {
-    gsize distinct = present->distinct + (present->count < field->count);
-    return distinct <= ENUM_VALUES && present->max < ENUM_LARGEST &&
-           field->count >= ENUM_ROWS * distinct;
+    gsize distinct = present->distinct + (present->count < field->count ? 1 : 0);
+    if (distinct > ENUM_VALUES || field->count < ENUM_ROWS * distinct)
+        return FALSE;
+    for (gsize i = 0; i < present->count; i++) {
+        if (ABS(pm_as_signed(present->values[i], field->width)) >= ENUM_LARGEST)
+            return FALSE;
+    }
+    return TRUE;
 }
 
 static PmColumnKind

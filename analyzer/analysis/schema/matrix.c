@@ -13,6 +13,7 @@ pm_matrix_new(gsize rows, gsize stride, gsize tail_bytes, guint word_bytes)
     matrix->words = stride / word_bytes;
     matrix->tail_bytes = tail_bytes;
     matrix->usable_bytes = stride;
+    matrix->slack_from = stride;
     matrix->bytes = g_new0(guint8, rows * stride + 1);
     matrix->kinds = g_new0(guint8, rows * matrix->words + 1);
     matrix->groups = g_new0(guint32, rows + 1);

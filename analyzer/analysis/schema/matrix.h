@@ -10,6 +10,7 @@
  * @bytes: @rows × @stride. @kinds: @rows × @words, what each word is as a pointer (PmWordKind).
  * @word_bytes: 8 or 4; @stride is a multiple of it, @words is stride ÷ word_bytes.
  * @groups: of each row the arena that it lies in: addresses rise with time only within one.
+ * @slack_from: bytes from here on may lie behind what the program asked for.
  * @tail: @rows × @tail_bytes: the end of the user data, where it lies behind the @stride bytes
  *   that are looked at; @tail_bytes 0 where it does not. @usable_bytes: of each chunk.
  */
@@ -21,6 +22,7 @@ typedef struct {
     gsize words;
     guint word_bytes;
     guint32 *groups;
+    guint64 slack_from;
     guint8 *tail;
     gsize tail_bytes;
     guint64 usable_bytes;
@@ -49,6 +51,18 @@ pm_load_number(const guint8 *bytes, gsize width)
     for (gsize i = 0; i < width; i++)
         value |= (guint64)bytes[i] << (8 * i);
     return value;
+}
+
+/* @value, @width bytes (8, 4, 2) wide, as a signed number where it is a negative one that is far
+ * from the least; else as it is. What is larger than G_MAXINT64 is cut to that. */
+static inline gint64
+pm_as_signed(guint64 value, gsize width)
+{
+    guint64 sign = G_GUINT64_CONSTANT(1) << (8 * width - 1);
+    guint64 magnitude = (sign << 1) - value;
+    if (width > 1 && (value & sign) != 0 && magnitude < sign / 2)
+        return -(gint64)magnitude;
+    return (gint64)MIN(value, (guint64)G_MAXINT64);
 }
 
 /* How many bits @value takes, 0 for 0. */

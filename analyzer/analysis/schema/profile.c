@@ -11,6 +11,8 @@
 #define COMMON 0.5
 /* Numbers of one field may leave out so many lengths. */
 #define GAP_BITS 3
+/* The share that the most frequent kind of a field has at least. */
+#define ONE_KIND 0.8
 
 void
 pm_profile_init(PmProfile *profile, gsize words)
@@ -47,7 +49,8 @@ add_half(PmLengths *lengths, const guint8 *bytes, PmHalf half)
         lengths->texts++;
         return;
     }
-    guint length = pm_bit_length(pm_load_number(bytes, 4));
+    gint64 number = pm_as_signed(pm_load_number(bytes, 4), 4);
+    guint length = half == PM_HALF_ZERO ? 0 : pm_bit_length((guint64)ABS(number));
     lengths->numbers[length]++;
     if (are_letters(bytes))
         lengths->letters[length]++;
@@ -242,8 +245,18 @@ relate_words(const Word *a, const Word *b, Relation *relation)
         relation->clash = TRUE;
 }
 
+/* Whether the values are of no one kind. */
+static gboolean
+is_mixed(const Word *word)
+{
+    double most = word->numbers;
+    for (gsize i = 0; i < PM_SYMBOLS; i++)
+        most = pm_symbol_is_number((guint8)i) ? most : MAX(most, word->shares[i]);
+    return most < ONE_KIND;
+}
+
 gboolean
-pm_profile_is_same(const PmProfile *a, const PmProfile *b, double *ret_agreement)
+pm_profile_is_same(const PmProfile *a, const PmProfile *b, gsize slack_word, double *ret_agreement)
 {
     Relation relation = {0, 0, FALSE};
     for (gsize i = 0; i < a->words && !relation.clash; i++) {
@@ -252,6 +265,10 @@ pm_profile_is_same(const PmProfile *a, const PmProfile *b, double *ret_agreement
         read_word(a, i, &word_a);
         read_word(b, i, &word_b);
         relate_words(&word_a, &word_b, &relation);
+        if (relation.clash && i >= slack_word && (is_mixed(&word_a) || is_mixed(&word_b))) {
+            relation.clash = FALSE;
+            relation.differ += 0.5;
+        }
     }
     if (relation.clash || relation.agree == 0 || relation.agree < relation.differ)
         return FALSE;

@@ -35,9 +35,11 @@ void pm_profile_add(PmProfile *profile, const PmProfile *other);
  * Whether two sets are one layout of which fields are null in some chunks: no word says otherwise,
  * and as many agree as are null in one of the two only.
  *
+ * @slack_word: from this word on what is of no one kind may be slack, and then says nothing.
  * @ret_agreement: (out): how much agrees, to be compared.
  */
-gboolean pm_profile_is_same(const PmProfile *a, const PmProfile *b, double *ret_agreement);
+gboolean pm_profile_is_same(const PmProfile *a, const PmProfile *b, gsize slack_word,
+                            double *ret_agreement);
 
 /* How probable each symbol is in each word: logarithms (base 2), words × PM_SYMBOLS.
  * (transfer full) */

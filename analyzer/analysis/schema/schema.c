@@ -14,6 +14,9 @@
 /* The end of large chunks that is looked at for slack alone: a word and a granule. */
 #define TAIL_BYTES 24
 
+/* Granules are two words, of which a request uses at least one byte. */
+#define SLACK_MAX 15
+
 /* How much newer than the core's file a time stamp may be: clocks differ, tokens expire. */
 #define NEWEST_MARGIN (G_GINT64_CONSTANT(86400) * 366)
 
@@ -297,6 +300,9 @@ pm_schema_new(PmPlaces *places, PmSample *sample)
     work.matrix =
         pm_matrix_new(sample->count, stride, has_tail ? TAIL_BYTES : 0, schema->word_bytes);
     work.matrix->usable_bytes = usable;
+    /* The smallest class serves what is smaller, too, but no program asks for a byte or two. */
+    if (sample->count > 0)
+        work.matrix->slack_from = MAX(schema->requests.min, usable - MIN(usable, SLACK_MAX));
     work.read = g_new(guint32, sample->count + 1);
     read_rows(&work);
     find_upper_halves(&work);

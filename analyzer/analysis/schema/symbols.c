@@ -35,11 +35,17 @@ pm_half_of(guint32 value)
 {
     if (value == 0)
         return PM_HALF_ZERO;
-    if (value < 1U << 24)
+    if (value < 1U << 24 || value > -(1U << 24))
         return PM_HALF_NUMBER;
-    if (value >= 0xffffff00U)
-        return PM_HALF_NEGATIVE;
     return PM_HALF_WIDE;
+}
+
+/* The upper half of a small negative number is as good as none. */
+static PmHalf
+upper_of(const guint8 *bytes)
+{
+    guint32 upper = (guint32)pm_load_number(bytes + 4, 4);
+    return upper == G_MAXUINT32 && (bytes[3] & 0x80) != 0 ? PM_HALF_ZERO : pm_half_of(upper);
 }
 
 /* @text: where in the word a text begins; word_bytes where none does. */
@@ -55,7 +61,7 @@ symbol_of(const PmAlphabet *alphabet, const guint8 *bytes, guint8 kind, guint wo
     PmHalf lower = text < 4 ? PM_HALF_TEXT : pm_half_of((guint32)pm_load_number(bytes, 4));
     PmHalf upper = PM_HALF_ZERO;
     if (word_bytes == 8)
-        upper = text < 8 ? PM_HALF_TEXT : pm_half_of((guint32)pm_load_number(bytes + 4, 4));
+        upper = text < 8 ? PM_HALF_TEXT : upper_of(bytes);
     return (guint8)(PM_SYMBOL_NUMBERS + upper * PM_HALVES + lower);
 }
 

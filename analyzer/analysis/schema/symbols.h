@@ -26,12 +26,11 @@ typedef enum {
 
 typedef enum {
     PM_HALF_ZERO,
-    PM_HALF_NUMBER, /* less than 2^24 */
+    PM_HALF_NUMBER, /* of a magnitude of less than 2^24 */
     PM_HALF_WIDE,
-    PM_HALF_NEGATIVE, /* −256 … −1 */
-    PM_HALF_TEXT,     /* a text begins in these bytes */
+    PM_HALF_TEXT, /* a text begins in these bytes */
 } PmHalf;
-#define PM_HALVES 5
+#define PM_HALVES 4
 
 /* From here on vtables, each a symbol of its own; the last one stands for all that are too many. */
 #define PM_SYMBOL_VTABLES (PM_SYMBOL_NUMBERS + PM_HALVES * PM_HALVES)
