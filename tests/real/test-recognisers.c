@@ -27,8 +27,8 @@ static const struct {
 static void
 check_kind(const RealTruth *truth, const GArray *recognitions, gsize kind)
 {
-    guint told = 0;
-    guint known = 0;
+    guint64 told = 0;
+    guint64 known = 0;
     for (guint i = 0; i < truth->live->len; i++) {
         const RealRow *row = &g_array_index(truth->live, RealRow, i);
         if (g_strcmp0(row->name, kinds[kind].told) != 0)
@@ -45,7 +45,8 @@ check_kind(const RealTruth *truth, const GArray *recognitions, gsize kind)
             real_fail("the chunk at 0x%" G_GINT64_MODIFIER "x is called %s (%.2f), but is %s",
                       row->address, found->name, found->confidence, row->name);
     }
-    g_test_message("%u of %u called %s", known, told, kinds[kind].told);
+    g_test_message("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " called %s", known, told,
+                   kinds[kind].told);
     g_assert_cmpuint(told, >, 0);
     g_assert_cmpuint(known * 100, >=, told * kinds[kind].least_percent);
 }

@@ -54,17 +54,17 @@ close_cpython(gpointer data)
 static PyBlock
 get_block(const PyState *state, const PmRecogniserChunk *chunk)
 {
-    const guint word = state->word_bytes;
+    const gsize word = state->word_bytes;
     PyBlock block = {.chunk = chunk};
     guint64 bytes = 0;
     if (chunk->count < DEBUG_WORDS * word ||
         (chunk->bytes[word] != 'o' && chunk->bytes[word] != 'm' && chunk->bytes[word] != 'r'))
         return block;
-    for (guint i = 1; i < word; i++) {
+    for (gsize i = 1; i < word; i++) {
         if (chunk->bytes[word + i] != DEBUG_FORBIDDEN)
             return block;
     }
-    for (guint i = 0; i < word; i++)
+    for (gsize i = 0; i < word; i++)
         bytes = bytes << 8 | chunk->bytes[i];
     if (bytes == 0 || bytes > chunk->chunk->usable_bytes - DEBUG_WORDS * word)
         return block;

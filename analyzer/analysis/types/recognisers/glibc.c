@@ -10,7 +10,7 @@ typedef struct {
     PmPlaces *places;
     const PmSpace *space;
     const PmImage *image;
-    guint word_bytes;
+    gsize word_bytes;
 } State;
 
 static gpointer
@@ -28,7 +28,7 @@ open_glibc(PmPlaces *places, G_GNUC_UNUSED PmTypes *types)
 /* sysdeps/unix/sysv/linux/opendir.c, __alloc_dir: at least 32,768 bytes of entries (BUFSIZ times
  * four in old versions), at most 1 MiB. */
 #define DIR_LEAST     4096
-#define DIR_MOST      (1U << 20)
+#define DIR_MOST      ((guint64)1 << 20)
 #define DIR_FILES_MAX (1U << 24)
 #define ERRNO_MAX     4096
 
@@ -60,7 +60,7 @@ is_entry(const guint8 *bytes, gsize count)
 static gboolean
 recognise_dir(const State *state, const PmRecogniserChunk *chunk, PmRecognition *recognition)
 {
-    const guint word = state->word_bytes;
+    const gsize word = state->word_bytes;
     const gsize header = word == 8 ? 48 : 28;
     if (chunk->count < header || chunk->chunk->usable_bytes < DIR_LEAST)
         return FALSE;
@@ -85,7 +85,7 @@ recognise_dir(const State *state, const PmRecogniserChunk *chunk, PmRecognition 
 }
 
 /* stdlib/exit.h: struct exit_function_list of 32 functions; ef_us and ef_cxa are the flavors. */
-#define EXIT_FUNCTIONS      32
+#define EXIT_FUNCTIONS      ((gsize)32)
 #define EXIT_FLAVOR_LEAST   2
 #define EXIT_FLAVOR_MOST    4
 #define EXIT_FUNCTION_WORDS 4
@@ -96,7 +96,7 @@ static gboolean
 recognise_exit_functions(const State *state, const PmRecogniserChunk *chunk,
                          PmRecognition *recognition)
 {
-    const guint word = state->word_bytes;
+    const gsize word = state->word_bytes;
     const guint64 used = pm_recogniser_load(chunk, word, 1);
     const gsize bytes = (2 + EXIT_FUNCTIONS * EXIT_FUNCTION_WORDS) * word;
     if (used < EXIT_LEAST || used > EXIT_FUNCTIONS ||
@@ -136,7 +136,7 @@ leads_to_locale_file(const State *state, PmAddr address)
 static gboolean
 recognise_locale(const State *state, const PmRecogniserChunk *chunk, PmRecognition *recognition)
 {
-    const guint word = state->word_bytes;
+    const gsize word = state->word_bytes;
     const guint64 file = pm_recogniser_load(chunk, word, 1);
     if (!leads_to_locale_file(state, file))
         return FALSE;

@@ -11,7 +11,7 @@ typedef struct {
     PyClasses *classes;
     PmPlaces *places;
     const PmSpace *space;
-    guint word_bytes;
+    gsize word_bytes;
     guint version;
     gsize shift;
     const PmType *ascii;

@@ -82,7 +82,7 @@ struct PyClasses {
     PmTypes *types;
     const PmProcess *process;
     const PmSpace *space;
-    guint word_bytes;
+    gsize word_bytes;
     gsize shift;
     guint version;
     PmAddr type_type;

@@ -30,7 +30,7 @@ name_keys(const PyState *state, const PyBlock *block, PmRecognition *recognition
 static gboolean
 recognise_keys(const PyState *state, const PyBlock *block, PmRecognition *recognition)
 {
-    const guint word = state->word_bytes;
+    const gsize word = state->word_bytes;
     const gsize at = block->start + word;
     const gsize header = word + 8 + 2 * word;
     if (at + 8 > block->chunk->count)
@@ -64,7 +64,7 @@ static gboolean
 recognise_old_keys(const PyState *state, const PyBlock *block, PmRecognition *recognition)
 {
     PmWord lookup;
-    const guint word = state->word_bytes;
+    const gsize word = state->word_bytes;
     const guint64 refcnt = py_block_get_word(state, block, 0);
     const guint64 size = py_block_get_word(state, block, 1);
     if (refcnt == 0 || refcnt > G_MAXUINT32 || size < 8 || (size & (size - 1)) != 0 ||
@@ -128,7 +128,7 @@ recognise_values(const PyState *state, const PyBlock *block, PmRecognition *reco
 static gboolean
 recognise_set_table(const PyState *state, const PyBlock *block, PmRecognition *recognition)
 {
-    const guint word = state->word_bytes;
+    const gsize word = state->word_bytes;
     const gsize shown = (block->chunk->count - block->start) / (2 * word);
     guint64 size = 8;
     gsize objects = 0;

@@ -29,7 +29,7 @@ static const Form forms[] = {
  * believed. */
 typedef struct {
     const PmSpace *space;
-    guint word_bytes;
+    gsize word_bytes;
     gboolean is_at_home;
     const PmType *types[G_N_ELEMENTS(forms)];
     const PmType *short_type;

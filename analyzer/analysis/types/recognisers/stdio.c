@@ -62,7 +62,7 @@ typedef struct {
     const PmSpace *space;
     const PmModule *libc;
     const Layout *layout;
-    guint word_bytes;
+    gsize word_bytes;
     const PmType *type;
     GHashTable *tables;  /* addresses that are, or are not, tables of functions */
     GHashTable *buffers; /* Buffer by the address of its base */

@@ -27,7 +27,7 @@
 typedef struct {
     PmPlaces *places;
     const PmSpace *space;
-    guint word_bytes;
+    gsize word_bytes;
     GArray *malloc_state; /* PmRange: what links of free chunks that were once here point to */
 } State;
 

@@ -18,7 +18,7 @@
 
 typedef struct {
     const PmSpace *space;
-    guint word_bytes;
+    gsize word_bytes;
     const PmType *deflate;
     const PmType *inflate;
 } State;
