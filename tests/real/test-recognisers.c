@@ -101,6 +101,36 @@ test_exceptions(void)
     g_assert_cmpuint(pools, ==, 1);
 }
 
+/* Instances by the names of their classes; those with private data begin behind it. */
+static void
+test_gobject(void)
+{
+    g_autofree char *path =
+        g_build_filename(g_getenv("POSTMALLOC_SAMPLES"), "recognise-gobject", NULL);
+    const char *program[] = {path, NULL};
+    if (!g_file_test(path, G_FILE_TEST_EXISTS)) {
+        g_test_skip("there was no gobject-2.0 for samples/recognise-gobject");
+        return;
+    }
+    g_autoptr(RealRun) run = real_run_sample(program, "", REAL_KERNEL_CORE);
+    if (run == NULL)
+        return;
+    g_autoptr(RealTruth) truth = real_truth_read(run->ledger);
+    g_autoptr(GArray) recognitions = real_list_recognitions(run);
+    if (recognitions == NULL)
+        return;
+    g_assert_cmpuint(truth->live->len, ==, 100);
+    for (guint i = 0; i < truth->live->len; i++) {
+        const RealRow *row = &g_array_index(truth->live, RealRow, i);
+        const RealRecognition *found = real_find_recognition(recognitions, row->address);
+        g_autofree char *name = g_strconcat(row->name, " (GType)", NULL);
+        const gboolean is_plain = strcmp(row->name, "PlainThing") == 0;
+        g_assert_cmpstr(found->name, ==, name);
+        g_assert_cmpuint(found->offset_bytes, ==, is_plain ? 0 : 48);
+        g_assert_cmpstr(found->type, ==, row->name);
+    }
+}
+
 /*
  * Makes objects of many kinds, keeps all that the collector knows and what those lead to, and tells
  * of each its address and the name of its class.
@@ -364,6 +394,7 @@ main(int argc, char **argv)
     g_test_add_data_func("/real/recognisers/sample", "", test_sample);
     g_test_add_data_func("/real/recognisers/sample-seed", "--seed 77", test_sample);
     g_test_add_func("/real/recognisers/exceptions", test_exceptions);
+    g_test_add_func("/real/recognisers/gobject", test_gobject);
     for (gsize i = 0; i < G_N_ELEMENTS(python_cases); i++) {
         g_autofree char *path =
             g_strconcat("/real/recognisers/python/", python_cases[i].name, NULL);

@@ -221,6 +221,23 @@ static const Case cases[] = {
     {"\x0c\0\x0c\0\x02"
      "hello, world",
      18, 18, 0, "sds (sdshdr16)", 0.8, 1},
+    /* Listpacks of "abc" and 5: total, count, entries with their lengths behind them, end. */
+    {"\x0e\0\0\0\x02\0\x83"
+     "abc\x04\x05\x01\xff",
+     14, 14, 0, "listpack (Redis)", 0.9, 1},
+    {"\x0e\0\0\0\x02\0\x83"
+     "abc\x04\x05\x01\xff",
+     14, 200, 0, "listpack (Redis)", 0.9, 1},
+    {"\x0e\0\0\0\x03\0\x83"
+     "abc\x04\x05\x01\xff",
+     14, 14, 0, NULL, 0, 0}, /* three of them */
+    {"\x0e\0\0\0\x02\0\x83"
+     "abc\x05\x05\x01\xff",
+     14, 14, 0, NULL, 0, 0}, /* another length */
+    {"\x0f\0\0\0\x02\0\x83"
+     "abc\x04\x05\x01\xff",
+     14, 14, 0, NULL, 0, 0},                                                     /* another total */
+    {"\x0e\0\0\0\x02\0\xf0\xff\xff\xff\xff\x05\x01\xff", 14, 14, 0, NULL, 0, 0}, /* 4 GiB */
     {"\x0b\0\0\0\x0b\0\0\0\x03"
      "hello world",
      21, 21, 0, "sds (sdshdr32)", 0.8, 1},

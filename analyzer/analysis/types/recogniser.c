@@ -6,8 +6,9 @@
 
 /* Those that know more than bytes first: of two that are as sure the first one is believed. */
 static const PmRecogniser *const table[] = {
-    &pm_recogniser_cpython, &pm_recogniser_stdio, &pm_recogniser_glibc, &pm_recogniser_cxxruntime,
-    &pm_recogniser_zlib,    &pm_recogniser_sds,   &pm_recogniser_text,
+    &pm_recogniser_cpython,    &pm_recogniser_stdio, &pm_recogniser_glibc,
+    &pm_recogniser_cxxruntime, &pm_recogniser_zlib,  &pm_recogniser_gobject,
+    &pm_recogniser_packed,     &pm_recogniser_sds,   &pm_recogniser_text,
 };
 
 /* Usable sizes below this are looked up in a table, by words. */
