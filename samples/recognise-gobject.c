@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define INSTANCES 50
+#define INSTANCES ((size_t)50)
 
 typedef struct {
     GObject parent;

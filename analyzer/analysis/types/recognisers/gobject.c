@@ -239,7 +239,7 @@ recognise_gobject(gpointer data, const PmRecogniserChunk *chunk, PmRecognition *
 const PmRecogniser pm_recogniser_gobject = {
     .id = "gobject",
     .min_bytes = 16,
-    .max_bytes = 2 * 65536,
+    .max_bytes = 131072,
     .first_words = PM_RECOGNISER_ANY_WORD,
     .open = open_gobject,
     .recognise = recognise_gobject,
