@@ -1,42 +1,22 @@
 #include "dwarf/names.h"
 
 #include "dwarf/linefiles.h"
+#include "dwarf/scopes.h"
 #include "process/fields.h"
 
 #include <dwarf.h>
 
-/* Scopes within scopes; a deeper one keeps the names of the outer ones. */
-#define DEPTH_MAX 64
 /* A static in a lambda in a static initialiser in a function in a class. */
 #define ORIGINS_MAX    8
 #define NAME_BYTES_MAX 4096
 
-#define NO_SCOPE G_MAXUINT32
-
-/*
- * A subtree that gives a name to what is in it.
- *
- * @parent: the scope around it, or NO_SCOPE. @has_origin: its name and scopes are its origin's.
- */
-typedef struct {
-    const guint8 *start;
-    const guint8 *end;
-    const char *name;
-    guint32 parent;
-    guint16 tag;
-    gboolean has_origin;
-} Scope;
-
-/*
- * @scopes: Scope, by start. @typedefs: the place of a DIE without a name → its typedef's name.
- * @files: NULL until it is read. @unit: where @has_unit.
+/* What is known of a unit. @scopes, @files: NULL until they are asked for. @unit: where @has_unit.
  */
 typedef struct {
     PmUnit unit;
     gboolean has_unit;
     gboolean was_asked;
-    GArray *scopes;
-    GHashTable *typedefs;
+    PmScopes *scopes;
     GPtrArray *files;
 } Table;
 
@@ -60,10 +40,7 @@ static void
 table_free(gpointer data)
 {
     Table *table = data;
-    if (table->scopes != NULL)
-        g_array_unref(table->scopes);
-    if (table->typedefs != NULL)
-        g_hash_table_unref(table->typedefs);
+    pm_scopes_free(table->scopes);
     if (table->files != NULL)
         g_ptr_array_unref(table->files);
     g_free(table);
@@ -270,87 +247,8 @@ pm_names_is_scoped(PmNames *names, Dwarf_Die *die)
     return pm_language_is_scoped(get_language(names, die));
 }
 
-static gboolean
-is_scope(int tag)
-{
-    switch (tag) {
-    case DW_TAG_namespace:
-    case DW_TAG_module:
-    case DW_TAG_structure_type:
-    case DW_TAG_class_type:
-    case DW_TAG_union_type:
-    case DW_TAG_enumeration_type:
-    case DW_TAG_interface_type:
-    case DW_TAG_subprogram:
-        return TRUE;
-    default:
-        return FALSE;
-    }
-}
-
-static void
-add_typedef(Table *table, const PmDieWalk *walk)
-{
-    const guint8 *target = pm_die_walk_get_local(walk, PM_SLOT_TYPE);
-    if (target != NULL && !g_hash_table_contains(table->typedefs, target))
-        g_hash_table_insert(table->typedefs, (gpointer)target,
-                            (gpointer)pm_die_walk_get_name(walk));
-}
-
-/* The scopes that a walk is in: their indexes, and how deep each stands. */
-typedef struct {
-    Table *table;
-    guint32 open[DEPTH_MAX];
-    guint depths[DEPTH_MAX];
-    guint count;
-} Nest;
-
-static void
-leave_scopes(Nest *nest, const PmDieWalk *walk)
-{
-    while (nest->count > 0 && nest->depths[nest->count - 1] >= walk->depth)
-        g_array_index(nest->table->scopes, Scope, nest->open[--nest->count]).end = walk->at;
-}
-
-static void
-enter_scope(Nest *nest, const PmDieWalk *walk)
-{
-    const Scope scope = {
-        .start = walk->at,
-        .end = walk->unit->end,
-        .name = pm_die_walk_get_name(walk),
-        .parent = nest->count > 0 ? nest->open[nest->count - 1] : NO_SCOPE,
-        .tag = walk->tag,
-        .has_origin =
-            pm_die_walk_has(walk, PM_SLOT_SPECIFICATION) || pm_die_walk_has(walk, PM_SLOT_ORIGIN),
-    };
-    if (nest->count == DEPTH_MAX)
-        return;
-    nest->open[nest->count] = nest->table->scopes->len;
-    nest->depths[nest->count++] = walk->depth;
-    g_array_append_val(nest->table->scopes, scope);
-}
-
-static void
-fill_table(Table *table, const PmUnit *unit)
-{
-    PmDieWalk walk;
-    Nest nest = {.table = table};
-    pm_die_walk_init(&walk, unit);
-    while (pm_die_walk_next(&walk)) {
-        leave_scopes(&nest, &walk);
-        if (walk.tag == DW_TAG_typedef)
-            add_typedef(table, &walk);
-        else if (walk.has_children && is_scope(walk.tag))
-            enter_scope(&nest, &walk);
-        else if (walk.tag == DW_TAG_inlined_subroutine || walk.tag == DW_TAG_call_site ||
-                 walk.tag == DW_TAG_GNU_call_site)
-            pm_die_walk_skip(&walk);
-    }
-}
-
 static Table *
-get_bare_table(PmNames *names, Dwarf_CU *cu)
+get_table(PmNames *names, Dwarf_CU *cu)
 {
     Table *table = g_hash_table_lookup(names->tables, cu);
     if (table == NULL) {
@@ -363,7 +261,7 @@ get_bare_table(PmNames *names, Dwarf_CU *cu)
 const PmUnit *
 pm_names_get_unit(PmNames *names, Dwarf_Die *die)
 {
-    Table *table = get_bare_table(names, die->cu);
+    Table *table = get_table(names, die->cu);
     if (!table->was_asked) {
         PmSections *sections = pm_names_get_sections(names, dwarf_cu_getdwarf(die->cu));
         table->has_unit = pm_unit_of(sections, die, &table->unit);
@@ -372,18 +270,15 @@ pm_names_get_unit(PmNames *names, Dwarf_Die *die)
     return table->has_unit ? &table->unit : NULL;
 }
 
-static Table *
-get_table(PmNames *names, Dwarf_Die *die)
+/* NULL where the unit is damaged. */
+static PmScopes *
+get_scopes(PmNames *names, Dwarf_Die *die)
 {
-    Table *table = get_bare_table(names, die->cu);
     const PmUnit *unit = pm_names_get_unit(names, die);
-    if (table->scopes != NULL)
-        return table;
-    table->scopes = g_array_new(FALSE, FALSE, sizeof(Scope));
-    table->typedefs = g_hash_table_new(NULL, NULL);
-    if (unit != NULL)
-        fill_table(table, unit);
-    return table;
+    Table *table = get_table(names, die->cu);
+    if (table->scopes == NULL && unit != NULL)
+        table->scopes = pm_scopes_new(unit);
+    return table->scopes;
 }
 
 /* The declaration that @die completes, the function that it is a copy of; @die itself where it is
@@ -413,32 +308,19 @@ pm_names_get_name(PmNames *names, Dwarf_Die *die)
     return name[0] != '\0' ? name : pm_die_get_name(&origin);
 }
 
-/* The innermost scope that holds @at but does not begin there; NO_SCOPE where there is none. */
-static guint32
-find_scope(const GArray *scopes, const guint8 *at)
-{
-    guint low = 0, high = scopes->len;
-    while (low < high) {
-        const guint middle = low + (high - low) / 2;
-        if (g_array_index(scopes, Scope, middle).start >= at)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    guint32 found = low > 0 ? low - 1 : NO_SCOPE;
-    while (found != NO_SCOPE && g_array_index(scopes, Scope, found).end <= at)
-        found = g_array_index(scopes, Scope, found).parent;
-    return found;
-}
-
 static const char *
-name_scope(const Table *table, const Scope *scope)
+name_scope(PmNames *names, PmScopes *scopes, const PmScope *scope, const Dwarf_Die *die)
 {
     if (scope->name[0] != '\0')
         return scope->name;
     if (scope->tag == DW_TAG_namespace)
         return "(anonymous namespace)";
-    const char *name = g_hash_table_lookup(table->typedefs, scope->start);
+    if (scope->has_origin) {
+        Dwarf_Die holder = {.addr = (gpointer)scope->start, .cu = die->cu};
+        return pm_names_get_name(names, &holder);
+    }
+    const char *name =
+        scope->tag != DW_TAG_subprogram ? pm_scopes_get_typedef(scopes, scope->start) : NULL;
     return name != NULL ? name : "";
 }
 
@@ -446,28 +328,20 @@ static void
 append_scopes(PmNames *names, const Dwarf_Die *die, guint origins, GString *text)
 {
     Dwarf_Die target = get_origin(die);
-    const Table *table = get_table(names, &target);
-    const Scope *chain[DEPTH_MAX];
-    guint count = 0;
-    guint32 at = find_scope(table->scopes, target.addr);
-    while (at != NO_SCOPE && count < DEPTH_MAX) {
-        const Scope *scope = &g_array_index(table->scopes, Scope, at);
-        chain[count++] = scope;
-        at = scope->parent;
-        if (scope->has_origin && origins < ORIGINS_MAX) {
-            Dwarf_Die holder = {.addr = (gpointer)scope->start, .cu = target.cu};
-            append_scopes(names, &holder, origins + 1, text);
-            at = NO_SCOPE;
-        }
+    PmScopes *scopes = get_scopes(names, &target);
+    PmScope chain[PM_SCOPES_MAX];
+    const guint count = scopes != NULL ? pm_scopes_find(scopes, target.addr, chain) : 0;
+    guint first = count;
+    while (first > 0 && !chain[first - 1].has_origin)
+        first--;
+    /* The innermost that is defined elsewhere than it is declared says what is around it. */
+    if (first > 0 && origins < ORIGINS_MAX) {
+        Dwarf_Die holder = {.addr = (gpointer)chain[--first].start, .cu = target.cu};
+        append_scopes(names, &holder, origins + 1, text);
     }
-    for (guint i = count; i > 0; i--) {
-        const Scope *scope = chain[i - 1];
-        const char *name = name_scope(table, scope);
-        if (name[0] == '\0' && scope->has_origin) {
-            Dwarf_Die holder = {.addr = (gpointer)scope->start, .cu = target.cu};
-            name = pm_names_get_name(names, &holder);
-        }
-        if (name[0] == '\0' || text->len > NAME_BYTES_MAX)
+    for (guint i = first; i < count && text->len < NAME_BYTES_MAX; i++) {
+        const char *name = name_scope(names, scopes, &chain[i], &target);
+        if (name[0] == '\0')
             continue;
         g_string_append_len(text, name, (gssize)strnlen(name, NAME_BYTES_MAX));
         g_string_append(text, "::");
@@ -483,8 +357,8 @@ pm_names_append_scopes(PmNames *names, Dwarf_Die *die, GString *text)
 const char *
 pm_names_get_typedef(PmNames *names, Dwarf_Die *die)
 {
-    const char *name = g_hash_table_lookup(get_table(names, die)->typedefs, die->addr);
-    return name != NULL && name[0] != '\0' ? name : NULL;
+    PmScopes *scopes = get_scopes(names, die);
+    return scopes != NULL ? pm_scopes_get_typedef(scopes, die->addr) : NULL;
 }
 
 static GPtrArray *
@@ -509,7 +383,7 @@ read_files(PmNames *names, const PmUnit *unit)
 const GPtrArray *
 pm_names_get_files(PmNames *names, const PmUnit *unit)
 {
-    Table *table = get_bare_table(names, unit->root.cu);
+    Table *table = get_table(names, unit->root.cu);
     if (table->files == NULL)
         table->files = read_files(names, unit);
     return table->files;
@@ -526,7 +400,7 @@ pm_names_get_file(PmNames *names, Dwarf_Die *die)
         dwarf_formudata(&attribute, &index) != 0 ||
         dwarf_cu_die(attribute.cu, &root, NULL, NULL, NULL, NULL, NULL, NULL) == NULL)
         return NULL;
-    Table *table = get_bare_table(names, root.cu);
+    Table *table = get_table(names, root.cu);
     const PmUnit *unit = table->files == NULL ? pm_names_get_unit(names, &root) : NULL;
     if (unit != NULL)
         table->files = read_files(names, unit);
