@@ -42,18 +42,20 @@ pm_scopes_free(PmScopes *scopes)
     g_free(scopes);
 }
 
+/* Nothing that is declared in a function's declaration has a name to be found by. */
 static gboolean
-is_scope(int tag)
+is_scope(const PmDieWalk *walk)
 {
-    switch (tag) {
+    switch (walk->tag) {
     case DW_TAG_namespace:
     case DW_TAG_module:
     case DW_TAG_structure_type:
     case DW_TAG_class_type:
     case DW_TAG_union_type:
     case DW_TAG_interface_type:
+        return walk->has_children;
     case DW_TAG_subprogram:
-        return TRUE;
+        return walk->has_children && !pm_die_walk_get_flag(walk, PM_SLOT_DECLARATION);
     default:
         return FALSE;
     }
@@ -85,11 +87,9 @@ walk_to(const PmUnit *unit, const guint8 *at, PmScope ret_scopes[PM_SCOPES_MAX])
         if (walk.at >= at)
             return count;
         const guint8 *sibling = pm_die_walk_get_local(&walk, PM_SLOT_SIBLING);
-        if (!walk.has_children)
-            continue;
         if (sibling != NULL && sibling <= at) {
             pm_die_walk_skip(&walk);
-        } else if (is_scope(walk.tag) && count < PM_SCOPES_MAX) {
+        } else if (is_scope(&walk) && count < PM_SCOPES_MAX) {
             depths[count] = walk.depth;
             ret_scopes[count++] = read_scope(&walk);
         }
@@ -150,10 +150,10 @@ make_table(PmScopes *scopes)
         leave_scopes(&nest, &walk);
         if (walk.tag == DW_TAG_typedef)
             add_typedef(scopes, &walk);
-        else if (walk.has_children && is_scope(walk.tag))
+        else if (is_scope(&walk))
             enter_scope(&nest, &walk);
-        else if (walk.tag == DW_TAG_inlined_subroutine || walk.tag == DW_TAG_call_site ||
-                 walk.tag == DW_TAG_GNU_call_site)
+        else if (walk.tag == DW_TAG_subprogram || walk.tag == DW_TAG_inlined_subroutine ||
+                 walk.tag == DW_TAG_call_site || walk.tag == DW_TAG_GNU_call_site)
             pm_die_walk_skip(&walk);
     }
 }
