@@ -1,6 +1,6 @@
 """A program with much debug information, for bench.py: generated C, compiled several times.
 
-Half of each unit's structures are the same in every unit, as those of headers are; the others are its own.
+Seven in eight of each unit's structures are the same in every unit, as those of headers are; the others are its own.
 """
 
 import os
@@ -57,7 +57,7 @@ def write_unit(path):
         "#define OWN(name) PASTE(PASTE(name, _unit), UNIT)",
     ]
     for i in range(STRUCTS):
-        name = f"shared{i}" if i % 2 else f"OWN(own{i})"
+        name = f"shared{i}" if i % 8 else f"OWN(own{i})"
         other = f"shared{choose.randrange(i) | 1}" if i > 1 else "none"
         lines.append(
             f"struct {name} {{ struct {other} *link; struct {name} *next; char text{i}[{8 * choose.randrange(1, 20)}];"

@@ -10,9 +10,10 @@
 #define PM_DEEP_BUDGET 400000
 
 /* What is looked at of chunks: how many of them, and how much in all. */
-#define PM_SCENE_CHUNKS 192
-#define PM_SCENE_COARSE 32
-#define PM_SCENE_BYTES  ((gsize)512 * 1024)
+#define PM_SCENE_CHUNKS  192
+#define PM_SCENE_COARSE  32
+#define PM_SCENE_HANDFUL 6
+#define PM_SCENE_BYTES   ((gsize)512 * 1024)
 
 /* The chunks that are compared, and the log-likelihood ratios of leaves among them (by leaf). */
 typedef struct {

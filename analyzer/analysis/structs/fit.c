@@ -292,11 +292,12 @@ static double see_union(PmFitter *fitter, PmScene *scene, const PmLeaf *leaf, co
 /*
  * What @view says of @leaf, @base bytes further on. FALSE: nothing.
  *
- * @ret_ratio, @ret_forbidden: (out).
+ * @ratios: (inout): those of the leaf, looked up where it is NULL. @ret_ratio, @ret_forbidden:
+ * (out).
  */
 static gboolean
 see_leaf(PmFitter *fitter, PmScene *scene, const PmLeaf *leaf, const View *view, guint64 base,
-         gboolean deep, double *ret_ratio, gboolean *ret_forbidden)
+         gboolean deep, const double **ratios, double *ret_ratio, gboolean *ret_forbidden)
 {
     guint64 at = base + leaf->offset_bytes;
     *ret_forbidden = FALSE;
@@ -317,7 +318,9 @@ see_leaf(PmFitter *fitter, PmScene *scene, const PmLeaf *leaf, const View *view,
     PmSeen seen = pm_observer_see(fitter->observer, leaf, bytes, looked, deep);
     if (seen == PM_SEEN_SILENT)
         return FALSE;
-    *ret_ratio = get_ratios(fitter, scene, leaf, deep)[seen];
+    if (*ratios == NULL)
+        *ratios = get_ratios(fitter, scene, leaf, deep);
+    *ret_ratio = (*ratios)[seen];
     *ret_forbidden = pm_leaf_forbids(leaf, seen);
     return TRUE;
 }
@@ -336,9 +339,10 @@ see_union(PmFitter *fitter, PmScene *scene, const PmLeaf *leaf, const View *view
         for (gsize j = 0; j < plan->leaf_count; j++) {
             double ratio = 0;
             gboolean bad = FALSE;
+            const double *ratios = NULL;
             if (plan->leaves[j].kind != PM_LEAF_PADDING &&
                 see_leaf(fitter, scene, &plan->leaves[j], view, base + leaf->offset_bytes, FALSE,
-                         &ratio, &bad))
+                         &ratios, &ratio, &bad))
                 sum += ratio * plan->leaves[j].weight;
             forbidden = forbidden || bad;
         }
@@ -404,7 +408,8 @@ pm_fitter_score_each(PmFitter *fitter, PmScene *scene, const PmFitPlan *plan, do
         for (gsize j = 0; j < plan->leaf_count; j++) {
             double ratio = 0;
             gboolean bad = FALSE;
-            if (see_leaf(fitter, scene, &plan->leaves[j], &view, 0, FALSE, &ratio, &bad))
+            const double *ratios = NULL;
+            if (see_leaf(fitter, scene, &plan->leaves[j], &view, 0, FALSE, &ratios, &ratio, &bad))
                 ret_scores[i] += ratio * plan->leaves[j].weight;
         }
     }
@@ -416,37 +421,45 @@ pm_fit_squash(double log_odds)
     return 1 / (1 + exp(-log_odds / (1 + fabs(log_odds) / SQUASH)));
 }
 
+/* What the chunks of @scene say of @leaf. */
+static void
+tally_leaf(PmFitter *fitter, PmScene *scene, const PmLeaf *leaf, gboolean deep, Tally *tally)
+{
+    const PmBlock *block = scene->block;
+    guint word_bytes = pm_image_get_target(get_subject(fitter)->image)->word_bytes;
+    const double *ratios = NULL;
+    for (gsize i = 0; i < block->count; i++) {
+        View view = {block->bytes + i * block->stride_bytes, block->lengths[i],
+                     block->looked + i * block->words, word_bytes};
+        double ratio = 0;
+        gboolean bad = FALSE;
+        if (!see_leaf(fitter, scene, leaf, &view, 0, deep, &ratios, &ratio, &bad))
+            continue;
+        tally->sum += ratio;
+        tally->told++;
+        tally->forbidden += bad ? 1 : 0;
+        note_value(tally, view.bytes + leaf->offset_bytes, leaf->size_bytes);
+    }
+}
+
 void
 pm_fitter_evaluate(PmFitter *fitter, PmScene *scene, const PmFitPlan *plan, gboolean deep,
                    PmFit *ret_fit, guint64 *ret_worst)
 {
-    const PmBlock *block = scene->block;
     Sums sums = {.worst_offset = G_MAXUINT64, .worst = -0.5};
-    guint word_bytes = pm_image_get_target(get_subject(fitter)->image)->word_bytes;
+    gsize chunks = scene->block->count;
     for (gsize first = 0, next = 0; first < plan->leaf_count; first = next) {
         double score = 0;
         guint forbidden = 0;
         for (next = first;
              next < plan->leaf_count && plan->leaves[next].field == plan->leaves[first].field;
              next++) {
-            const PmLeaf *leaf = &plan->leaves[next];
             Tally tally = {0};
-            for (gsize i = 0; i < block->count; i++) {
-                View view = {block->bytes + i * block->stride_bytes, block->lengths[i],
-                             block->looked + i * block->words, word_bytes};
-                double ratio = 0;
-                gboolean bad = FALSE;
-                if (!see_leaf(fitter, scene, leaf, &view, 0, deep, &ratio, &bad))
-                    continue;
-                tally.sum += ratio;
-                tally.told++;
-                tally.forbidden += bad ? 1 : 0;
-                note_value(&tally, view.bytes + leaf->offset_bytes, leaf->size_bytes);
-            }
-            score += judge(&tally, block->count) * leaf->weight;
+            tally_leaf(fitter, scene, &plan->leaves[next], deep, &tally);
+            score += judge(&tally, chunks) * plan->leaves[next].weight;
             forbidden += tally.forbidden;
         }
-        add_field(&sums, &plan->leaves[first], score, forbidden, (next - first) * block->count);
+        add_field(&sums, &plan->leaves[first], score, forbidden, (next - first) * chunks);
     }
     double share = sums.checked == 0 ? 0 : (double)sums.contradictions / sums.checked;
     double odds = sums.speaks_for * (1 - MIN(1, 2 * share)) + sums.speaks_against;
@@ -487,8 +500,10 @@ check_deep(gpointer data, const PmType *type, PmAddr address, guint64 room_bytes
     for (gsize i = 0; i < plan->leaf_count; i++) {
         double ratio = 0;
         gboolean bad = FALSE;
+        const double *ratios = NULL;
         if (plan->leaves[i].kind != PM_LEAF_PADDING &&
-            see_leaf(fitter, fitter->null_scene, &plan->leaves[i], &view, 0, FALSE, &ratio, &bad))
+            see_leaf(fitter, fitter->null_scene, &plan->leaves[i], &view, 0, FALSE, &ratios, &ratio,
+                     &bad))
             sum += ratio * plan->leaves[i].weight;
     }
     gint8 fits = 0;

@@ -10,6 +10,9 @@
 /* Candidates that are looked at closely. */
 #define CLOSE_MAX 48
 
+/* What a handful of chunks says against a type that is not looked at again. */
+#define HANDFUL_ODDS (-3.0)
+
 /* An array is one guess more than a structure: how many elements there are. */
 #define ARRAY_PENALTY 0.7
 
@@ -192,24 +195,40 @@ name_worst(PmFitter *fitter, PmScene *scene, PmCandidate *candidate)
         candidate->fit.worst = pm_type_describe_offset(fitter->types, type, worst);
 }
 
+/* All types of the sizes, on few chunks; those that a handful does not speak against, on some more.
+ */
+static GArray *
+look_at_all(PmFitter *fitter, PmScene *handful, PmScene *few, guint64 min_bytes, guint64 max_bytes)
+{
+    g_autoptr(GPtrArray) types = pm_types_find_by_size(fitter->types, min_bytes, max_bytes);
+    GArray *coarse = g_array_sized_new(FALSE, FALSE, sizeof(PmCandidate), types->len);
+    for (guint i = 0; i < types->len; i++) {
+        const PmType *type = g_ptr_array_index(types, i);
+        add_candidate(fitter, handful, type, FALSE, coarse);
+        if (g_array_index(coarse, PmCandidate, i).fit.log_odds < HANDFUL_ODDS)
+            continue;
+        g_array_set_size(coarse, i);
+        add_candidate(fitter, few, type, FALSE, coarse);
+    }
+    g_array_sort(coarse, compare_candidates);
+    return coarse;
+}
+
 GArray *
 pm_fitter_rank(PmFitter *fitter, const PmChunk *chunks, gsize count, guint64 min_bytes,
                guint64 max_bytes)
 {
     GArray *candidates = g_array_new(FALSE, FALSE, sizeof(PmCandidate));
     g_array_set_clear_func(candidates, pm_candidate_clear);
-    g_autoptr(GPtrArray) types = pm_types_find_by_size(fitter->types, min_bytes, max_bytes);
-    g_autoptr(PmScene) few = pm_scene_new(fitter, chunks, count, PM_SCENE_COARSE, 0);
-    g_autoptr(PmScene) scene = pm_scene_new(fitter, chunks, count, PM_SCENE_CHUNKS, 0);
-    g_autoptr(GArray) coarse = g_array_new(FALSE, FALSE, sizeof(PmCandidate));
-    g_autoptr(GArray) arrays = g_array_new(FALSE, FALSE, sizeof(PmCandidate));
     if (count == 0)
         return candidates;
+    g_autoptr(PmScene) handful = pm_scene_new(fitter, chunks, count, PM_SCENE_HANDFUL, 0);
+    g_autoptr(PmScene) few = pm_scene_new(fitter, chunks, count, PM_SCENE_COARSE, 0);
+    g_autoptr(PmScene) scene = pm_scene_new(fitter, chunks, count, PM_SCENE_CHUNKS, 0);
     fitter->deep_left = PM_DEEP_BUDGET;
-    for (guint i = 0; i < types->len; i++)
-        add_candidate(fitter, few, g_ptr_array_index(types, i), FALSE, coarse);
+    g_autoptr(GArray) coarse = look_at_all(fitter, handful, few, min_bytes, max_bytes);
+    g_autoptr(GArray) arrays = g_array_new(FALSE, FALSE, sizeof(PmCandidate));
     add_elements(fitter, few, min_bytes, max_bytes, arrays);
-    g_array_sort(coarse, compare_candidates);
     g_array_sort(arrays, compare_candidates);
     look_closely(fitter, scene, coarse, CLOSE_MAX, max_bytes, candidates);
     g_array_set_size(arrays, MIN(arrays->len, ELEMENTS_CLOSE));
