@@ -19,7 +19,7 @@ run(const PmSession *session, const PmSink *sink, GError **error)
                               .progress_data = session->progress};
     g_autoptr(PmTypes) types = pm_types_new(session->process, &options, session->diagnostics);
     /* The index of types is made, or read, by the first question. */
-    g_ptr_array_unref(pm_types_find_by_size(types, 1, 1));
+    g_ptr_array_unref(pm_types_find_by_size(types, G_MAXUINT64, G_MAXUINT64));
     pm_progress_start(session->progress, PM_PHASE_FITTING);
     g_autoptr(PmPlaces) places = pm_places_new(&session->subject);
     g_autoptr(PmStructs) structs = pm_structs_new(places, types, session->reach, &filter);
