@@ -99,8 +99,10 @@ pm_types_get_indexed(PmTypes *types, const PmModule *module)
     return entry->index != NULL ? entry : NULL;
 }
 
+/* @ret_unit: (out) (optional): what the definition is in. */
 static PmTypeEntry *
-intern_indexed(PmTypes *types, const PmTypeModule *module, const PmIndexType *type)
+intern_indexed(PmTypes *types, const PmTypeModule *module, const PmIndexType *type,
+               const Dwarf_CU **ret_unit)
 {
     Dwarf_Die die;
     if (pm_types_open_module(types, module->module) == NULL ||
@@ -109,13 +111,15 @@ intern_indexed(PmTypes *types, const PmTypeModule *module, const PmIndexType *ty
         return NULL;
     /* Only the walk that made the index has seen the typedefs of other units. */
     pm_types_set_name(types, &die, pm_type_index_get_string(module->index, type->name));
+    if (ret_unit != NULL)
+        *ret_unit = die.cu;
     PmTypeEntry *entry = pm_types_intern(types, module->module, &die, 0);
     return entry != NULL && !entry->type.is_declaration && entry->type.kind == type->kind ? entry
                                                                                           : NULL;
 }
 
-/* Calls for each of @module's definitions called @name, until told to stop. */
-typedef gboolean (*Found)(gpointer data, PmTypeEntry *entry);
+/* Calls for each of @module's definitions called @name, each in its @unit, until told to stop. */
+typedef gboolean (*Found)(gpointer data, PmTypeEntry *entry, const Dwarf_CU *unit);
 
 static gboolean
 find_named(PmTypes *types, const PmModule *module, const char *name, Found found, gpointer data)
@@ -130,12 +134,13 @@ find_named(PmTypes *types, const PmModule *module, const char *name, Found found
     for (guint32 i = pm_type_index_find_hash(index, hash);
          i < index->type_count && seen < DEFINITIONS_MAX; i++, seen++) {
         const PmIndexType *type = &index->types[index->by_name[i]];
+        const Dwarf_CU *unit = NULL;
         if (type->name_hash != hash)
             break;
         g_autofree char *other = pm_spelling_normalize(pm_type_index_get_string(index, type->name));
         PmTypeEntry *candidate =
-            g_str_equal(other, normal) ? intern_indexed(types, entry, type) : NULL;
-        if (candidate != NULL && !found(data, candidate))
+            g_str_equal(other, normal) ? intern_indexed(types, entry, type, &unit) : NULL;
+        if (candidate != NULL && !found(data, candidate, unit))
             return FALSE;
     }
     return TRUE;
@@ -151,12 +156,12 @@ typedef struct {
 } Definition;
 
 static gboolean
-consider(gpointer data, PmTypeEntry *entry)
+consider(gpointer data, PmTypeEntry *entry, const Dwarf_CU *unit)
 {
     Definition *definition = data;
     if (entry->type.kind != definition->kind)
         return TRUE;
-    if (entry->die.cu == definition->die->cu) {
+    if (unit == definition->die->cu) {
         definition->found = entry;
         definition->is_settled = TRUE;
         return FALSE;
@@ -214,7 +219,7 @@ typedef struct {
 } Collection;
 
 static gboolean
-collect(gpointer data, PmTypeEntry *entry)
+collect(gpointer data, PmTypeEntry *entry, const Dwarf_CU *unit G_GNUC_UNUSED)
 {
     Collection *collection = data;
     if (g_hash_table_add(collection->seen, entry))
@@ -247,10 +252,10 @@ pm_types_find_by_size(PmTypes *types, guint64 min_bytes, guint64 max_bytes)
              j < index->type_count && index->types[j].size_bytes <= max_bytes; j++) {
             if (index->types[j].kind == PM_TYPE_ENUM)
                 continue;
-            PmTypeEntry *entry = intern_indexed(types, module, &index->types[j]);
+            PmTypeEntry *entry = intern_indexed(types, module, &index->types[j], NULL);
             if (entry != NULL && entry->type.size_bytes >= min_bytes &&
                 entry->type.size_bytes <= max_bytes)
-                collect(&collection, entry);
+                collect(&collection, entry, NULL);
         }
     }
     g_hash_table_unref(collection.seen);

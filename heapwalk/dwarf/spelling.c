@@ -248,6 +248,35 @@ pm_spelling_normalize(const char *name)
     return g_string_free(out, FALSE);
 }
 
+void
+pm_spelling_append_base(GString *text, const char *name)
+{
+    Words words = {0};
+    for (const char *at = name; *at != '\0';) {
+        const gsize length = strcspn(at, " ");
+        if (length > 0 && !add_word(&words, at, length)) {
+            g_string_append_len(text, name, (gssize)strnlen(name, NAME_BYTES_MAX));
+            return;
+        }
+        at += length + strspn(at + length, " ");
+    }
+    const gboolean is_plain_int = !words.is_char && !words.is_double && !words.is_short;
+    if (words.is_unsigned)
+        g_string_append(text, "unsigned ");
+    else if (words.is_signed && words.is_char)
+        g_string_append(text, "signed ");
+    for (guint i = 0; i < MIN(words.longs, 2); i++)
+        g_string_append(text, i + 1 < words.longs || words.is_double ? "long " : "long");
+    if (words.is_char)
+        g_string_append(text, "char");
+    else if (words.is_double)
+        g_string_append(text, "double");
+    else if (words.is_short)
+        g_string_append(text, "short");
+    else if (is_plain_int && words.longs == 0)
+        g_string_append(text, "int");
+}
+
 guint64
 pm_spelling_hash(const char *name)
 {

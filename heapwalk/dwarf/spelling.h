@@ -12,5 +12,9 @@
  */
 char *pm_spelling_normalize(const char *name);
 
+/* Appends the name of a base type as programs are written: "unsigned long" for "long unsigned int".
+ * What is spelled with other words stays as it is. */
+void pm_spelling_append_base(GString *text, const char *name);
+
 /* A hash of the normal spelling of @name; the same on every machine. */
 guint64 pm_spelling_hash(const char *name);

@@ -2,6 +2,7 @@
  * What types are called. A name is made of DIEs alone, so that a member's type can be named before
  * it is read.
  */
+#include "dwarf/spelling.h"
 #include "dwarf/types-private.h"
 
 #include "process/fields.h"
@@ -203,8 +204,10 @@ name_by_itself(PmTypes *types, Dwarf_Die *die, const char *typedef_name)
                                    text);
         else
             g_string_append_c(text, '?');
+    } else if (tag == DW_TAG_base_type) {
+        pm_spelling_append_base(text, name);
     } else {
-        if (is_scoped && tag != DW_TAG_base_type)
+        if (is_scoped)
             pm_names_append_scopes(types->names, die, text);
         g_string_append(text, keyword);
         g_string_append_len(text, name, (gssize)strnlen(name, PM_NAME_BYTES_MAX));

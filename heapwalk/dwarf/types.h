@@ -32,8 +32,8 @@ typedef enum {
  *
  * @name: as a program's author would say it: "struct evt_hdr", "union value", "enum state" (C),
  *   "app::Cache<int>" (C++: scopes, no keyword), "node_t" for a structure that only a typedef
- * names, "struct {…} at msg.h:31" for one that nothing names, "char *", "int[16]", "struct item
- * *[8]".
+ *   names, "struct {…} at msg.h:31" for one that nothing names, "char *", "unsigned long",
+ *   "int[16]", "struct item *[8]".
  * @size_bytes: 0 where it is not known (a declaration alone, void, a function, int[]).
  * @id: 1 …, in the order in which types were first seen; for tables of the caller's.
  * @module: where it was found first. @file: the declaring file's base name, or NULL. @line: 0 where

@@ -31,9 +31,10 @@ compiled_run(const Compiled *compiled, const char *command)
 }
 
 static gboolean
-compile(const char *folder, const CompiledSource *sources, const char *flags)
+compile(const char *folder, const char *compiler, const CompiledSource *sources, const char *flags)
 {
     g_autoptr(GString) objects = g_string_new(NULL);
+    const char *cxx = g_str_equal(compiler, "gcc") ? "g++" : "clang++";
     gboolean is_cxx = FALSE;
     for (; sources->name != NULL; sources++) {
         g_autofree char *path = g_build_filename(folder, sources->name, NULL);
@@ -42,7 +43,7 @@ compile(const char *folder, const CompiledSource *sources, const char *flags)
         if (is_header)
             continue;
         const gboolean this_cxx = g_str_has_suffix(sources->name, ".cc");
-        g_autofree char *command = g_strdup_printf("%s %s -c %s -o %s.o", this_cxx ? "g++" : "gcc",
+        g_autofree char *command = g_strdup_printf("%s %s -c %s -o %s.o", this_cxx ? cxx : compiler,
                                                    flags, sources->name, sources->name);
         is_cxx = is_cxx || this_cxx;
         if (!run_in(folder, command))
@@ -50,7 +51,7 @@ compile(const char *folder, const CompiledSource *sources, const char *flags)
         g_string_append_printf(objects, " %s.o", sources->name);
     }
     g_autofree char *link = g_strdup_printf("%s -Wl,--build-id=sha1%s -o program -lpthread",
-                                            is_cxx ? "g++" : "gcc", objects->str);
+                                            is_cxx ? cxx : compiler, objects->str);
     return run_in(folder, link);
 }
 
@@ -99,13 +100,13 @@ compiled_reopen(Compiled *compiled)
 }
 
 Compiled *
-compiled_new(const CompiledSource *sources, const char *flags)
+compiled_new(const char *compiler, const CompiledSource *sources, const char *flags)
 {
     g_autoptr(Compiled) compiled = g_new0(Compiled, 1);
     compiled->folder = g_dir_make_tmp("postmalloc-XXXXXX", NULL);
     g_assert_nonnull(compiled->folder);
     compiled->program = g_build_filename(compiled->folder, "program", NULL);
-    if (!compile(compiled->folder, sources, flags)) {
+    if (!compile(compiled->folder, compiler, sources, flags)) {
         g_test_skip("the program could not be compiled here");
         return NULL;
     }

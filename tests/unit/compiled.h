@@ -31,11 +31,11 @@ typedef struct {
 /*
  * Compiles @sources, one by one with @flags, and links them.
  *
- * @sources: ends with { NULL }. @flags: words parted by spaces.
- * Returns: (transfer full): NULL after g_test_skip() where there is no compiler for it, or no core
- *   can be made here.
+ * @compiler: "gcc" or "clang", of which the C++ compilers are taken as well. @sources: ends with {
+ * NULL }. @flags: words parted by spaces. Returns: (transfer full): NULL after g_test_skip() where
+ * there is no compiler for it, or no core can be made here.
  */
-Compiled *compiled_new(const CompiledSource *sources, const char *flags);
+Compiled *compiled_new(const char *compiler, const CompiledSource *sources, const char *flags);
 void compiled_free(Compiled *compiled);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Compiled, compiled_free)
 

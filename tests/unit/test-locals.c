@@ -124,7 +124,7 @@ static void
 test_locals(gconstpointer flags)
 {
     const gboolean is_plain = strstr(flags, "-O0") != NULL;
-    g_autoptr(Compiled) compiled = compiled_new(sources, flags);
+    g_autoptr(Compiled) compiled = compiled_new("gcc", sources, flags);
     gsize count = 0;
     if (compiled == NULL)
         return;
@@ -142,7 +142,7 @@ test_locals(gconstpointer flags)
     check_local(&subject, "outer", "argument", "struct item *", subject.second);
     check_local(&subject, "innermost", "list", "struct item *", subject.second);
     check_local(&subject, "deepest", "inlined", "struct item *", subject.second);
-    check_local(&subject, "innermost", "count", "long int", 5);
+    check_local(&subject, "innermost", "count", "long", 5);
     check_local(&subject, "innermost", "visits", "int", 1);
     check_local(&subject, "main", "argc", "int", 1);
     if (is_plain) {

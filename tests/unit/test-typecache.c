@@ -269,7 +269,7 @@ static void
 prepare_once(void)
 {
     gboolean is_rebuilt = FALSE;
-    compiled = compiled_new(sources, "-g -O0");
+    compiled = compiled_new("gcc", sources, "-g -O0");
     if (compiled == NULL)
         return;
     const PmModule *module = compiled_get_module(compiled);

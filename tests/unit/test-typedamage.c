@@ -147,7 +147,7 @@ look_at_damaged(Compiled *compiled, const char *bytes, gsize count, const Sectio
 static void
 test_damaged(gconstpointer flags)
 {
-    g_autoptr(Compiled) compiled = compiled_new(sources, flags);
+    g_autoptr(Compiled) compiled = compiled_new("gcc", sources, flags);
     g_autofree char *bytes = NULL;
     gsize count = 0;
     if (compiled == NULL)

@@ -145,7 +145,7 @@ check_evt(PmTypes *types, const PmModule *module)
     assert_field(types, evt, "", 24, "union {…} at msg.h:14");
     assert_field(types, evt, "value", 32, "union value");
     g_assert_cmpint(find_field(types, evt, "seen")->type->kind, ==, PM_TYPE_BOOL);
-    assert_field(types, evt, "count", 42, "short unsigned int");
+    assert_field(types, evt, "count", 42, "unsigned short");
     assert_field(types, evt, "nodes", 48, "spot_t[2][3]");
     assert_field(types, evt, "pair", 160, "struct {…} at msg.h:21");
     assert_field(types, evt, "table", 168, "spot_t *(*)[4]");
@@ -275,10 +275,18 @@ check_sizes(PmTypes *types)
     g_assert_true(has_evt && has_node);
 }
 
+/* @data: a compiler, and its flags. */
+static Compiled *
+compile(const CompiledSource *sources, const char *data)
+{
+    g_auto(GStrv) words = g_strsplit(data, " ", 2);
+    return compiled_new(words[0], sources, words[1]);
+}
+
 static void
 test_c(gconstpointer flags)
 {
-    g_autoptr(Compiled) compiled = compiled_new(c_sources, flags);
+    g_autoptr(Compiled) compiled = compile(c_sources, flags);
     if (compiled == NULL)
         return;
     g_autoptr(PmTypes) types = open_types(compiled);
@@ -310,7 +318,7 @@ share_debug_info(Compiled *compiled, gboolean is_shared)
 static void
 test_c_dwz(gconstpointer is_shared)
 {
-    g_autoptr(Compiled) compiled = compiled_new(c_sources, "-g -gdwarf-4");
+    g_autoptr(Compiled) compiled = compiled_new("gcc", c_sources, "-g -gdwarf-4");
     if (compiled == NULL || !share_debug_info(compiled, GPOINTER_TO_INT(is_shared)))
         return;
     g_autoptr(PmTypes) types = open_types(compiled);
@@ -318,6 +326,96 @@ test_c_dwz(gconstpointer is_shared)
     check_targets(types);
     check_variables(compiled, types, FALSE);
     check_sizes(types);
+    if (!GPOINTER_TO_INT(is_shared))
+        return;
+    g_clear_pointer(&types, pm_types_free);
+    g_assert_true(compiled_run(compiled, "rm shared.debug"));
+    compiled_reopen(compiled);
+    types = open_types(compiled);
+    g_autoptr(GPtrArray) found = pm_types_find_by_size(types, 224, 224);
+    g_assert_cmpuint(pm_diagnostics_count_code(compiled->diagnostics, "debug-file-missing"), ==, 1);
+}
+
+/* Two units have a type of their own under the same name; a third one knows only the name. */
+static const CompiledSource own_sources[] = {
+    {"a.c", "#include <stdlib.h>\n"
+            "struct own { struct own *a_next; int a; };\n"
+            "struct own *a_own; struct any { struct own *theirs; }; struct any an_any;\n"
+            "int main(void) { abort(); }\n"},
+    {"b.c", "struct own { long b[3]; struct own *b_next; };\nstruct own *b_own;\n"
+            "struct same { int same; } *b_same;\n"},
+    {"c.c", "struct own; struct own *c_own; struct same; struct same *c_same;\n"},
+    {"d.c", "struct same { int same; } *d_same;\n"},
+    {NULL, NULL},
+};
+
+static void
+test_own_types(void)
+{
+    g_autoptr(Compiled) compiled = compiled_new("gcc", own_sources, "-g");
+    if (compiled == NULL)
+        return;
+    g_autoptr(PmTypes) types = open_types(compiled);
+    const PmModule *module = compiled_get_module(compiled);
+    const GArray *variables = pm_types_get_variables(types, module);
+    const PmType *a = pm_type_get_target(types, find_variable(variables, "a_own")->type);
+    const PmType *b = pm_type_get_target(types, find_variable(variables, "b_own")->type);
+    const PmType *c = pm_type_get_target(types, find_variable(variables, "c_own")->type);
+    g_autoptr(GPtrArray) found = pm_types_find_by_name(types, "own", module);
+    g_assert_true(a != b && b != c && a != c);
+    g_assert_cmpuint(found->len, ==, 2);
+    g_assert_cmpuint(a->size_bytes, ==, 16);
+    g_assert_cmpuint(b->size_bytes, ==, 32);
+    g_assert_true(pm_type_get_target(types, find_field(types, a, "a_next")->type) == a);
+    g_assert_true(pm_type_get_target(types, find_field(types, b, "b_next")->type) == b);
+    /* It could be either. */
+    g_assert_cmpstr(c->name, ==, "struct own");
+    g_assert_true(c->is_declaration);
+    /* Both are the same. */
+    const PmType *same = find_variable(variables, "b_same")->type;
+    g_assert_true(find_variable(variables, "d_same")->type == same);
+    g_assert_true(find_variable(variables, "c_same")->type == same);
+    g_assert_false(pm_type_get_target(types, same)->is_declaration);
+}
+
+static const CompiledSource split_sources[] = {
+    {"main.c", "#include <stdlib.h>\nstruct one { int one; } one;\n"
+               "int main(void) { abort(); }\n"},
+    {"other.c", "struct two { int two; } two;\n"},
+    {NULL, NULL},
+};
+
+static guint64
+count_missing(const Compiled *compiled)
+{
+    return pm_diagnostics_count_code(compiled->diagnostics, "debug-file-missing");
+}
+
+/* One of two split files is gone, is another build's, is nothing that can be read. */
+static void
+test_split_missing(gconstpointer flags)
+{
+    static const char *const commands[] = {
+        "rm other.c.dwo",         "cp main.c.dwo other.c.dwo",
+        "cp other.c other.c.dwo", "ln -sf /dev/zero other.c.dwo",
+        "rm other.c.dwo",         "mkfifo other.c.dwo",
+    };
+    g_autoptr(Compiled) compiled = compiled_new("gcc", split_sources, flags);
+    if (compiled == NULL)
+        return;
+    g_autoptr(PmTypes) types = open_types(compiled);
+    find_one(types, "struct two");
+    g_assert_cmpuint(count_missing(compiled), ==, 0);
+    for (guint i = 0; i < G_N_ELEMENTS(commands); i++) {
+        g_assert_true(compiled_run(compiled, commands[i]));
+        g_clear_pointer(&types, pm_types_free);
+        compiled_reopen(compiled);
+        types = open_types(compiled);
+        g_autoptr(GPtrArray) found = pm_types_find_by_name(types, "struct two", NULL);
+        find_one(types, "struct one");
+        g_assert_cmpuint(found->len, ==, 0);
+        g_assert_cmpuint(count_missing(compiled), ==, 1);
+    }
 }
 
 static const char cxx_header[] =
@@ -419,7 +517,7 @@ check_session(PmTypes *types)
     assert_field(types, session, "impl", 32, "app::Session::Impl *");
     assert_field(types, session, "color", 40, "app::Color");
     assert_field(types, session, "reference", 48, "int &");
-    assert_field(types, session, "member", 56, "long int app::Base::*");
+    assert_field(types, session, "member", 56, "long app::Base::*");
     assert_field(types, session, "method", 64, "void (app::Second::*)(app::Second *)");
     g_assert_cmpint(find_field(types, session, "reference")->type->kind, ==, PM_TYPE_POINTER);
     g_assert_cmpuint(find_field(types, session, "method")->type->size_bytes, ==, 16);
@@ -465,7 +563,7 @@ check_cxx_names(PmTypes *types)
 }
 
 static void
-check_cxx_variables(const Compiled *compiled, PmTypes *types)
+check_cxx_variables(const Compiled *compiled, PmTypes *types, gboolean is_clang)
 {
     const GArray *variables = pm_types_get_variables(types, compiled_get_module(compiled));
     static const struct {
@@ -479,10 +577,11 @@ check_cxx_variables(const Compiled *compiled, PmTypes *types)
         {"main::value", "int"},
         {"session", "app::Session *"},
         {"app::Cache<int, 4>::instance", "app::Cache<int, 4> *"},
-        {"app::Cache<char const*, 3>::lookup::lookups", "long unsigned int"},
         {"app::a_virtual", "app::Virtual *"},
     };
     guint hidden = 0;
+    find_variable(variables, is_clang ? "app::Cache<const char *, 3>::lookup::lookups"
+                                      : "app::Cache<char const*, 3>::lookup::lookups");
     for (guint i = 0; i < G_N_ELEMENTS(expected); i++)
         g_assert_cmpstr(find_variable(variables, expected[i].name)->type->name, ==,
                         expected[i].type);
@@ -496,42 +595,49 @@ check_cxx_variables(const Compiled *compiled, PmTypes *types)
 static void
 test_cxx(gconstpointer flags)
 {
-    g_autoptr(Compiled) compiled = compiled_new(cxx_sources, flags);
+    g_autoptr(Compiled) compiled = compile(cxx_sources, flags);
     if (compiled == NULL)
         return;
     g_autoptr(PmTypes) types = open_types(compiled);
     check_session(types);
     check_cxx_names(types);
-    check_cxx_variables(compiled, types);
+    check_cxx_variables(compiled, types, g_str_has_prefix(flags, "clang"));
 }
 
 static void
 test_cxx_dwz(gconstpointer is_shared)
 {
-    g_autoptr(Compiled) compiled = compiled_new(cxx_sources, "-g -std=c++17");
+    g_autoptr(Compiled) compiled = compiled_new("gcc", cxx_sources, "-g -std=c++17");
     if (compiled == NULL || !share_debug_info(compiled, GPOINTER_TO_INT(is_shared)))
         return;
     g_autoptr(PmTypes) types = open_types(compiled);
     check_session(types);
     check_cxx_names(types);
-    check_cxx_variables(compiled, types);
+    check_cxx_variables(compiled, types, FALSE);
 }
 
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_data_func("/types/c/dwarf-5", "-g -O0 -gdwarf-5", test_c);
-    g_test_add_data_func("/types/c/dwarf-4", "-g -O0 -gdwarf-4", test_c);
-    g_test_add_data_func("/types/c/optimized", "-g -O2", test_c);
-    g_test_add_data_func("/types/c/type-units", "-g -fdebug-types-section", test_c);
-    g_test_add_data_func("/types/c/type-units-4", "-g -gdwarf-4 -fdebug-types-section", test_c);
-    g_test_add_data_func("/types/c/split", "-g -gsplit-dwarf", test_c);
-    g_test_add_data_func("/types/c/split-4", "-g -gdwarf-4 -gsplit-dwarf", test_c);
-    g_test_add_data_func("/types/cxx/dwarf-5", "-g -std=c++17 -O0 -gdwarf-5", test_cxx);
-    g_test_add_data_func("/types/cxx/dwarf-4", "-g -std=c++17 -O0 -gdwarf-4", test_cxx);
-    g_test_add_data_func("/types/cxx/type-units", "-g -std=c++17 -fdebug-types-section", test_cxx);
-    g_test_add_data_func("/types/cxx/split", "-g -std=c++17 -gsplit-dwarf", test_cxx);
+    g_test_add_data_func("/types/c/dwarf-5", "gcc -g -O0 -gdwarf-5", test_c);
+    g_test_add_data_func("/types/c/dwarf-4", "gcc -g -O0 -gdwarf-4", test_c);
+    g_test_add_data_func("/types/c/optimized", "gcc -g -O2", test_c);
+    g_test_add_data_func("/types/c/type-units", "gcc -g -fdebug-types-section", test_c);
+    g_test_add_data_func("/types/c/type-units-4", "gcc -g -gdwarf-4 -fdebug-types-section", test_c);
+    g_test_add_data_func("/types/c/split", "gcc -g -gsplit-dwarf", test_c);
+    g_test_add_data_func("/types/c/split-4", "gcc -g -gdwarf-4 -gsplit-dwarf", test_c);
+    g_test_add_func("/types/c/own", test_own_types);
+    g_test_add_data_func("/types/split/dwarf-5", "-g -gdwarf-5 -gsplit-dwarf", test_split_missing);
+    g_test_add_data_func("/types/split/dwarf-4", "-g -gdwarf-4 -gsplit-dwarf", test_split_missing);
+    g_test_add_data_func("/types/cxx/dwarf-5", "gcc -g -std=c++17 -O0 -gdwarf-5", test_cxx);
+    g_test_add_data_func("/types/cxx/dwarf-4", "gcc -g -std=c++17 -O0 -gdwarf-4", test_cxx);
+    g_test_add_data_func("/types/cxx/type-units", "gcc -g -std=c++17 -fdebug-types-section",
+                         test_cxx);
+    g_test_add_data_func("/types/cxx/split", "gcc -g -std=c++17 -gsplit-dwarf", test_cxx);
+    g_test_add_data_func("/types/c/compressed", "gcc -g -gz", test_c);
+    g_test_add_data_func("/types/c/clang", "clang -g -gdwarf-5", test_c);
+    g_test_add_data_func("/types/cxx/clang", "clang -g -std=c++17 -fstandalone-debug", test_cxx);
     g_test_add_data_func("/types/c/dwz", GINT_TO_POINTER(FALSE), test_c_dwz);
     g_test_add_data_func("/types/c/dwz-shared", GINT_TO_POINTER(TRUE), test_c_dwz);
     g_test_add_data_func("/types/cxx/dwz", GINT_TO_POINTER(FALSE), test_cxx_dwz);
