@@ -3,11 +3,12 @@
  */
 #include "cli/session.h"
 
-static void
-open_places(PmSession *session)
+gboolean
+pm_session_prepare_places(PmSession *session)
 {
     if (session->places == NULL)
         session->places = pm_places_new(&session->subject);
+    return TRUE;
 }
 
 static void
@@ -27,7 +28,7 @@ pm_session_prepare_names(PmSession *session)
 {
     if (session->ptmalloc == NULL)
         return TRUE;
-    open_places(session);
+    pm_session_prepare_places(session);
     open_types(session);
     return TRUE;
 }
@@ -51,4 +52,21 @@ pm_session_get_namer(const PmSession *session)
                      .typing = session->typing,
                      .recognisers = session->recognisers,
                      .fitter = session->fitter};
+}
+
+static char *
+name_chunk(gpointer data, const PmChunk *chunk)
+{
+    PmTyped typed;
+    pm_typing_get(data, chunk, &typed);
+    return typed.by != PM_TYPED_BY_RUNTIME ? g_strdup(typed.name) : NULL;
+}
+
+PmDescriber *
+pm_session_new_describer(const PmSession *session)
+{
+    PmDescriber *describer = pm_describer_new(session->places, session->reach);
+    if (session->typing != NULL)
+        pm_describer_set_typer(describer, name_chunk, session->typing);
+    return describer;
 }

@@ -9,9 +9,11 @@ static gboolean
 prepare(PmSession *session, GError **error)
 {
     const PmChunkFilter *filter = &session->options->filter;
-    if (filter->reaches != 0)
-        return pm_session_scan(session, error);
-    return (filter->states >> PM_CHUNK_USED & 1) == 0 || pm_session_try_scan(session, error);
+    const gboolean used = (filter->states >> PM_CHUNK_USED & 1) != 0;
+    if (filter->reaches != 0 ? !pm_session_scan(session, error)
+                             : used && !pm_session_try_scan(session, error))
+        return FALSE;
+    return pm_session_prepare_typing(session);
 }
 
 static int
@@ -22,8 +24,7 @@ run(const PmSession *session, const PmSink *sink, GError **error)
     if (filter.by_arena &&
         !pm_chunks_find_arena(session->ptmalloc, options->arena, &filter.arena, error))
         return PM_EXIT_FAILED;
-    g_autoptr(PmPlaces) places = pm_places_new(&session->subject);
-    g_autoptr(PmDescriber) describer = pm_describer_new(places, session->reach);
+    g_autoptr(PmDescriber) describer = pm_session_new_describer(session);
     g_autoptr(PmSample) sample = pm_sample_new(&session->subject, session->reach, &filter,
                                                (gsize)options->count, options->seed);
     pm_report_sample(sink, describer, &filter, sample, options->seed);
@@ -38,8 +39,8 @@ const PmCommand pm_command_sample = {
         "otherwise; the\n"
         "same --seed chooses the same ones. What a program did not write since malloc() is what "
         "an earlier\n"
-        "owner left there, above all behind the end of what it asked for. Classes of C++ come "
-        "from vtables.\n",
+        "owner left there, above all behind the end of what it asked for. Types are those of "
+        "types.\n",
     .takes = PM_TAKES_COMMON | PM_TAKES_CHUNKS | PM_TAKES_REACH | PM_TAKES_ARENA | PM_TAKES_COUNT |
              PM_TAKES_USED,
     .heap = PM_HEAP_REQUIRED,

@@ -9,6 +9,7 @@
 static gboolean
 prepare(PmSession *session, GError **error)
 {
+    pm_session_prepare_places(session);
     return session->options->filter.reaches == 0 || pm_session_scan(session, error);
 }
 
@@ -64,8 +65,7 @@ run(const PmSession *session, const PmSink *sink, GError **error)
         pm_report_schema_empty(sink, &session->subject, filter.chunk_bytes);
         return PM_EXIT_ANSWERED;
     }
-    g_autoptr(PmPlaces) places = pm_places_new(&session->subject);
-    g_autoptr(PmSchema) schema = pm_schema_new(places, sample);
+    g_autoptr(PmSchema) schema = pm_schema_new(session->places, sample);
     pm_report_schema(sink, &session->subject, schema);
     return PM_EXIT_ANSWERED;
 }

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "analysis/contents/describe.h"
 #include "analysis/reach/reach.h"
 #include "analysis/types/naming.h"
 #include "cli/options.h"
@@ -63,6 +64,9 @@ gboolean pm_session_scan(PmSession *session, GError **error);
  */
 gboolean pm_session_try_scan(PmSession *session, GError **error);
 
+/* Makes session->places. Returns: TRUE. */
+gboolean pm_session_prepare_places(PmSession *session);
+
 /*
  * Makes session->places and what names chunks from a sample of them: session->types and
  * session->fitter. Without a heap it does nothing.
@@ -73,6 +77,10 @@ gboolean pm_session_prepare_names(PmSession *session);
 
 /* The same, and session->typing: types what typed pointers lead to. */
 gboolean pm_session_prepare_typing(PmSession *session);
+
+/* A describer of words that knows the types of chunks where session->typing was made.
+ * (transfer full); session->places must have been made. */
+PmDescriber *pm_session_new_describer(const PmSession *session);
 
 /* What was made of these, for pm_naming_new(). */
 PmNamer pm_session_get_namer(const PmSession *session);

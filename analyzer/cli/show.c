@@ -12,12 +12,13 @@ static gboolean
 prepare(PmSession *session, GError **error)
 {
     PmChunk chunk;
+    pm_session_prepare_places(session);
     if (session->ptmalloc == NULL ||
         !pm_heap_find_chunk(pm_ptmalloc_get_heap(session->ptmalloc), session->options->address,
                             &chunk, NULL) ||
         pm_chunk_state_is_free(chunk.state))
         return TRUE;
-    return pm_session_try_scan(session, error);
+    return pm_session_try_scan(session, error) && pm_session_prepare_typing(session);
 }
 
 static int
@@ -33,9 +34,13 @@ run(const PmSession *session, const PmSink *sink, G_GNUC_UNUSED GError **error)
         holders = pm_references_new(session->reach, &held, HOLDERS_SHOWN, FALSE);
         pm_progress_start(session->progress, PM_PHASE_ANSWER);
     }
-    g_autoptr(PmPlaces) places = pm_places_new(&session->subject);
-    g_autoptr(PmDescriber) describer = pm_describer_new(places, session->reach);
-    pm_report_show(sink, describer, &lookup, session->reach, holders);
+    g_autoptr(PmDescriber) describer = pm_session_new_describer(session);
+    const PmShow show = {.describer = describer,
+                         .typing = session->typing,
+                         .lookup = &lookup,
+                         .reach = session->reach,
+                         .holders = holders};
+    pm_report_show(sink, &show);
     return PM_EXIT_ANSWERED;
 }
 

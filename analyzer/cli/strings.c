@@ -10,6 +10,7 @@
 static gboolean
 prepare(PmSession *session, GError **error)
 {
+    pm_session_prepare_places(session);
     return session->options->filter.reaches == 0 || pm_session_scan(session, error);
 }
 
@@ -25,8 +26,7 @@ run(const PmSession *session, const PmSink *sink, GError **error)
         !pm_chunks_find_arena(session->ptmalloc, options->arena, &filter.arena, error))
         return PM_EXIT_FAILED;
     pm_progress_start(session->progress, PHASE_STRINGS);
-    g_autoptr(PmPlaces) places = pm_places_new(&session->subject);
-    g_autoptr(PmStrings) strings = pm_strings_new(places, session->reach, &filter, &how);
+    g_autoptr(PmStrings) strings = pm_strings_new(session->places, session->reach, &filter, &how);
     pm_progress_start(session->progress, PM_PHASE_ANSWER);
     pm_report_strings(sink, &session->subject, &filter, strings);
     return PM_EXIT_ANSWERED;

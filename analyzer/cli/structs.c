@@ -15,14 +15,11 @@ run(const PmSession *session, const PmSink *sink, GError **error)
     if (filter.states == PM_CHUNK_STATES_ALL)
         filter.states = 1U << PM_CHUNK_USED;
     pm_progress_start(session->progress, PM_PHASE_DWARF);
-    PmTypesOptions options = {.progress = pm_progress_tell_dwarf,
-                              .progress_data = session->progress};
-    g_autoptr(PmTypes) types = pm_types_new(session->process, &options, session->diagnostics);
     /* The index of types is made, or read, by the first question. */
-    g_ptr_array_unref(pm_types_find_by_size(types, G_MAXUINT64, G_MAXUINT64));
+    g_ptr_array_unref(pm_types_find_by_size(session->types, G_MAXUINT64, G_MAXUINT64));
     pm_progress_start(session->progress, PM_PHASE_FITTING);
-    g_autoptr(PmPlaces) places = pm_places_new(&session->subject);
-    g_autoptr(PmStructs) structs = pm_structs_new(places, types, session->reach, &filter);
+    g_autoptr(PmStructs) structs =
+        pm_structs_new(session->places, session->types, session->reach, &filter);
     pm_progress_start(session->progress, PM_PHASE_ANSWER);
     pm_report_structs(sink, &session->subject, structs);
     return PM_EXIT_ANSWERED;
@@ -31,6 +28,7 @@ run(const PmSession *session, const PmSink *sink, GError **error)
 static gboolean
 prepare(PmSession *session, GError **error)
 {
+    pm_session_prepare_names(session);
     return session->options->filter.reaches == 0 || pm_session_scan(session, error);
 }
 

@@ -3,6 +3,8 @@
  */
 #include "report/chunks.h"
 
+#include "report/naming.h"
+
 /* Columns of the class, the longest name and a gap. */
 #define REACH_COLUMNS 20
 /* What is left of a line for the type. */
@@ -11,16 +13,7 @@
 static void
 write_type(PmJson *json, const PmChunkTypes *types, const PmChunk *chunk, const PmTyped *typed)
 {
-    if (typed->by == PM_TYPED_NOT) {
-        pm_json_null(json, "type");
-        pm_json_null(json, "type_source");
-    } else {
-        pm_json_string(json, "type", typed->name);
-        pm_json_string(json, "type_source", pm_typed_by_name(typed->by));
-        pm_json_double(json, "type_confidence", typed->confidence);
-        pm_json_uint(json, "type_offset", typed->offset_bytes);
-        pm_json_uint(json, "type_elements", typed->elements);
-    }
+    pm_typed_write_json(json, typed);
     if (types->paths && types->typing != NULL) {
         g_autofree char *path = pm_typing_describe_path(types->typing, chunk);
         pm_json_string(json, "path", path);

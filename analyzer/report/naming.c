@@ -16,6 +16,33 @@ get_row(const PmNaming *naming, gsize row)
 }
 
 void
+pm_typed_write_json(PmJson *json, const PmTyped *typed)
+{
+    if (typed->by == PM_TYPED_NOT) {
+        pm_json_null(json, "type");
+        pm_json_null(json, "type_source");
+        return;
+    }
+    pm_json_string(json, "type", typed->name);
+    pm_json_string(json, "type_source", pm_typed_by_name(typed->by));
+    pm_json_double(json, "type_confidence", typed->confidence);
+    pm_json_uint(json, "type_offset", typed->offset_bytes);
+    pm_json_uint(json, "type_elements", typed->elements);
+}
+
+char *
+pm_typed_describe(const PmTyped *typed)
+{
+    if (typed->by == PM_TYPED_NOT)
+        return NULL;
+    GString *text = g_string_new(typed->name);
+    if (typed->offset_bytes != 0)
+        g_string_append_printf(text, " from +0x%" G_GINT64_MODIFIER "x on", typed->offset_bytes);
+    g_string_append_printf(text, " (by %s, %.2f)", pm_typed_by_name(typed->by), typed->confidence);
+    return g_string_free(text, FALSE);
+}
+
+void
 pm_named_write_json(PmJson *json, const PmNaming *naming, gsize row)
 {
     static const PmNamedRow unknown = {.typed = {.by = PM_TYPED_NOT}};

@@ -8,6 +8,18 @@
 #include "report/sink.h"
 
 /*
+ * "type" and "type_source" of one chunk, and where it has one "type_confidence", "type_offset",
+ * "type_elements", in the object that is open.
+ */
+void pm_typed_write_json(PmJson *json, const PmTyped *typed);
+
+/*
+ * "struct item (by pointer, 0.95)", "struct item[12] …", "struct item … from +0x10 on".
+ * (transfer full): not sanitised; NULL where it is not typed.
+ */
+char *pm_typed_describe(const PmTyped *typed);
+
+/*
  * "type", "type_source", "type_confidence", "type_reason", "nearest", "nearest_fit", "layout" in
  * the object that is open; all null where @naming is NULL or has no row @row.
  */

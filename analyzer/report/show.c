@@ -4,6 +4,7 @@
 #include "report/show.h"
 
 #include "report/arenas.h"
+#include "report/naming.h"
 #include "report/reach.h"
 #include "report/references.h"
 #include "report/words.h"
@@ -62,23 +63,30 @@ is_chunk(const PmLookup *lookup)
 }
 
 static void
-write_type(PmJson *json, PmDescriber *describer, const PmChunk *chunk)
+write_type(PmJson *json, PmDescriber *describer, PmTyping *typing, const PmChunk *chunk)
 {
     const PmVtable *vtable = pm_describer_get_vtable(describer, chunk);
-    g_autofree char *type = pm_describer_get_type(describer, chunk);
-    pm_json_string(json, "type", type);
+    PmTyped typed = {.by = PM_TYPED_NOT};
+    g_autofree char *path = NULL;
+    if (typing != NULL && !pm_chunk_state_is_free(chunk->state)) {
+        pm_typing_get(typing, chunk, &typed);
+        path = pm_typing_describe_path(typing, chunk);
+    }
+    pm_typed_write_json(json, &typed);
+    pm_json_string(json, "type_reason", typed.reason);
+    pm_json_string(json, "path", path);
     pm_json_string(json, "vtable_class", vtable == NULL ? NULL : vtable->class_name);
     if (vtable != NULL)
         pm_json_string(json, "vtable_use", pm_vtable_use_name(vtable->use));
 }
 
 static void
-write_chunk(const PmSink *sink, PmDescriber *describer, const PmLookup *lookup,
-            const PmReach *reach, const PmReferences *holders)
+write_chunk(const PmSink *sink, const PmShow *show)
 {
     PmJson *json = sink->json;
+    const PmLookup *lookup = show->lookup;
     const PmChunk *chunk = &lookup->chunk;
-    const PmSubject *subject = pm_describer_get_subject(describer);
+    const PmSubject *subject = pm_describer_get_subject(show->describer);
     if (!is_chunk(lookup)) {
         pm_json_null(json, "chunk");
         return;
@@ -94,8 +102,8 @@ write_chunk(const PmSink *sink, PmDescriber *describer, const PmLookup *lookup,
     pm_json_bool(json, "mmapped", chunk->mmapped);
     pm_json_address(json, "arena", lookup->arena == NULL ? PM_ADDR_NONE : lookup->arena->address);
     pm_json_string(json, "runtime", lookup->runtime);
-    write_reach(sink, subject, reach, holders);
-    write_type(json, describer, chunk);
+    write_reach(sink, subject, show->reach, show->holders);
+    write_type(json, show->describer, show->typing, chunk);
     write_neighbour(json, "before", lookup->has_before, &lookup->before);
     write_neighbour(json, "after", lookup->has_after, &lookup->after);
     pm_json_end_object(json);
@@ -200,22 +208,22 @@ write_preview(const PmSink *sink, PmDescriber *describer, const PmLookup *lookup
 }
 
 static void
-write_json(const PmSink *sink, PmDescriber *describer, const PmLookup *lookup, const PmReach *reach,
-           const PmReferences *holders)
+write_json(const PmSink *sink, const PmShow *show)
 {
     PmJson *json = sink->json;
-    const PmSubject *subject = pm_describer_get_subject(describer);
+    const PmLookup *lookup = show->lookup;
+    const PmSubject *subject = pm_describer_get_subject(show->describer);
     pm_sink_begin(sink, subject);
     pm_json_address(json, "address", lookup->address);
     pm_json_string(json, "what", pm_place_name(lookup->place));
-    write_chunk(sink, describer, lookup, reach, holders);
+    write_chunk(sink, show);
     pm_json_address(json, "arena", lookup->arena == NULL ? PM_ADDR_NONE : lookup->arena->address);
     write_symbol(json, lookup);
     write_module(json, lookup);
     write_stack(json, lookup);
     write_region(json, lookup);
     pm_json_string(json, "bytes", pm_bytes_kind_name(lookup->bytes));
-    write_preview(sink, describer, lookup);
+    write_preview(sink, show->describer, lookup);
     pm_json_string(json, "heap_message", subject->heap_message);
     pm_sink_end(sink);
 }
@@ -240,11 +248,16 @@ print_arena(const PmSink *sink, const PmArena *arena)
 }
 
 static void
-print_type(const PmSink *sink, PmDescriber *describer, const PmChunk *chunk)
+print_type(const PmSink *sink, PmDescriber *describer, PmTyping *typing, const PmChunk *chunk)
 {
     const PmVtable *vtable = pm_describer_get_vtable(describer, chunk);
-    g_autofree char *type = pm_describer_get_type(describer, chunk);
+    PmTyped typed = {.by = PM_TYPED_NOT};
+    g_autofree char *path = NULL;
     g_autofree char *text = NULL;
+    if (typing != NULL && !pm_chunk_state_is_free(chunk->state)) {
+        pm_typing_get(typing, chunk, &typed);
+        path = pm_typing_describe_path(typing, chunk);
+    }
     if (vtable != NULL && vtable->use == PM_VTABLE_OF_CONSTRUCTION)
         text = g_strdup_printf("%s so far: a class derived from it is being constructed or "
                                "destroyed",
@@ -252,15 +265,18 @@ print_type(const PmSink *sink, PmDescriber *describer, const PmChunk *chunk)
     else if (vtable != NULL && vtable->use == PM_VTABLE_UNSURE)
         text = g_strdup_printf("%s, unless one derived from it was being constructed",
                                vtable->class_name);
-    else if (type != NULL)
-        text = g_strdup_printf("%s%s", type, vtable != NULL ? ", by its vtable" : "");
-    if (text != NULL)
+    else
+        text = pm_typed_describe(&typed);
+    if (text != NULL && typed.by != PM_TYPED_BY_RUNTIME)
         pm_sink_field(sink, "type", text);
+    if (path != NULL)
+        pm_sink_field(sink, "as", path);
 }
 
 static void
-print_chunk(const PmSink *sink, PmDescriber *describer, const PmLookup *lookup)
+print_chunk(const PmSink *sink, const PmShow *show)
 {
+    const PmLookup *lookup = show->lookup;
     const PmChunk *chunk = &lookup->chunk;
     g_autofree char *size = g_strdup_printf(
         "%s bytes (%s), usable %s", pm_format_count(chunk->chunk_bytes).text,
@@ -273,7 +289,7 @@ print_chunk(const PmSink *sink, PmDescriber *describer, const PmLookup *lookup)
     if (chunk->state != PM_CHUNK_TOP)
         pm_sink_field(sink, "request", requests);
     pm_sink_field(sink, "state", pm_chunk_state_name(chunk->state));
-    print_type(sink, describer, chunk);
+    print_type(sink, show->describer, show->typing, chunk);
     if (lookup->runtime != NULL)
         pm_sink_field(sink, "glibc's", lookup->runtime);
     if (lookup->arena != NULL)
@@ -415,21 +431,21 @@ print_answer(const PmSink *sink, const PmLookup *lookup)
 }
 
 void
-pm_report_show(const PmSink *sink, PmDescriber *describer, const PmLookup *lookup,
-               const PmReach *reach, const PmReferences *holders)
+pm_report_show(const PmSink *sink, const PmShow *show)
 {
-    const PmSubject *subject = pm_describer_get_subject(describer);
+    const PmLookup *lookup = show->lookup;
+    const PmSubject *subject = pm_describer_get_subject(show->describer);
     if (sink->json != NULL) {
-        write_json(sink, describer, lookup, reach, holders);
+        write_json(sink, show);
         return;
     }
     print_answer(sink, lookup);
     if (is_chunk(lookup))
-        print_chunk(sink, describer, lookup);
+        print_chunk(sink, show);
     else if (lookup->arena != NULL)
         print_arena(sink, lookup->arena);
-    if (holders != NULL)
-        print_holders(sink, subject, reach, holders);
+    if (show->holders != NULL)
+        print_holders(sink, subject, show->reach, show->holders);
     if (lookup->has_symbol)
         print_symbol(sink, lookup);
     if (lookup->thread != NULL)
@@ -437,5 +453,5 @@ pm_report_show(const PmSink *sink, PmDescriber *describer, const PmLookup *looku
     print_region(sink, lookup);
     if (subject->heap_message != NULL)
         pm_sink_field(sink, "heap", subject->heap_message);
-    print_preview(sink, describer, lookup);
+    print_preview(sink, show->describer, lookup);
 }
