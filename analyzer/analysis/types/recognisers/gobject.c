@@ -18,7 +18,7 @@
 #define DATA_PRIVATE  66
 
 /* glib/gquark.c: the table of quarks grows by so many; the first is no quark. */
-#define QUARKS_BLOCK  2048
+#define QUARKS_BLOCK  ((guint64)2048)
 #define QUARKS_MAX    (1U << 24)
 #define TYPE_NAME_MAX 256
 /* Of libglib's writable data, and of classes. */
