@@ -239,6 +239,9 @@ static const PythonCase python_cases[] = {
     {"debug-build", "/usr/bin/python3.11-dbg", "PYTHONMALLOC=malloc", 50000},
 };
 
+/* Interpreters of other versions, by their paths parted by colons. */
+#define MORE_PYTHONS "POSTMALLOC_PYTHONS"
+
 /* The last part of "collections.deque (Python)", as __name__ has it. */
 static char *
 get_plain_name(const char *label)
@@ -386,6 +389,19 @@ test_python(gconstpointer data)
     compare_others(run, one->program, recognitions, told);
 }
 
+static void
+add_more_pythons(void)
+{
+    const char *more = g_getenv(MORE_PYTHONS);
+    g_auto(GStrv) paths = g_strsplit(more != NULL ? more : "", ":", -1);
+    for (gsize i = 0; paths[i] != NULL && *paths[i] != '\0'; i++) {
+        g_autofree char *path = g_strconcat("/real/recognisers/python", paths[i], NULL);
+        PythonCase *one = g_new0(PythonCase, 1);
+        *one = (PythonCase){g_strdup(path), g_strdup(paths[i]), "PYTHONMALLOC=malloc", 50000};
+        g_test_add_data_func(path, one, test_python);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -400,5 +416,6 @@ main(int argc, char **argv)
             g_strconcat("/real/recognisers/python/", python_cases[i].name, NULL);
         g_test_add_data_func(path, &python_cases[i], test_python);
     }
+    add_more_pythons();
     return g_test_run();
 }

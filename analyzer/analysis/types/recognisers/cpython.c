@@ -141,7 +141,7 @@ check_size(const PyState *state, const PyBlock *block, gsize object, const PyCla
     bytes += class->pre_bytes + items * class->item_bytes;
     *ret_fit = py_block_get_fit(state, block, bytes);
     /* PyType_GenericAlloc has one item more, for a sentinel. */
-    if (*ret_fit != PM_FIT_EXACT && class->sizing == PY_SIZE_ITEMS)
+    if (*ret_fit != PM_FIT_EXACT && class->item_bytes != 0)
         *ret_fit = MAX(*ret_fit, py_block_get_fit(state, block, bytes + class->item_bytes));
     if (class->sizing == PY_SIZE_OPEN)
         *ret_fit = PM_FIT_CLASS_BELOW;

@@ -25,10 +25,12 @@ enum {
 #define TRACE_WORDS 2
 
 /* object.h */
+#define FLAG_INLINE_VALUES   (1U << 2) /* since 3.13 */
 #define FLAG_MANAGED_WEAKREF (1U << 3) /* since 3.12 */
 #define FLAG_MANAGED_DICT    (1U << 4) /* since 3.11 */
 #define FLAG_READY           (1U << 12)
 #define FLAG_HAVE_GC         (1U << 14)
+#define FLAG_LONG_SUBCLASS   (1U << 24)
 #define FLAG_TYPE_SUBCLASS   (1U << 31)
 
 #define NAME_MAX_BYTES  1024
@@ -87,7 +89,6 @@ struct PyClasses {
     guint version;
     PmAddr type_type;
     PmAddr unicode_type;
-    PmAddr long_type;
     GHashTable *known; /* PyClass by address; NULL for what is no class */
     guint others;
 };
@@ -205,18 +206,20 @@ find_type(const PyClasses *classes, PmAddr address, const guint64 *words)
 
 /* Static types of modules have no symbols that are exported: their names must do. */
 static PySizing
-get_sizing(const PyClasses *classes, PmAddr address, const char *name, guint64 item_bytes)
+get_sizing(const PyClasses *classes, const PyClass *class, const char *name)
 {
     static const char *const generators[] = {"generator", "coroutine", "async_generator", NULL};
     static const char *const times[] = {"datetime.datetime", "datetime.time", NULL};
-    if (address == classes->unicode_type)
+    if (class->address == classes->unicode_type)
         return PY_SIZE_STR;
-    if (item_bytes == 0)
+    if (classes->version >= 0x030d && (class->flags & FLAG_INLINE_VALUES) != 0)
+        return PY_SIZE_OPEN;
+    if (class->item_bytes == 0)
         return g_strv_contains(times, name) ? PY_SIZE_ZONE : PY_SIZE_FIXED;
     if (classes->version >= 0x030b && g_strv_contains(generators, name))
         return PY_SIZE_OPEN;
-    return address == classes->long_type && classes->version >= 0x030c ? PY_SIZE_LONG
-                                                                       : PY_SIZE_ITEMS;
+    return classes->version >= 0x030c && (class->flags & FLAG_LONG_SUBCLASS) != 0 ? PY_SIZE_LONG
+                                                                                  : PY_SIZE_ITEMS;
 }
 
 static PyClass *
@@ -239,7 +242,7 @@ read_class(PyClasses *classes, PmAddr address)
     class->item_bytes = words[TYPE_ITEMSIZE];
     class->flags = words[TYPE_FLAGS];
     class->pre_bytes = get_pre_bytes(classes, class->flags);
-    class->sizing = get_sizing(classes, address, name, class->item_bytes);
+    class->sizing = get_sizing(classes, class, name);
     class->type = find_type(classes, address, words);
     return class;
 }
@@ -321,7 +324,6 @@ py_classes_new(PmPlaces *places, PmTypes *types)
         return NULL;
     }
     classes->unicode_type = lookup(classes, "PyUnicode_Type");
-    classes->long_type = lookup(classes, "PyLong_Type");
     /* Since 3.11; the upper half of PY_VERSION_HEX. */
     if (pm_space_read_word(classes->space, lookup(classes, "Py_Version"), &version))
         classes->version = (guint)(version >> 16 & 0xffff);

@@ -11,9 +11,11 @@
 typedef enum {
     PY_SIZE_FIXED,
     PY_SIZE_ITEMS,
-    PY_SIZE_LONG, /* int: from 3.12 on the number of digits is in a tag */
+    PY_SIZE_LONG, /* int and what is derived from it, from 3.12 on: a tag has the number of digits
+                   */
     PY_SIZE_STR,  /* str itself: its text lies behind its header, by its state */
-    PY_SIZE_OPEN, /* generators since 3.11: items follow, but ob_size has another use */
+    PY_SIZE_OPEN, /* items follow, but their number is elsewhere: generators since 3.11, instances
+                     with their attributes behind them since 3.13 */
     PY_SIZE_ZONE, /* datetime and time: without its last word where it knows of no time zone */
 } PySizing;
 
@@ -35,9 +37,6 @@ typedef struct {
     PySizing sizing;
     const PmType *type;
 } PyClass;
-
-/* object.h, Py_TPFLAGS_… */
-#define PY_FLAG_TUPLE_SUBCLASS (G_GUINT64_CONSTANT(1) << 26)
 
 typedef struct PyClasses PyClasses;
 
