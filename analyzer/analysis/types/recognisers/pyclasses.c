@@ -179,10 +179,12 @@ find_type_by_symbol(const PyClasses *classes, PmAddr address)
         if (strcmp(tags[i].symbol, symbol.name) == 0)
             return pm_recogniser_find_type(classes->types, tags[i].type, symbol.module);
     }
-    if (!g_str_has_suffix(symbol.name, "_Type"))
+    /* PyDict_Type is of PyDictObject, modules have theirs in lower case. */
+    const gboolean is_public = g_str_has_suffix(symbol.name, "_Type");
+    if (!is_public && !g_str_has_suffix(symbol.name, "_type"))
         return NULL;
     g_autofree char *stem = g_strndup(symbol.name, strlen(symbol.name) - strlen("_Type"));
-    g_autofree char *name = g_strconcat(stem, "Object", NULL);
+    g_autofree char *name = g_strconcat(stem, is_public ? "Object" : "object", NULL);
     return pm_recogniser_find_type(classes->types, name, symbol.module);
 }
 
