@@ -9,6 +9,8 @@
 
 /* What is left of a line beside the other cells of a column. */
 #define TEXT_COLUMNS 54
+/* The same of a heading. */
+#define SIGNATURE_COLUMNS 56
 
 /* Of an example. */
 #define EXAMPLE_LINES 2
@@ -186,13 +188,15 @@ static void
 print_head(const PmSink *sink, const PmSubject *subject, const PmSchema *schema)
 {
     const PmSample *sample = schema->sample;
+    g_autofree char *looked =
+        sample->is_whole ? g_strdup("all looked at")
+                         : g_strdup_printf("%s looked at", pm_format_count(sample->count).text);
     g_autofree char *answer = g_strdup_printf(
-        "Chunks of %s bytes, for requests of %" G_GUINT64_FORMAT "%s%" G_GUINT64_FORMAT
-        ": %s%s, %s looked at.",
+        "%s%s of %s bytes, requests of %" G_GUINT64_FORMAT "%s%" G_GUINT64_FORMAT "; %s.",
+        sample->population_known ? "" : "About ",
+        pm_format_things(sample->population, "chunk").text,
         pm_format_address(schema->chunk_bytes).text, schema->requests.min, pm_sink_dash(sink),
-        schema->requests.max, sample->population_known ? "" : "about ",
-        pm_format_count(sample->population).text,
-        sample->is_whole ? "all" : pm_format_count(sample->count).text);
+        schema->requests.max, looked);
     pm_sink_emphasise(sink, answer);
     pm_output_char(sink->output, '\n');
     if (subject->uptime_seconds != 0)
@@ -226,14 +230,14 @@ print_rate(const PmSink *sink, const PmSchemaLayout *layout)
                  pm_format_rate(layout->rate_per_hour).text);
 }
 
-/* The beginning of @text, as much as a line has room for. (transfer full) */
+/* The beginning of @text, as much as @columns have room for; made safe. (transfer full) */
 static char *
-cut_text(const PmSink *sink, const char *text)
+cut_text(const PmSink *sink, const char *text, glong columns)
 {
     g_autofree char *safe = pm_sanitise(text == NULL ? "" : text, sink->utf8);
-    if (g_utf8_strlen(safe, -1) <= TEXT_COLUMNS)
+    if (g_utf8_strlen(safe, -1) <= columns)
         return g_steal_pointer(&safe);
-    g_autofree char *begin = g_utf8_substring(safe, 0, TEXT_COLUMNS - 3);
+    g_autofree char *begin = g_utf8_substring(safe, 0, columns - 3);
     return g_strconcat(begin, "...", NULL);
 }
 
@@ -246,7 +250,7 @@ print_columns(const PmSink *sink, const PmSchemaLayout *layout)
     for (gsize i = 0; i < layout->column_count; i++) {
         const PmSchemaColumn *column = &layout->columns[i];
         gboolean counted = column->kind != PM_COLUMN_SLACK && column->kind != PM_COLUMN_ZERO;
-        g_autofree char *text = cut_text(sink, column->text);
+        g_autofree char *text = cut_text(sink, column->text, TEXT_COLUMNS);
         pm_table_add_row(table);
         pm_table_add_cell(table, pm_format_count(column->offset_bytes).text);
         pm_table_add_cell(table, pm_format_count(column->width_bytes).text);
@@ -277,7 +281,7 @@ static void
 print_layout(const PmSink *sink, const PmSubject *subject, const PmSchema *schema, gsize index)
 {
     const PmSchemaLayout *layout = &schema->layouts[index];
-    g_autofree char *signature = pm_sanitise_short(layout->signature, sink->utf8, 60);
+    g_autofree char *signature = cut_text(sink, layout->signature, SIGNATURE_COLUMNS);
     g_autofree char *heading = g_strdup_printf(
         "LAYOUT %" G_GSIZE_FORMAT ": %s, %s%s (%s)", index + 1, signature,
         schema->sample->is_whole ? "" : "about ", pm_format_things(layout->estimate, "chunk").text,

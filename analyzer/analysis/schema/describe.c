@@ -265,52 +265,29 @@ append_texts(GString *text, const PmRows *rows, const PmSchemaColumn *column)
     append_nulls(text, column, rows->count, "empty");
 }
 
-/* The file name of a module. */
-static const char *
-name_module(const PmModule *module)
+/* One name for all that is alike: stacks by thread, mappings by their start. (transfer full) */
+static char *
+name_place(PmDescriber *describer, const PmSchemaColumn *column, guint64 value)
 {
-    const char *path = module == NULL || module->path == NULL ? "?" : module->path;
-    const char *slash = strrchr(path, '/');
-    return slash == NULL ? path : slash + 1;
-}
-
-static void
-append_place(GString *text, PmPlaces *places, guint64 value)
-{
-    const PmProcess *process = pm_places_get_subject(places)->process;
-    PmWord word;
-    pm_places_classify(places, value, &word);
-    PmSymbol symbol;
-    guint64 offset = 0;
-    if (word.kind == PM_WORD_VTABLE && word.vtable != NULL) {
-        g_string_append_printf(text, "vtable of %s", word.vtable->class_name);
-        return;
-    }
-    if (word.kind == PM_WORD_RODATA) {
-        g_autofree char *string =
-            pm_space_read_string(pm_process_get_space(process), value, TEXT_BYTES);
-        if (string != NULL && *string != '\0' &&
-            pm_text_length((const guint8 *)string, strlen(string)) == strlen(string)) {
-            g_string_append_printf(text, "\"%s\" (%s)", string, name_module(word.module));
-            return;
-        }
-    }
-    if (word.module != NULL && pm_process_symbolize(process, value, &symbol, &offset)) {
-        g_string_append(text, symbol.name);
-        if (offset > 0)
-            g_string_append_printf(text, "+0x%" G_GINT64_MODIFIER "x", offset);
-        g_string_append_printf(text, " (%s)", name_module(word.module));
-    } else if (word.module != NULL)
-        g_string_append_printf(text, "%s+0x%" G_GINT64_MODIFIER "x", name_module(word.module),
-                               value - word.module->start);
-    else if (word.thread != NULL)
-        g_string_append_printf(text, "stack of thread %u", word.thread->tid);
-    else {
-        const PmSegment *segment =
-            pm_image_find_segment(pm_places_get_subject(places)->image, value);
-        g_string_append_printf(text, "mapping at 0x%" G_GINT64_MODIFIER "x",
+    const PmImage *image = pm_describer_get_subject(describer)->image;
+    if (column->kind == PM_COLUMN_MAPPING) {
+        const PmSegment *segment = pm_image_find_segment(image, value);
+        return g_strdup_printf("mapping at 0x%" G_GINT64_MODIFIER "x",
                                segment == NULL ? value : segment->start);
     }
+    PmWordText text;
+    pm_describer_describe(describer, value, &text);
+    char *name = NULL;
+    if (text.word.kind == PM_WORD_STACK && text.word.thread != NULL)
+        name = g_strdup_printf("stack of thread %u", text.word.thread->tid);
+    else if (text.is_string)
+        name = g_strdup_printf("\"%.*s%s\"", TEXT_BYTES, text.text,
+                               text.string_bytes > TEXT_BYTES ? "..." : "");
+    else
+        name = text.text == NULL ? g_strdup_printf("0x%" G_GINT64_MODIFIER "x", value)
+                                 : g_strdup(text.text);
+    pm_word_text_clear(&text);
+    return name;
 }
 
 /* A place and how many rows lead there. */
@@ -338,22 +315,21 @@ compare_named(const void *a, const void *b)
 /* The values by the name of the place that they lead to, the most frequent first; at most
  * NAMED_VALUES of them. (transfer full) */
 static GArray *
-name_places(PmPlaces *places, const GArray *tallies)
+name_places(PmDescriber *describer, const PmSchemaColumn *column, const GArray *tallies)
 {
     GArray *named = g_array_new(FALSE, FALSE, sizeof(NamedTally));
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
     g_array_set_clear_func(named, clear_named);
     for (guint i = 0; i < MIN(tallies->len, NAMED_VALUES); i++) {
         const Tally *tally = &g_array_index(tallies, Tally, i);
-        GString *name = g_string_new(NULL);
-        append_place(name, places, tally->value);
+        char *name = name_place(describer, column, tally->value);
         gpointer at = NULL;
-        if (g_hash_table_lookup_extended(seen, name->str, NULL, &at)) {
+        if (g_hash_table_lookup_extended(seen, name, NULL, &at)) {
             g_array_index(named, NamedTally, GPOINTER_TO_UINT(at)).rows += tally->rows;
-            (void)g_string_free(name, TRUE);
+            g_free(name);
             continue;
         }
-        NamedTally one = {g_string_free(name, FALSE), tally->rows};
+        NamedTally one = {name, tally->rows};
         g_hash_table_insert(seen, one.name, GUINT_TO_POINTER(named->len));
         g_array_append_val(named, one);
     }
@@ -362,10 +338,11 @@ name_places(PmPlaces *places, const GArray *tallies)
 }
 
 static void
-append_places(GString *text, PmPlaces *places, const PmRows *rows, const PmSchemaColumn *column)
+append_places(GString *text, PmDescriber *describer, const PmRows *rows,
+              const PmSchemaColumn *column)
 {
     g_autoptr(GArray) tallies = tally_values(rows, column);
-    g_autoptr(GArray) named = name_places(places, tallies);
+    g_autoptr(GArray) named = name_places(describer, column, tallies);
     gsize present = rows->count - column->nulls;
     guint shown = MIN(named->len, PLACES_SHOWN);
     for (guint i = 0; i < shown; i++) {
@@ -468,7 +445,8 @@ append_counter(GString *text, const PmRows *rows, const PmSchemaColumn *column)
 }
 
 void
-pm_schema_describe_column(PmPlaces *places, const PmRows *rows, PmSchemaColumn *column)
+pm_schema_describe_column(PmDescriber *describer, PmPlaces *places, const PmRows *rows,
+                          PmSchemaColumn *column)
 {
     GString *text = g_string_new(NULL);
     switch (column->kind) {
@@ -501,7 +479,7 @@ pm_schema_describe_column(PmPlaces *places, const PmRows *rows, PmSchemaColumn *
     case PM_COLUMN_DATA:
     case PM_COLUMN_STACK:
     case PM_COLUMN_MAPPING:
-        append_places(text, places, rows, column);
+        append_places(text, describer, rows, column);
         break;
     case PM_COLUMN_DOUBLE:
     case PM_COLUMN_FLOAT:

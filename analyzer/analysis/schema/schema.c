@@ -27,6 +27,7 @@
 typedef struct {
     PmSchema *schema;
     PmPlaces *places;
+    PmDescriber *describer;
     PmMatrix *matrix;
     guint32 *read;
     gint64 newest_seconds;
@@ -202,7 +203,8 @@ fill_layout(Work *work, const PmRows *rows, PmSchemaLayout *layout)
         cut_slack(columns, matrix, &layout->request);
     }
     for (guint i = 0; i < columns->len; i++)
-        pm_schema_describe_column(work->places, rows, &g_array_index(columns, PmSchemaColumn, i));
+        pm_schema_describe_column(work->describer, work->places, rows,
+                                  &g_array_index(columns, PmSchemaColumn, i));
     gsize count = columns->len;
     layout->columns = (PmSchemaColumn *)g_array_free(columns, FALSE);
     layout->column_count = count;
@@ -292,7 +294,10 @@ pm_schema_new(PmPlaces *places, PmSample *sample)
     if (sample->count > 0)
         schema->requests =
             pm_requests_of(subject->ptmalloc, schema->word_bytes, schema->chunk_bytes, mmapped);
-    Work work = {.schema = schema, .places = places, .newest_seconds = find_newest(subject)};
+    Work work = {.schema = schema,
+                 .places = places,
+                 .describer = pm_describer_new(places, NULL),
+                 .newest_seconds = find_newest(subject)};
     gsize stride = sample->count == 0 ? 0 : (gsize)MIN(usable, PM_SCHEMA_BYTES_MAX);
     stride -= stride % schema->word_bytes;
     gboolean has_tail = sample->count > 0 && stride < usable && !mmapped;
@@ -311,6 +316,7 @@ pm_schema_new(PmPlaces *places, PmSample *sample)
     for (gsize i = 0; i < sample->count; i++)
         schema->layout_of[i] = (guint16)MIN(schema->layout_of[i], schema->layout_count);
     pm_matrix_free(work.matrix);
+    pm_describer_free(work.describer);
     g_free(work.read);
     g_array_unref(work.upper_halves);
     return schema;

@@ -6,6 +6,8 @@
 /* Of the rows: those that may not be text, and those in which there must be some. */
 #define MOST_WRONG    0.1
 #define LEAST_PRESENT 0.2
+/* Most offsets are dropped by what these rows show. */
+#define FEW_ROWS ((gsize)256)
 /* The mean length: less is a number that looks like a letter. */
 #define LEAST_LENGTH 4
 
@@ -81,9 +83,16 @@ count_distinct(const PmRows *rows, PmTextColumn *column)
 gboolean
 pm_text_find(const PmRows *rows, gsize from, gsize end, PmTextColumn *ret_column)
 {
+    guint32 chosen[FEW_ROWS];
+    PmRows few = {rows->matrix, chosen, MIN(rows->count, FEW_ROWS)};
+    for (gsize i = 0; i < few.count; i++)
+        chosen[i] = rows->rows[i * rows->count / few.count];
     for (gsize start = from; start + LEAST_LENGTH <= end; start++) {
         Survey result;
-        if (!may_begin(rows, start))
+        if (!may_begin(&few, start))
+            continue;
+        survey(&few, start, end, &result);
+        if (!is_text(&result, few.count))
             continue;
         survey(rows, start, end, &result);
         if (!is_text(&result, rows->count))
