@@ -19,7 +19,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#define UPTIME_SECONDS (90 * 86400)
+#define UPTIME_SECONDS ((uint64_t)90 * 86400)
 
 /* 40 bytes each. */
 struct session {

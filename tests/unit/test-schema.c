@@ -42,9 +42,10 @@ fill_flags(Rows *rows, gsize row, G_GNUC_UNUSED gsize count)
 static void
 fill_times(Rows *rows, gsize row, gsize count)
 {
-    guint64 start = (guint64)ROWS_NOW - 90 * 86400;
-    guint64 then = start + 90 * 86400 * row / count;
-    guint64 any = start + rows_below(rows, 90 * 86400);
+    const guint64 quarter = G_GUINT64_CONSTANT(90) * 86400;
+    guint64 start = (guint64)ROWS_NOW - quarter;
+    guint64 then = start + quarter * row / count;
+    guint64 any = start + rows_below(rows, quarter);
     rows_put(rows, row, 0, 4, then);
     rows_put(rows, row, 4, 4, any);
     rows_put(rows, row, 8, 8, then * 1000 + rows_below(rows, 1000));

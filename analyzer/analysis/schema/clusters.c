@@ -190,8 +190,9 @@ grow(Growth *growth, guint root)
         guint node = g_array_index(queue, Open, i).node;
         const GArray *own = g_array_index(queue, Open, i).rows;
         PmSplit split;
-        if (!pm_split_find(columns, &g_array_index(own, guint32, 0), own->len, least,
-                           growth->matrix->words, growth->matrix->word_bytes, &split))
+        PmSplitRows side = {&g_array_index(own, guint32, 0), own->len, least};
+        if (!pm_split_find(columns, &side, growth->matrix->words, growth->matrix->word_bytes,
+                           &split))
             continue;
         const PmFeatureColumn *column = &g_array_index(columns, PmFeatureColumn, split.column);
         split_leaf(growth, node, &column->feature, column->values[split.code]);

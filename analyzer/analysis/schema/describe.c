@@ -79,7 +79,7 @@ compare_tallies(const void *a, const void *b)
 static guint64 *
 read_values(const PmRows *rows, const PmSchemaColumn *column)
 {
-    guint64 *values = g_new(guint64, rows->count + 1);
+    guint64 *values = g_new0(guint64, rows->count + 1);
     for (gsize i = 0; i < rows->count; i++)
         values[i] = pm_load_number(pm_rows_get(rows, i) + column->offset_bytes,
                                    MIN(column->width_bytes, 8));
@@ -246,8 +246,9 @@ static void
 append_texts(GString *text, const PmRows *rows, const PmSchemaColumn *column)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    g_string_append_printf(
-        text, "%" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " bytes: ", column->min, column->max);
+    if (column->min < column->max)
+        g_string_append_printf(text, "%" G_GUINT64_FORMAT " to ", column->min);
+    g_string_append_printf(text, "%" G_GUINT64_FORMAT " bytes: ", column->max);
     for (gsize i = 0; i < rows->count && g_hash_table_size(seen) < TEXTS_SHOWN; i++) {
         const guint8 *bytes = pm_rows_get(rows, i) + column->offset_bytes;
         gsize length = pm_text_length(bytes, column->width_bytes);

@@ -69,26 +69,35 @@ count_value(Census *census, guint64 value)
     }
 }
 
+/* Reads the feature in all rows. Returns: whether it is missing in any. */
+static gboolean
+take_census(const PmFeature *feature, const PmRows *rows, const guint8 *symbols, guint64 *raw,
+            Census *census)
+{
+    const PmMatrix *matrix = rows->matrix;
+    gboolean missing = FALSE;
+    for (gsize i = 0; i < rows->count; i++) {
+        raw[i] = pm_feature_read(feature, pm_rows_get(rows, i),
+                                 symbols + rows->rows[i] * matrix->words, matrix->word_bytes);
+        missing = missing || raw[i] == PM_RAW_MISSING;
+        if (raw[i] != PM_RAW_MISSING && !census->overflowed)
+            count_value(census, raw[i]);
+    }
+    return missing;
+}
+
 /* Appends the feature where it takes from two to @most values. Returns: how many it takes; a large
  * number where there are more than can be told. */
 static gsize
 add_feature(GArray *columns, const PmFeature *feature, const PmRows *rows, const guint8 *symbols,
             gsize most)
 {
-    const PmMatrix *matrix = rows->matrix;
     Census census = {.count = 0};
     g_autofree guint64 *raw = g_new(guint64, rows->count);
-    gboolean missing = FALSE;
-    for (gsize i = 0; i < rows->count; i++) {
-        raw[i] = pm_feature_read(feature, pm_rows_get(rows, i),
-                                 symbols + rows->rows[i] * matrix->words, matrix->word_bytes);
-        missing = missing || raw[i] == PM_RAW_MISSING;
-        if (raw[i] != PM_RAW_MISSING && !census.overflowed)
-            count_value(&census, raw[i]);
-    }
+    gsize missing = take_census(feature, rows, symbols, raw, &census) ? 1 : 0;
     if (census.overflowed && feature->type != PM_FEATURE_WORD)
         return G_MAXSIZE;
-    if (census.count + (missing ? 1 : 0) < 2 || census.count == 0 || census.count > most)
+    if (census.count + missing < 2 || census.count == 0 || census.count > most)
         return census.count;
     PmFeatureColumn column = {.feature = *feature, .count = census.count};
     column.codes = g_new(guint8, rows->count);

@@ -281,6 +281,8 @@ is_padded(const guint64 *values, gsize count)
 static double
 cost_by_value(const guint64 *values, gsize count, gsize width)
 {
+    if (count == 0)
+        return 0;
     double bits = cost_by_range(values, count, width);
     bits = MIN(bits, cost_by_length(values, count, width));
     bits = MIN(bits, cost_by_step(values, count, width));
@@ -297,6 +299,25 @@ pm_field_is_constant(const PmRows *rows, gsize offset, gsize width)
     return TRUE;
 }
 
+/* The shortest of the ways but for the list, with what is zero told apart or not. */
+static double
+cost_with_nulls(const guint64 *values, gsize count, gsize width, gint64 newest_seconds)
+{
+    g_autofree guint64 *present = g_new(guint64, count);
+    gsize present_count = 0;
+    for (gsize i = 0; i < count; i++) {
+        if (values[i] != 0)
+            present[present_count++] = values[i];
+    }
+    guint32 nulls[] = {(guint32)present_count, (guint32)(count - present_count)};
+    double bits = cost_by_value(present, present_count, width);
+    if (present_count < count)
+        bits = MIN(bits + entropy(nulls, 2, count), cost_by_value(values, count, width));
+    if (width == 8 && pm_find_time_unit(present, present_count, width, newest_seconds) > 1)
+        bits -= TIME_BONUS * (double)present_count;
+    return MIN(bits, (double)count * 8.0 * (double)width);
+}
+
 double
 pm_field_cost(const PmRows *rows, gsize offset, gsize width, gint64 newest_seconds,
               gboolean *ret_is_set)
@@ -304,39 +325,21 @@ pm_field_cost(const PmRows *rows, gsize offset, gsize width, gint64 newest_secon
     *ret_is_set = TRUE;
     if (rows->count == 0)
         return 0;
+    if (pm_field_is_constant(rows, offset, width))
+        return 2 * pm_bit_length(pm_load_number(pm_rows_get(rows, 0) + offset, width)) + 1;
     g_autofree guint64 *values = g_new(guint64, rows->count);
-    gboolean same = TRUE;
-    for (gsize i = 0; i < rows->count; i++) {
+    for (gsize i = 0; i < rows->count; i++)
         values[i] = pm_load_number(pm_rows_get(rows, i) + offset, width);
-        same = same && values[i] == values[0];
-    }
-    if (same)
-        return 2 * pm_bit_length(values[0]) + 1;
-    double bits = (double)rows->count * 8.0 * (double)width;
-    g_autofree guint64 *present = g_new(guint64, rows->count);
-    gsize count = 0;
-    for (gsize i = 0; i < rows->count; i++) {
-        if (values[i] != 0)
-            present[count++] = values[i];
-    }
-    guint32 nulls[] = {(guint32)count, (guint32)(rows->count - count)};
-    double by_value = cost_by_value(present, count, width);
-    if (count < rows->count)
-        by_value = MIN(by_value + entropy(nulls, 2, rows->count),
-                       cost_by_value(values, rows->count, width));
-    if (width == 8 && pm_find_time_unit(present, count, width, newest_seconds) > 1)
-        by_value -= TIME_BONUS * (double)count;
-    bits = MIN(bits, by_value);
     gboolean two = FALSE;
     double listed = cost_by_dictionary(values, rows->count, width, &two);
     if (two)
         return INFINITY;
+    double bits = cost_with_nulls(values, rows->count, width, newest_seconds);
     *ret_is_set = listed < bits;
     bits = MIN(bits, listed);
     if (width == 8 && are_sign_extended(values, rows->count)) {
         gboolean lower_is_set = FALSE;
-        double lower = pm_field_cost(rows, offset, width / 2, newest_seconds, &lower_is_set);
-        bits = MIN(bits, lower);
+        bits = MIN(bits, pm_field_cost(rows, offset, width / 2, newest_seconds, &lower_is_set));
     }
     if (width == 8 && is_padded(values, rows->count))
         bits += PM_FIELD_BITS + 3 * PM_FIELD_TIE * bits;

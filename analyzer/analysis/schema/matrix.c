@@ -14,10 +14,10 @@ pm_matrix_new(gsize rows, gsize stride, gsize tail_bytes, guint word_bytes)
     matrix->tail_bytes = tail_bytes;
     matrix->usable_bytes = stride;
     matrix->slack_from = stride;
-    matrix->bytes = g_new0(guint8, rows * stride + 1);
-    matrix->kinds = g_new0(guint8, rows * matrix->words + 1);
-    matrix->groups = g_new0(guint32, rows + 1);
-    matrix->tail = g_new0(guint8, rows * tail_bytes + 1);
+    matrix->bytes = g_malloc0(rows * stride + 1);
+    matrix->kinds = g_malloc0(rows * matrix->words + 1);
+    matrix->groups = g_malloc0_n(rows + 1, sizeof *matrix->groups);
+    matrix->tail = g_malloc0(rows * tail_bytes + 1);
     return matrix;
 }
 

@@ -26,8 +26,9 @@ pm_profile_init(PmProfile *profile, gsize words)
 void
 pm_profile_clear(PmProfile *profile)
 {
-    g_clear_pointer(&profile->counts, g_free);
-    g_clear_pointer(&profile->lengths, g_free);
+    g_free(profile->counts);
+    g_free(profile->lengths);
+    *profile = (PmProfile){.counts = NULL};
 }
 
 /* Whether the four bytes are letters, with nothing but zeros behind them. */

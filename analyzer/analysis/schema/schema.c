@@ -57,7 +57,6 @@ read_rows(Work *work)
     matrix->rows = 0;
     for (gsize i = 0; i < schema->sample->count; i++) {
         const PmChunk *chunk = &schema->sample->chunks[i];
-        schema->layout_of[i] = G_MAXUINT16;
         guint8 *row = matrix->bytes + matrix->rows * matrix->stride;
         if (!pm_sample_read(subject, chunk, row, matrix->stride)) {
             schema->unread++;
@@ -237,6 +236,8 @@ find_layouts(Work *work)
             pm_clusters_has_rest(schema->clusters) && i == schema->layout_count - 1;
         fill_layout(work, &rows, &schema->layouts[i]);
     }
+    for (gsize i = 0; i < schema->sample->count; i++)
+        schema->layout_of[i] = (guint16)schema->layout_count;
     for (gsize row = 0; row < matrix->rows; row++)
         schema->layout_of[work->read[row]] = layouts[row];
 }
@@ -275,46 +276,60 @@ infer_request(PmSchema *schema)
     request->evidence = g_strdup(first->request.evidence);
 }
 
+/* What the chunks have in common: the smallest usable size, and the requests. */
+static guint64
+measure_chunks(PmSchema *schema, const PmSubject *subject, gboolean *ret_mmapped)
+{
+    const PmSample *sample = schema->sample;
+    guint64 usable = sample->count == 0 ? 0 : G_MAXUINT64;
+    *ret_mmapped = FALSE;
+    for (gsize i = 0; i < sample->count; i++) {
+        usable = MIN(usable, sample->chunks[i].usable_bytes);
+        *ret_mmapped = *ret_mmapped || sample->chunks[i].mmapped;
+        schema->chunk_bytes = sample->chunks[i].chunk_bytes;
+    }
+    if (sample->count > 0)
+        schema->requests = pm_requests_of(subject->ptmalloc, schema->word_bytes,
+                                          schema->chunk_bytes, *ret_mmapped);
+    return usable;
+}
+
+/* An empty matrix for the chunks of the sample. */
+static PmMatrix *
+make_matrix(PmSchema *schema, const PmSubject *subject)
+{
+    gboolean mmapped = FALSE;
+    guint64 usable = measure_chunks(schema, subject, &mmapped);
+    gsize stride = (gsize)MIN(usable, PM_SCHEMA_BYTES_MAX);
+    stride -= stride % schema->word_bytes;
+    schema->bytes_per_chunk = stride;
+    gsize tail_bytes = stride < usable && usable >= TAIL_BYTES && !mmapped ? TAIL_BYTES : 0;
+    PmMatrix *matrix = pm_matrix_new(schema->sample->count, stride, tail_bytes, schema->word_bytes);
+    matrix->usable_bytes = usable;
+    /* The smallest class serves what is smaller, too, but no program asks for a byte or two. */
+    matrix->slack_from = MAX(schema->requests.min, usable - MIN(usable, SLACK_MAX));
+    return matrix;
+}
+
 PmSchema *
 pm_schema_new(PmPlaces *places, PmSample *sample)
 {
     const PmSubject *subject = pm_places_get_subject(places);
     PmSchema *schema = g_new0(PmSchema, 1);
     schema->sample = sample;
-    schema->layout_of = g_new(guint16, sample->count + 1);
+    schema->layout_of = g_new0(guint16, sample->count + 1);
     schema->word_bytes = pm_image_get_target(subject->image)->word_bytes;
     count_arenas(schema, subject);
-    guint64 usable = G_MAXUINT64;
-    gboolean mmapped = FALSE;
-    for (gsize i = 0; i < sample->count; i++) {
-        usable = MIN(usable, sample->chunks[i].usable_bytes);
-        mmapped = mmapped || sample->chunks[i].mmapped;
-        schema->chunk_bytes = sample->chunks[i].chunk_bytes;
-    }
-    if (sample->count > 0)
-        schema->requests =
-            pm_requests_of(subject->ptmalloc, schema->word_bytes, schema->chunk_bytes, mmapped);
     Work work = {.schema = schema,
                  .places = places,
                  .describer = pm_describer_new(places, NULL),
+                 .matrix = make_matrix(schema, subject),
+                 .read = g_new0(guint32, sample->count + 1),
                  .newest_seconds = find_newest(subject)};
-    gsize stride = sample->count == 0 ? 0 : (gsize)MIN(usable, PM_SCHEMA_BYTES_MAX);
-    stride -= stride % schema->word_bytes;
-    gboolean has_tail = sample->count > 0 && stride < usable && !mmapped;
-    schema->bytes_per_chunk = stride;
-    work.matrix =
-        pm_matrix_new(sample->count, stride, has_tail ? TAIL_BYTES : 0, schema->word_bytes);
-    work.matrix->usable_bytes = usable;
-    /* The smallest class serves what is smaller, too, but no program asks for a byte or two. */
-    if (sample->count > 0)
-        work.matrix->slack_from = MAX(schema->requests.min, usable - MIN(usable, SLACK_MAX));
-    work.read = g_new(guint32, sample->count + 1);
     read_rows(&work);
     find_upper_halves(&work);
     find_layouts(&work);
     infer_request(schema);
-    for (gsize i = 0; i < sample->count; i++)
-        schema->layout_of[i] = (guint16)MIN(schema->layout_of[i], schema->layout_count);
     pm_matrix_free(work.matrix);
     pm_describer_free(work.describer);
     g_free(work.read);

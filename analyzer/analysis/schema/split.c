@@ -100,6 +100,7 @@ is_kind(const PmFeature *feature)
 /* What one feature can be split on, and what each word wins by it. */
 typedef struct {
     guint32 counts[PM_FEATURE_VALUES];
+    gsize present;
     double *gains; /* values × words */
     gsize words;
 } Candidates;
@@ -128,9 +129,10 @@ weigh(const GArray *columns, gsize at, const guint32 *rows, gsize count, guint w
 }
 
 static gboolean
-is_better(const Candidates *candidates, gsize code, gsize count, gsize least_rows, double name_bits,
+is_better(const Candidates *candidates, gsize code, gsize least_rows, double name_bits,
           PmSplit *split)
 {
+    gsize count = candidates->present;
     gsize inside = candidates->counts[code];
     if (inside < least_rows || count - inside < least_rows)
         return FALSE;
@@ -153,9 +155,28 @@ is_better(const Candidates *candidates, gsize code, gsize count, gsize least_row
     return TRUE;
 }
 
+/* Counts the values of a feature. Returns: whether one of them leaves enough rows on both sides. */
+static gboolean
+can_split(const PmFeatureColumn *column, const guint32 *rows, gsize count, gsize least_rows,
+          Candidates *candidates)
+{
+    for (gsize i = 0; i < count; i++) {
+        if (column->codes[rows[i]] == PM_VALUE_MISSING)
+            continue;
+        candidates->counts[column->codes[rows[i]]]++;
+        candidates->present++;
+    }
+    for (gsize code = 0; code < column->count; code++) {
+        if (candidates->counts[code] >= least_rows &&
+            candidates->present - candidates->counts[code] >= least_rows)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 gboolean
-pm_split_find(const GArray *columns, const guint32 *rows, gsize count, gsize least_rows,
-              gsize words, guint word_bytes, PmSplit *ret_split)
+pm_split_find(const GArray *columns, const PmSplitRows *rows, gsize words, guint word_bytes,
+              PmSplit *ret_split)
 {
     g_autofree double *gains = g_new(double, PM_FEATURE_VALUES *words);
     PmSplit best = {.gain_bits = 0};
@@ -164,22 +185,11 @@ pm_split_find(const GArray *columns, const guint32 *rows, gsize count, gsize lea
     for (gsize i = 0; i < columns->len; i++) {
         const PmFeatureColumn *column = &g_array_index(columns, PmFeatureColumn, i);
         Candidates candidates = {.gains = gains, .words = words};
-        gboolean possible = FALSE;
-        gsize present = 0;
-        for (gsize j = 0; j < count; j++) {
-            if (column->codes[rows[j]] == PM_VALUE_MISSING)
-                continue;
-            candidates.counts[column->codes[rows[j]]]++;
-            present++;
-        }
-        for (gsize code = 0; code < column->count; code++)
-            possible = possible || (candidates.counts[code] >= least_rows &&
-                                    present - candidates.counts[code] >= least_rows);
-        if (!possible)
+        if (!can_split(column, rows->rows, rows->count, rows->least, &candidates))
             continue;
-        weigh(columns, i, rows, count, word_bytes, &candidates);
+        weigh(columns, i, rows->rows, rows->count, word_bytes, &candidates);
         for (gsize code = 0; code < column->count; code++) {
-            if (is_better(&candidates, code, present, least_rows, name_bits, &best)) {
+            if (is_better(&candidates, code, rows->least, name_bits, &best)) {
                 best.column = i;
                 found = TRUE;
             }

@@ -23,12 +23,18 @@ typedef struct {
     double strongest_bits;
 } PmSplit;
 
+/* @rows: indices into the codes of features, @count of them. @least: that each side must have. */
+typedef struct {
+    const guint32 *rows;
+    gsize count;
+    gsize least;
+} PmSplitRows;
+
 /*
  * The best split of those that are worth it.
  *
- * @columns: PmFeatureColumn. @rows: indices into their codes, @count of them. @least_rows: that
- * each side must have. @words: of the matrix.
+ * @columns: PmFeatureColumn. @words: of the matrix.
  * Returns: FALSE where none is worth it.
  */
-gboolean pm_split_find(const GArray *columns, const guint32 *rows, gsize count, gsize least_rows,
-                       gsize words, guint word_bytes, PmSplit *ret_split);
+gboolean pm_split_find(const GArray *columns, const PmSplitRows *rows, gsize words,
+                       guint word_bytes, PmSplit *ret_split);
