@@ -3,7 +3,7 @@
  */
 #include "dwarf/indexcache.h"
 #include "dwarf/spelling.h"
-#include "dwarf/types-private.h"
+#include "dwarf/typestore.h"
 
 #include "process/debuginfo.h"
 
@@ -118,6 +118,18 @@ intern_indexed(PmTypes *types, const PmTypeModule *module, const PmIndexType *ty
                                                                                           : NULL;
 }
 
+/* The same, from the store where it was asked for before: that opens no DWARF. */
+static PmTypeEntry *
+find_indexed(PmTypes *types, const PmTypeModule *module, const PmIndexType *type)
+{
+    PmTypeEntry *entry = NULL;
+    if (pm_type_store_find(types, module, type, &entry))
+        return entry;
+    entry = intern_indexed(types, module, type, NULL);
+    pm_type_store_note(types, module, type, entry);
+    return entry;
+}
+
 /* Calls for each of @module's definitions called @name, each in its @unit, until told to stop. */
 typedef gboolean (*Found)(gpointer data, PmTypeEntry *entry, const Dwarf_CU *unit);
 
@@ -144,6 +156,26 @@ find_named(PmTypes *types, const PmModule *module, const char *name, Found found
             return FALSE;
     }
     return TRUE;
+}
+
+/* Reading any definition that makes the same type gives the entry its DIE. */
+static gboolean
+is_still_restored(gpointer data, G_GNUC_UNUSED PmTypeEntry *found,
+                  G_GNUC_UNUSED const Dwarf_CU *unit)
+{
+    return ((const PmTypeEntry *)data)->is_restored;
+}
+
+void
+pm_types_find_die(PmTypes *types, PmTypeEntry *entry)
+{
+    if (entry->type.kind != PM_TYPE_STRUCT && entry->type.kind != PM_TYPE_UNION &&
+        entry->type.kind != PM_TYPE_ENUM)
+        return;
+    if (entry->type.module != NULL &&
+        find_named(types, entry->type.module, entry->type.name, is_still_restored, entry))
+        pm_diagnostics_add(types->diagnostics, "cache-outdated", PM_SEVERITY_NOTE, PM_ADDR_NONE,
+                           "%s is in the cache, but cannot be read again", entry->type.name);
 }
 
 /* @die: what is looked for; @found: the one definition so far. */
@@ -242,6 +274,7 @@ GPtrArray *
 pm_types_find_by_size(PmTypes *types, guint64 min_bytes, guint64 max_bytes)
 {
     Collection collection = {g_ptr_array_new(), g_hash_table_new(NULL, NULL)};
+    pm_type_store_load(types);
     for (guint i = 0; i < types->modules->len; i++) {
         const PmTypeModule *module =
             pm_types_get_indexed(types, g_array_index(types->modules, PmTypeModule, i).module);
@@ -252,7 +285,7 @@ pm_types_find_by_size(PmTypes *types, guint64 min_bytes, guint64 max_bytes)
              j < index->type_count && index->types[j].size_bytes <= max_bytes; j++) {
             if (index->types[j].kind == PM_TYPE_ENUM)
                 continue;
-            PmTypeEntry *entry = intern_indexed(types, module, &index->types[j], NULL);
+            PmTypeEntry *entry = find_indexed(types, module, &index->types[j]);
             if (entry != NULL && entry->type.size_bytes >= min_bytes &&
                 entry->type.size_bytes <= max_bytes)
                 collect(&collection, entry, NULL);

@@ -384,6 +384,9 @@ read_contents(PmTypes *types, PmTypeEntry *entry)
     if (entry->has_contents)
         return;
     entry->has_contents = TRUE;
+    types->has_news = TRUE;
+    if (entry->is_restored && !entry->type.is_declaration)
+        pm_types_find_die(types, entry);
     if (entry->die.addr == NULL || entry->type.is_declaration)
         return;
     if (entry->type.kind == PM_TYPE_STRUCT || entry->type.kind == PM_TYPE_UNION) {

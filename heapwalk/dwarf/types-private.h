@@ -21,7 +21,8 @@ typedef struct {
 /*
  * @die: of what DWARF says it is made of; addr NULL for a type that was derived from others.
  * @target: of a pointer, an array and an enumeration.
- * @counts: an array's dimensions, outermost first.
+ * @counts: an array's dimensions, outermost first. @is_restored: from the store (typestore.h): @die
+ * is not known, and is looked for when contents are asked for that were not stored.
  */
 typedef struct {
     PmType type;
@@ -36,6 +37,7 @@ typedef struct {
     gsize enumerator_count;
     gboolean has_contents; /* fields, enumerators and an enumeration's target were read */
     gboolean is_resolving;
+    gboolean is_restored;
 } PmTypeEntry;
 
 /* @dwarf: NULL where there is none. @index, @variables, @unit_ranges (where units' code is): NULL
@@ -50,6 +52,12 @@ typedef struct {
     GArray *variables;
     GArray *unit_ranges;
 } PmTypeModule;
+
+/* Two independent hashes of all that makes a type what it is. */
+typedef struct {
+    guint64 first;
+    guint64 second;
+} PmTypeKey;
 
 struct PmTypes {
     const PmProcess *process;
@@ -69,6 +77,14 @@ struct PmTypes {
     GStringChunk *strings;
     PmTypeEntry *unknown;
     gboolean has_told_depth;
+    /* Of the store. @known: where a definition is in which index → PmTypeEntry *, or NULL. */
+    GHashTable *known;
+    GPtrArray *store_modules;
+    PmTypeKey store_identity;
+    gpointer store_file;
+    guint stored_entries;
+    gboolean may_store;
+    gboolean has_news;
 };
 
 static inline PmTypeEntry *
@@ -76,12 +92,6 @@ pm_type_entry(const PmType *type)
 {
     return (PmTypeEntry *)(gpointer)type;
 }
-
-/* Two independent hashes of all that makes a type what it is. */
-typedef struct {
-    guint64 first;
-    guint64 second;
-} PmTypeKey;
 
 void pm_type_key_init(PmTypeKey *key, char letter);
 void pm_type_key_add(PmTypeKey *key, gconstpointer bytes, gsize count);
@@ -137,6 +147,9 @@ PmTypeEntry *pm_types_intern_record(PmTypes *types, const PmModule *module, Dwar
                                     const char *typedef_name, guint depth);
 PmTypeEntry *pm_types_intern_enum(PmTypes *types, const PmModule *module, Dwarf_Die *die,
                                   guint depth);
+
+/* find.c: looks for the DIE of @entry, which came from the store. */
+void pm_types_find_die(PmTypes *types, PmTypeEntry *entry);
 
 /* find.c: the one definition of the declaration @die called @name, or NULL. */
 PmTypeEntry *pm_types_find_definition(PmTypes *types, const PmModule *module, Dwarf_Die *die,

@@ -2,7 +2,7 @@
  * The table, and the types that are not records: numbers, pointers, arrays, functions. One DIE is
  * looked at once; what makes the same type is found by a key of all that distinguishes it.
  */
-#include "dwarf/types-private.h"
+#include "dwarf/typestore.h"
 
 #include "base/cachefile.h"
 #include "process/debuginfo.h"
@@ -60,6 +60,7 @@ pm_types_new(const PmProcess *process, const PmTypesOptions *options, PmDiagnost
     types->name_of = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     types->functions = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)g_array_unref);
     types->strings = g_string_chunk_new(65536);
+    types->known = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
 
     PmTypeKey key;
     const PmTypeEntry unknown = {.type = {.kind = PM_TYPE_UNKNOWN, .name = "?"}, .declarator = 1};
@@ -73,6 +74,7 @@ pm_types_free(PmTypes *types)
 {
     if (types == NULL)
         return;
+    pm_type_store_save(types);
     for (guint i = 0; i < types->modules->len; i++) {
         PmTypeModule *module = &g_array_index(types->modules, PmTypeModule, i);
         pm_type_index_free(module->index);
@@ -90,6 +92,10 @@ pm_types_free(PmTypes *types)
     g_hash_table_unref(types->functions);
     g_ptr_array_unref(types->entries);
     g_string_chunk_free(types->strings);
+    g_hash_table_unref(types->known);
+    if (types->store_modules != NULL)
+        g_ptr_array_unref(types->store_modules);
+    pm_cache_file_free(types->store_file);
     g_free(types->cache_folder);
     g_free(types);
 }
@@ -134,6 +140,10 @@ PmTypeEntry *
 pm_types_add(PmTypes *types, const PmTypeKey *key, const PmTypeEntry *template)
 {
     PmTypeEntry *entry = g_hash_table_lookup(types->by_key, key);
+    if (entry != NULL && entry->is_restored && template->die.addr != NULL) {
+        entry->die = template->die;
+        entry->is_restored = FALSE;
+    }
     if (entry != NULL)
         return entry;
     entry = g_memdup2(template, sizeof *template);
