@@ -44,9 +44,10 @@ pm_match_is_whole(const PmTyping *typing, const PmPointee *target, guint64 bytes
 gboolean
 pm_match_is_whole_or_slack(const PmTyping *typing, const PmPointee *target, guint64 bytes)
 {
-    return target->least_bytes <= bytes &&
-           (target->is_flexible || target->size_bytes + 2 * (guint64)typing->word_bytes >=
-                                       pm_typing_get_request_min(typing, bytes));
+    const guint64 granule = 2 * (guint64)typing->word_bytes;
+    return pm_match_is_whole(typing, target, bytes) ||
+           (target->size_bytes <= bytes && bytes > granule &&
+            target->size_bytes >= pm_typing_get_request_min(typing, bytes - granule));
 }
 
 static guint32

@@ -157,11 +157,12 @@ put_off(PmTyping *typing, const PmWordAhead *word)
 /* ---- objects ---- */
 
 /* One object, or one element of an array. @bytes: what of it is there. @sure_bytes: what of them
- * was asked of malloc() for sure. */
+ * was asked of malloc() for sure; @likely_bytes: unless it did not split the chunk. */
 typedef struct {
     PmAddr address;
     guint64 bytes;
     guint64 sure_bytes;
+    guint64 likely_bytes;
     guint32 parent;
     guint level;
 } Visit;
@@ -196,6 +197,16 @@ visit_one(PmTyping *typing, const PmPlan *plan, const Visit *visit)
         visit_slot(typing, &plan->slots[i], visit);
 }
 
+/* Whether the element at @address was asked for: the request was of whole elements. */
+static gboolean
+is_sure_element(PmTyping *typing, PmPointee *target, const Visit *visit, PmAddr address)
+{
+    const guint64 offset = address - visit->address;
+    return offset < visit->sure_bytes ||
+           (offset < visit->likely_bytes &&
+            pm_match_weigh(typing, target, address, target->size_bytes) > 0);
+}
+
 static void
 visit_array(PmTyping *typing, PmPointee *target, const Visit *visit)
 {
@@ -215,7 +226,7 @@ visit_array(PmTyping *typing, PmPointee *target, const Visit *visit)
             i += skipped;
             one.address += skipped * target->size_bytes;
         }
-        if (one.address + one.bytes > visit->address + visit->sure_bytes)
+        if (!is_sure_element(typing, target, visit, one.address))
             one.sure_bytes = 0;
         visit_one(typing, plan, &one);
         one.address += target->size_bytes;
@@ -242,6 +253,7 @@ visit_object(PmTyping *typing, PmPointee *target, const Visit *visit, gboolean i
     tail.address += plan->tail_offset_bytes;
     tail.bytes -= plan->tail_offset_bytes;
     tail.sure_bytes -= plan->tail_offset_bytes;
+    tail.likely_bytes -= MIN(tail.likely_bytes, plan->tail_offset_bytes);
     visit_array(typing, plan->tail, &tail);
 }
 
@@ -259,6 +271,7 @@ pm_propagate_visit_chunk(PmTyping *typing, const PmSpot *place)
     const Visit visit = {.address = place->user + binding.offset_bytes,
                          .bytes = place->usable_bytes - binding.offset_bytes,
                          .sure_bytes = request - MIN(request, binding.offset_bytes),
+                         .likely_bytes = least - MIN(least, binding.offset_bytes),
                          .parent = pm_parent_of_slot(place->slot),
                          .level = binding.level};
     visit_object(typing, binding.target, &visit, binding.shape == PM_SHAPE_ARRAY);
@@ -299,8 +312,12 @@ pm_propagate_visit_object(PmTyping *typing, guint32 index)
         visit_value(typing, &object, index);
         return;
     }
-    const Visit visit = {object.address, object.bytes, object.bytes, PM_PARENT_OBJECT | index,
-                         object.level};
+    const Visit visit = {.address = object.address,
+                         .bytes = object.bytes,
+                         .sure_bytes = object.bytes,
+                         .likely_bytes = object.bytes,
+                         .parent = PM_PARENT_OBJECT | index,
+                         .level = object.level};
     visit_object(typing, object.target, &visit, object.is_array);
 }
 

@@ -1,0 +1,60 @@
+/* What the files of learning share: groups of pointers whose declaration does not say enough. */
+#pragma once
+
+#include "analysis/types/typing-private.h"
+
+/* A pointer: to @place, in a structure that begins at @owner. */
+typedef struct {
+    PmSpot place;
+    PmAddr owner;
+} PmGroupSample;
+
+/* A number in a structure: what may be a tag. @in_owner: of what points, not of what is pointed to.
+ * @with_size: the chunk's size counts too. @none: nothing but that does. */
+typedef struct {
+    gboolean none;
+    gboolean in_owner;
+    gboolean with_size;
+    guint64 offset_bytes;
+    guint64 size_bytes;
+    guint bit_offset;
+    guint bit_count;
+    const char *name;
+} PmGroupTag;
+
+/*
+ * @target, @offset_bytes: of a group of pointers to (or into) what holds @target at that offset;
+ * NULL for one of an edge's. @samples: PmGroupSample, some of them, evenly. @rule: what each value
+ * of @tag stands for: guint64 → PmPointee; NULL where nothing was learnt.
+ */
+typedef struct {
+    const PmTypedEdge *edge;
+    PmPointee *target;
+    guint64 offset_bytes;
+    guint64 seen;
+    GArray *samples;
+    PmGroupTag tag;
+    GHashTable *rule;
+} PmGroup;
+
+/* @containers, @flexible: types that begin with another, by size (containers.c). */
+struct PmGroups {
+    GHashTable *groups; /* PmGroup → itself */
+    GHashTable *containers;
+    GHashTable *flexible;
+    guint64 random;
+};
+
+/* The value of @tag for @sample. FALSE where it cannot be read. */
+gboolean pm_group_read_tag(PmTyping *typing, const PmGroupTag *tag, const PmGroupSample *sample,
+                           guint64 *ret_value);
+
+/* The tables of containers. */
+void pm_containers_init(PmGroups *groups);
+
+/*
+ * The types that hold one of @target @offset_bytes within and whose size is right for a chunk with
+ * @usable_bytes: PmPointee; borrowed.
+ */
+const GPtrArray *pm_containers_find(PmTyping *typing, const PmPointee *target, guint64 offset_bytes,
+                                    guint64 usable_bytes);
