@@ -339,6 +339,9 @@ print_next(const PmSink *sink, const PmLeaks *leaks)
     else
         pm_sink_line(sink, "  postmalloc chunks %s --reach lost --chunk-size %s", sink->again,
                      pm_format_address(first->chunk_bytes).text);
+    if (first->chunk_bytes != 0)
+        pm_sink_line(sink, "  postmalloc schema %s --chunk-size %s --reach lost", sink->again,
+                     pm_format_address(first->chunk_bytes).text);
     pm_sink_line(sink, "  postmalloc show %s %s", sink->again,
                  pm_format_address(first->example).text);
     pm_sink_line(sink, "  postmalloc refs %s %s", sink->again,

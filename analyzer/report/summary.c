@@ -14,7 +14,7 @@
 
 /* Rows of a ranked table where the user did not say: the page has to fit. */
 #define ARENAS_SHOWN 5
-#define SIZES_SHOWN  6
+#define SIZES_SHOWN  5
 
 /* Kinds of chunks of one size, and the share below which one is not worth a line. */
 #define NAMES_SHOWN  2
@@ -292,7 +292,7 @@ print_next(const PmSink *sink, const PmSummary *summary)
         if (summary->sizes->lost.chunks > 0)
             pm_sink_line(sink, "  postmalloc leaks %s", sink->again);
         if (summary->sizes->row_count > 0)
-            pm_sink_line(sink, "  postmalloc chunks %s --chunk-size %s --state used", sink->again,
+            pm_sink_line(sink, "  postmalloc schema %s --chunk-size %s", sink->again,
                          pm_format_address(summary->sizes->rows[0].chunk_bytes).text);
         pm_sink_line(sink, "  postmalloc arenas %s", sink->again);
         if (summary->check->row_count == 0)

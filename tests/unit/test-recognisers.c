@@ -256,7 +256,8 @@ test_cases(void)
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         PmRecognition found;
         const char *name = heap_ask(&heap, users[i], &found);
-        g_test_message("case %" G_GSIZE_FORMAT ": %s", i, cases[i].bytes);
+        g_autofree char *shown = g_strescape(cases[i].bytes, NULL);
+        g_test_message("case %" G_GSIZE_FORMAT ": %s", i, shown);
         g_assert_cmpstr(name, ==, cases[i].name);
         if (name == NULL)
             continue;

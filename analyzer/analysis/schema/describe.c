@@ -506,6 +506,9 @@ pm_schema_describe_column(PmDescriber *describer, PmPlaces *places, const PmRows
     column->text = g_string_free(text, FALSE);
 }
 
+/* Runs of columns of one kind that a signature names. */
+#define SIGNED_RUNS 8
+
 /* The bytes of a layout in which nothing changes: "00 10 00 ...". */
 static char *
 sign_bytes(const PmRows *rows, gsize count)
@@ -532,30 +535,50 @@ is_one_place(const PmSchemaColumn *column)
            column->distinct == 1 && column->nulls == 0 && column->text != NULL;
 }
 
+/* Zeros say nothing of what a field is, and neither does slack. */
+static gboolean
+is_silent(const PmSchemaColumn *column)
+{
+    return column->kind == PM_COLUMN_ZERO || column->kind == PM_COLUMN_SLACK;
+}
+
+/* The end of the run of columns like the one at @first, and in *ret_length how many they are. */
+static gsize
+find_run(const PmSchemaLayout *layout, gsize first, gsize *ret_length)
+{
+    gsize end = first;
+    *ret_length = 0;
+    for (; end < layout->column_count; end++) {
+        const PmSchemaColumn *column = &layout->columns[end];
+        if (column->kind != layout->columns[first].kind && !is_silent(column))
+            break;
+        *ret_length += is_silent(column) ? 0 : 1;
+    }
+    return end;
+}
+
 /* Kinds in the order of their columns; runs of one kind once. */
 static char *
 sign_kinds(const PmSchemaLayout *layout)
 {
     GString *text = g_string_new(NULL);
     gsize shown = 0;
-    for (gsize i = 0; i < layout->column_count;) {
-        PmColumnKind kind = layout->columns[i].kind;
-        gsize run = i;
-        while (run < layout->column_count && layout->columns[run].kind == kind)
-            run++;
-        gsize length = run - i;
-        i = run;
-        if (kind == PM_COLUMN_ZERO || kind == PM_COLUMN_SLACK)
+    gsize next = 0;
+    for (gsize i = 0; i < layout->column_count; i = next) {
+        const PmSchemaColumn *column = &layout->columns[i];
+        gsize length = 0;
+        next = is_silent(column) ? i + 1 : find_run(layout, i, &length);
+        if (is_silent(column))
             continue;
-        const char *place = length == 1 && is_one_place(&layout->columns[run - 1])
-                                ? layout->columns[run - 1].text
-                                : NULL;
-        if (shown++ == 8) {
+        const gboolean is_known = is_one_place(column) || column->kind == PM_COLUMN_CONSTANT;
+        if (shown++ == SIGNED_RUNS) {
             g_string_append(text, "...");
             break;
         }
         g_string_append_printf(text, "%s%s", text->len == 0 ? "" : ", ",
-                               place != NULL ? place : pm_column_kind_name(kind));
+                               length == 1 && is_known && column->text != NULL
+                                   ? column->text
+                                   : pm_column_kind_name(column->kind));
         if (length > 1)
             g_string_append_printf(text, " x%" G_GSIZE_FORMAT, length);
     }
