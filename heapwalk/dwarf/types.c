@@ -395,6 +395,8 @@ pm_types_intern(PmTypes *types, const PmModule *module, Dwarf_Die *die, guint de
     }
     if (typedef_name != NULL)
         pm_types_name_die(types, die, depth);
+    /* What is asked for again while it is being read leads to itself: only damage does. */
+    g_hash_table_insert(types->by_die, at.addr, types->unknown);
     PmTypeEntry *entry = make_type(types, module, &at, typedef_name, depth);
     g_hash_table_insert(types->by_die, at.addr, entry);
     return entry;

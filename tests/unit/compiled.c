@@ -122,19 +122,17 @@ compiled_new(const char *compiler, const CompiledSource *sources, const char *fl
     return g_steal_pointer(&compiled);
 }
 
-static void
-remove_folder(const char *folder)
+void
+compiled_remove(const char *path)
 {
-    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
     const char *entry = NULL;
+    g_autoptr(GDir) dir =
+        g_file_test(path, G_FILE_TEST_IS_SYMLINK) ? NULL : g_dir_open(path, 0, NULL);
     while (dir != NULL && (entry = g_dir_read_name(dir)) != NULL) {
-        g_autofree char *path = g_build_filename(folder, entry, NULL);
-        if (g_file_test(path, G_FILE_TEST_IS_DIR) && !g_file_test(path, G_FILE_TEST_IS_SYMLINK))
-            remove_folder(path);
-        else
-            g_unlink(path);
+        g_autofree char *child = g_build_filename(path, entry, NULL);
+        compiled_remove(child);
     }
-    g_rmdir(folder);
+    g_remove(path);
 }
 
 void
@@ -144,7 +142,7 @@ compiled_free(Compiled *compiled)
         return;
     if (compiled->process != NULL)
         close_core(compiled);
-    remove_folder(compiled->folder);
+    compiled_remove(compiled->folder);
     g_free(compiled->folder);
     g_free(compiled->program);
     g_free(compiled->core);

@@ -48,3 +48,6 @@ void compiled_reopen(Compiled *compiled);
 /* Runs a command, words parted by spaces, in the folder. Returns: whether it could be run and was
  * content. */
 gboolean compiled_run(const Compiled *compiled, const char *command);
+
+/* Removes @path and, where it is a folder, all that is in it. */
+void compiled_remove(const char *path);

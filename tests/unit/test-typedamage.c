@@ -115,29 +115,35 @@ find_sections(char *bytes, gsize count)
             g_free(section.name);
     }
     elf_end(elf);
-    g_assert_cmpuint(sections->len, >, 3);
+    g_assert_cmpuint(sections->len, >=, 3);
     return sections;
 }
 
 static void
-write_program(const Compiled *compiled, const char *bytes, gsize count)
+write_file(const char *path, const char *bytes, gsize count)
 {
-    FILE *file = g_fopen(compiled->program, "wb");
+    FILE *file = g_fopen(path, "wb");
     g_assert_nonnull(file);
     g_assert_cmpuint(fwrite(bytes, 1, count, file), ==, count);
     g_assert_cmpint(fclose(file), ==, 0);
 }
 
-/* @places: how many bytes of @section are changed; the program's build-id stays. */
+/* The file that is damaged: the program, whose build-id stays, or its split unit's. */
+typedef struct {
+    char *path;
+    char *bytes;
+    gsize count;
+} Victim;
+
+/* @places: how many bytes of @section are changed. */
 static void
-look_at_damaged(Compiled *compiled, const char *bytes, gsize count, const Section *section,
-                guint places)
+look_at_damaged(Compiled *compiled, const Victim *victim, const Section *section, guint places)
 {
-    g_autofree char *copy = g_memdup2(bytes, count);
+    g_autofree char *copy = g_memdup2(victim->bytes, victim->count);
     for (guint i = 0; i < places; i++)
         copy[section->offset + (guint32)g_test_rand_int() % section->bytes] =
             (char)g_test_rand_int_range(0, 256);
-    write_program(compiled, copy, count);
+    write_file(victim->path, copy, victim->count);
     compiled_reopen(compiled);
     const PmTypesOptions options = {.cache_folder = ""};
     g_autoptr(PmTypes) types = pm_types_new(compiled->process, &options, compiled->diagnostics);
@@ -147,31 +153,37 @@ look_at_damaged(Compiled *compiled, const char *bytes, gsize count, const Sectio
 static void
 test_damaged(gconstpointer flags)
 {
-    g_autoptr(Compiled) compiled = compiled_new("gcc", sources, flags);
-    g_autofree char *bytes = NULL;
-    gsize count = 0;
+    g_auto(GStrv) words = g_strsplit(flags, " ", 2);
+    g_autoptr(Compiled) compiled = compiled_new(words[0], sources, words[1]);
+    Victim victim = {NULL, NULL, 0};
     if (compiled == NULL)
         return;
     /* The C library's types are of no interest here. */
     compiled->options.debug_dir = compiled->folder;
-    g_assert_true(g_file_get_contents(compiled->program, &bytes, &count, NULL));
-    g_autoptr(GArray) sections = find_sections(bytes, count);
+    victim.path = g_build_filename(
+        compiled->folder, strstr(flags, "split") != NULL ? "main.cc.dwo" : "program", NULL);
+    g_assert_true(g_file_get_contents(victim.path, &victim.bytes, &victim.count, NULL));
+    g_autoptr(GArray) sections = find_sections(victim.bytes, victim.count);
     const char *rounds_text = g_getenv("PM_DAMAGE_ROUNDS");
     const guint rounds = rounds_text != NULL ? (guint)atoi(rounds_text) : 3;
     for (guint i = 0; i < sections->len; i++) {
         Section *section = &g_array_index(sections, Section, i);
         for (guint round = 0; round < rounds; round++)
-            look_at_damaged(compiled, bytes, count, section, 1u << (round % 8));
+            look_at_damaged(compiled, &victim, section, 1u << (round % 8));
         g_free(section->name);
     }
+    g_free(victim.path);
+    g_free(victim.bytes);
 }
 
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_data_func("/typedamage/dwarf-5", "-g -O1 -gdwarf-5", test_damaged);
-    g_test_add_data_func("/typedamage/dwarf-4", "-g -O1 -gdwarf-4 -fdebug-types-section",
+    g_test_add_data_func("/typedamage/dwarf-5", "gcc -g -O1 -gdwarf-5", test_damaged);
+    g_test_add_data_func("/typedamage/dwarf-4", "gcc -g -O1 -gdwarf-4 -fdebug-types-section",
                          test_damaged);
+    g_test_add_data_func("/typedamage/split", "gcc -g -O1 -gsplit-dwarf", test_damaged);
+    g_test_add_data_func("/typedamage/clang", "clang -g -O1", test_damaged);
     return g_test_run();
 }

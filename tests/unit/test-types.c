@@ -3,6 +3,8 @@
  */
 #include "dwarf/types.h"
 
+#include "dwarf/spelling.h"
+
 #include "compiled.h"
 
 #include <string.h>
@@ -63,10 +65,13 @@ static const CompiledSource c_sources[] = {
     {NULL, NULL},
 };
 
+/* For the C library's types, which are the same in every test. */
+static char *cache;
+
 static PmTypes *
 open_types(const Compiled *compiled)
 {
-    const PmTypesOptions options = {.cache_folder = ""};
+    const PmTypesOptions options = {.cache_folder = cache};
     return pm_types_new(compiled->process, &options, compiled->diagnostics);
 }
 
@@ -273,6 +278,61 @@ check_sizes(PmTypes *types)
         has_node = has_node || g_str_equal(type->name, "spot_t");
     }
     g_assert_true(has_evt && has_node);
+}
+
+/* What a compiler, a demangler and a person say of one type. */
+static void
+test_spelling(void)
+{
+    static const char *const same[][2] = {
+        {"struct item", "item"},
+        {"unsigned long", "long unsigned int"},
+        {"short", "short int"},
+        {"unsigned", "unsigned int"},
+        {"a::B<char const*>", "a::B<const char *>"},
+        {"a::B<a::C<int> >", "a::B<a::C<int>>"},
+        {"a::B<3ul, 4u>", "a::B<3, 4>"},
+        {"a::B<std::pair<int const, long> >", "a::B<std::pair<const int, long int>>"},
+        {"a::B<void (int, char const*)>", "a::B<void(int, const char*)>"},
+        {"f(int, char const*)::Local", "f::Local"},
+        {"a::f() const::Local", "a::f::Local"},
+        {"a::B<(anonymous namespace)::C>", "a::B<{anonymous}::C>"},
+        {"a::B<a::C<int> const&>", "a::B<const a::C<int> &>"},
+        {"a::B<true, (a::E)1>", "a::B<true,(a::E)1>"},
+        {"a::B<int [3]>", "a::B<int[3]>"},
+    };
+    static const char *const other[][2] = {
+        {"a::B<int>", "a::B<long>"},
+        {"a::B<char>", "a::B<unsigned char>"},
+        {"a::B<char>", "a::B<signed char>"},
+        {"a::B<int*>", "a::B<int>"},
+        {"a::B<int, 3>", "a::B<int, 4>"},
+        {"item", "items"},
+        {"a::B<const int*>", "a::B<int*>"},
+        {"a::B<const int*>", "a::B<int* const>"},
+        {"long long", "long"},
+        {"a::B<x y>", "a::B<xy>"},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(same); i++) {
+        g_autofree char *left = pm_spelling_normalize(same[i][0]);
+        g_autofree char *right = pm_spelling_normalize(same[i][1]);
+        g_assert_cmpstr(left, ==, right);
+        g_assert_cmpuint(pm_spelling_hash(same[i][0]), ==, pm_spelling_hash(same[i][1]));
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(other); i++) {
+        g_autofree char *left = pm_spelling_normalize(other[i][0]);
+        g_autofree char *right = pm_spelling_normalize(other[i][1]);
+        g_assert_cmpstr(left, !=, right);
+    }
+    /* Whatever a name is, it ends. */
+    for (guint i = 0; i < 20000; i++) {
+        char text[40] = "";
+        const guint length = (guint)g_test_rand_int_range(0, sizeof text - 1);
+        for (guint j = 0; j < length; j++)
+            text[j] = "ab1u:<>(), *&[]{}~ "[g_test_rand_int_range(0, 19)];
+        g_autofree char *normal = pm_spelling_normalize(text);
+        g_assert_nonnull(normal);
+    }
 }
 
 /* @data: a compiler, and its flags. */
@@ -620,6 +680,9 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    cache = g_dir_make_tmp("postmalloc-XXXXXX", NULL);
+    g_assert_nonnull(cache);
+    g_test_add_func("/types/spelling", test_spelling);
     g_test_add_data_func("/types/c/dwarf-5", "gcc -g -O0 -gdwarf-5", test_c);
     g_test_add_data_func("/types/c/dwarf-4", "gcc -g -O0 -gdwarf-4", test_c);
     g_test_add_data_func("/types/c/optimized", "gcc -g -O2", test_c);
@@ -642,5 +705,8 @@ main(int argc, char **argv)
     g_test_add_data_func("/types/c/dwz-shared", GINT_TO_POINTER(TRUE), test_c_dwz);
     g_test_add_data_func("/types/cxx/dwz", GINT_TO_POINTER(FALSE), test_cxx_dwz);
     g_test_add_data_func("/types/cxx/dwz-shared", GINT_TO_POINTER(TRUE), test_cxx_dwz);
-    return g_test_run();
+    const int status = g_test_run();
+    compiled_remove(cache);
+    g_free(cache);
+    return status;
 }
