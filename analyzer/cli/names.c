@@ -11,16 +11,15 @@ pm_session_prepare_places(PmSession *session)
     return TRUE;
 }
 
-static void
-open_types(PmSession *session)
+gboolean
+pm_session_prepare_types(PmSession *session)
 {
-    if (session->types != NULL)
-        return;
     const PmTypesOptions options = {.progress = pm_progress_tell_dwarf,
                                     .progress_data = session->progress};
-    session->types = pm_types_new(session->process, &options, session->diagnostics);
-    session->fitter = pm_fitter_new(session->places, session->types);
-    session->recognisers = pm_recognisers_new(session->places, session->types);
+    pm_session_prepare_places(session);
+    if (session->types == NULL)
+        session->types = pm_types_new(session->process, &options, session->diagnostics);
+    return TRUE;
 }
 
 gboolean
@@ -28,8 +27,11 @@ pm_session_prepare_names(PmSession *session)
 {
     if (session->ptmalloc == NULL)
         return TRUE;
-    pm_session_prepare_places(session);
-    open_types(session);
+    pm_session_prepare_types(session);
+    if (session->fitter != NULL)
+        return TRUE;
+    session->fitter = pm_fitter_new(session->places, session->types);
+    session->recognisers = pm_recognisers_new(session->places, session->types);
     return TRUE;
 }
 

@@ -67,6 +67,9 @@ gboolean pm_session_try_scan(PmSession *session, GError **error);
 /* Makes session->places. Returns: TRUE. */
 gboolean pm_session_prepare_places(PmSession *session);
 
+/* Makes session->places and session->types: nothing that asks for a type yet. Returns: TRUE. */
+gboolean pm_session_prepare_types(PmSession *session);
+
 /*
  * Makes session->places and what names chunks from a sample of them: session->types and
  * session->fitter. Without a heap it does nothing.

@@ -82,6 +82,7 @@ struct PmTypes {
     GPtrArray *store_modules;
     PmTypeKey store_identity;
     gpointer store_file;
+    guint own_entries; /* what every table has */
     guint stored_entries;
     gboolean may_store;
     gboolean has_news;

@@ -66,6 +66,7 @@ pm_types_new(const PmProcess *process, const PmTypesOptions *options, PmDiagnost
     const PmTypeEntry unknown = {.type = {.kind = PM_TYPE_UNKNOWN, .name = "?"}, .declarator = 1};
     pm_type_key_init(&key, '?');
     types->unknown = pm_types_add(types, &key, &unknown);
+    types->own_entries = types->entries->len;
     return types;
 }
 

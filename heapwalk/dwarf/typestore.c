@@ -206,8 +206,12 @@ are_contents_valid(const PmTypes *types, const Store *store)
 {
     const Header *header = store->header;
     if (header->string_bytes == 0 || store->strings[header->string_bytes - 1] != '\0' ||
-        header->type_count == 0 || store->types[0].kind != PM_TYPE_UNKNOWN)
+        header->type_count < types->own_entries)
         return FALSE;
+    for (guint32 i = 0; i < types->own_entries; i++)
+        if (g_hash_table_lookup(types->by_key, &store->types[i].key) !=
+            g_ptr_array_index(types->entries, i))
+            return FALSE;
     for (guint32 i = 0; i < header->type_count; i++)
         if (!is_type_valid(types, store, i))
             return FALSE;
@@ -249,7 +253,7 @@ is_valid(const PmTypes *types, const PmCacheFile *file, const PmTypeKey *identit
 static void
 restore_types(PmTypes *types, const Store *store)
 {
-    for (guint32 i = 1; i < store->header->type_count; i++) {
+    for (guint32 i = types->own_entries; i < store->header->type_count; i++) {
         const StoredType *stored = &store->types[i];
         PmTypeEntry *entry = g_new0(PmTypeEntry, 1);
         entry->type = (PmType){
@@ -280,7 +284,7 @@ restore_types(PmTypes *types, const Store *store)
 static void
 restore_contents(PmTypes *types, const Store *store)
 {
-    for (guint32 i = 1; i < store->header->type_count; i++) {
+    for (guint32 i = types->own_entries; i < store->header->type_count; i++) {
         const StoredType *stored = &store->types[i];
         PmTypeEntry *entry = g_ptr_array_index(types->entries, i);
         if (stored->target != 0)
@@ -329,7 +333,7 @@ pm_type_store_load(PmTypes *types)
     Store store;
     char name[NAME_CHARS];
     gboolean exists = FALSE;
-    types->may_store = list_modules(types, &identity) && types->entries->len == 1;
+    types->may_store = list_modules(types, &identity) && types->entries->len == types->own_entries;
     if (!types->may_store)
         return;
     types->store_identity = identity;

@@ -249,6 +249,34 @@ test_mixture(void)
     real_get_array(document, "data.modules_without_dwarf");
 }
 
+/* What the command reads of types it keeps: the second run says the same, and reads no DWARF. */
+static void
+test_second_run(void)
+{
+    g_autoptr(RealRun) run = run_sample("");
+    if (run == NULL)
+        return;
+    g_autofree char *before = g_strdup(g_getenv("XDG_CACHE_HOME"));
+    g_autofree char *cache = g_build_filename(run->folder, "cache", NULL);
+    g_autofree char *kept = g_build_filename(cache, "postmalloc", "types-read", NULL);
+    const RealSubject subject = {.core = run->core};
+    g_setenv("XDG_CACHE_HOME", cache, TRUE);
+    g_autoptr(JsonNode) first = real_ask(&subject, "structs --size 48", NULL);
+    g_autoptr(GDir) folder = g_dir_open(kept, 0, NULL);
+    g_assert_nonnull(folder);
+    g_assert_nonnull(folder == NULL ? NULL : g_dir_read_name(folder));
+    g_autoptr(JsonNode) second = real_ask(&subject, "structs --size 48", NULL);
+    if (first != NULL && second != NULL) {
+        g_autofree char *text = json_to_string(first, FALSE);
+        g_autofree char *again = json_to_string(second, FALSE);
+        g_assert_cmpstr(text, ==, again);
+    }
+    if (before == NULL)
+        g_unsetenv("XDG_CACHE_HOME");
+    else
+        g_setenv("XDG_CACHE_HOME", before, TRUE);
+}
+
 /* A block that is no structure, of sizes for which there are many. */
 typedef struct {
     const char *name;
@@ -317,6 +345,7 @@ main(int argc, char **argv)
     g_test_add_data_func("/real/structs/by-fit-hidden", "--hidden", test_by_fit);
     g_test_add_func("/real/structs/integers", test_integers);
     g_test_add_func("/real/structs/mixture", test_mixture);
+    g_test_add_func("/real/structs/second-run", test_second_run);
     for (guint i = 0; i < G_N_ELEMENTS(blocks); i++) {
         g_autofree char *path =
             g_strdup_printf("/real/structs/blocks-%" G_GUINT64_FORMAT, blocks[i].bytes);
