@@ -168,6 +168,7 @@ get_null(PmFitter *fitter)
     fitter->null_weight = MIN(1, (double)g_hash_table_size(of_size) / NULL_SIZES);
     fitter->null = pm_block_new(fitter->observer, get_subject(fitter), sample->chunks, count,
                                 NULL_CHUNKS, 0, NULL_BYTES);
+    pm_observer_set_header(fitter->observer, pm_block_find_header(fitter->null));
     return fitter->null;
 }
 

@@ -8,6 +8,11 @@
 /* Words that the null model is counted over. */
 #define NULL_WORDS 512
 
+/* One pointer to chunks in so many has to lead behind the same header, and so many in all. */
+#define HEADER_WORDS 4
+#define HEADER_SHARE 4
+#define HEADERS_MIN  50
+
 /* How many observations the prior is worth. */
 #define PRIOR_WEIGHT 8.0
 
@@ -92,6 +97,27 @@ pm_block_free(PmBlock *block)
     g_free(block->looked);
     g_free(block->null);
     g_free(block);
+}
+
+guint64
+pm_block_find_header(const PmBlock *block)
+{
+    guint64 counts[HEADER_WORDS + 1] = {0};
+    guint64 all = 0;
+    for (gsize i = 0; i < block->count * block->words; i++) {
+        const PmLooked *looked = &block->looked[i];
+        if (looked->word.kind != PM_WORD_CHUNK && looked->word.kind != PM_WORD_CHUNK_INTERIOR)
+            continue;
+        guint64 offset = looked->value - looked->user;
+        all++;
+        if (offset % 8 == 0 && offset / 8 <= HEADER_WORDS)
+            counts[offset / 8]++;
+    }
+    guint best = 1;
+    for (guint i = 2; i <= HEADER_WORDS; i++)
+        best = counts[i] > counts[best] ? i : best;
+    return counts[best] >= HEADERS_MIN && counts[best] * HEADER_SHARE >= all ? 8 * (guint64)best
+                                                                             : 0;
 }
 
 /* Smaller leaves than a word are looked for at every place in it that they can be at; pointers are

@@ -41,6 +41,14 @@ void pm_block_free(PmBlock *block);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmBlock, pm_block_free)
 
 /*
+ * How far behind the starts of chunks pointers lead, where that is the same for many of them and
+ * not 0: programs put headers of their own before objects (counts, links of a collector).
+ *
+ * Returns: 8, 16, 24 or 32, or 0.
+ */
+guint64 pm_block_find_header(const PmBlock *block);
+
+/*
  * How often each category comes up where @leaf would be, were it at any word of @block.
  *
  * @ret_shares: PM_SEEN_KINDS of them, the silent one left out; they sum up to 1. @prior: what is

@@ -22,6 +22,7 @@ struct PmObserver {
     const PmSpace *space;
     const PmResolver *resolver;
     guint64 word_bytes;
+    guint64 header_bytes; /* what the program puts before its objects, 0 for nothing */
     PmDeepCheck check;
     gpointer data;
 };
@@ -59,6 +60,12 @@ pm_observer_look(const PmObserver *observer, guint64 value, PmLooked *ret_looked
         looked.usable_bytes = chunk.usable_bytes;
     }
     *ret_looked = looked;
+}
+
+void
+pm_observer_set_header(PmObserver *observer, guint64 header_bytes)
+{
+    observer->header_bytes = header_bytes;
 }
 
 gboolean
@@ -145,6 +152,9 @@ see_float(const guint8 *bytes, guint64 size)
         guint64 bits = load(bytes, 8);
         memcpy(&number, &bits, sizeof number);
     }
+    /* Four characters are a small number more often than not. */
+    if (size == 4 && measure_text(bytes, 4) == 4)
+        return PM_SEEN_TEXT;
     /* Infinities are set on purpose. */
     if (isinf(number))
         return PM_SEEN_RIGHT;
@@ -304,20 +314,21 @@ see_chunk(PmObserver *observer, const PmLeaf *leaf, const PmLooked *looked, gboo
     gboolean sized = type != NULL &&
                      (type->kind == PM_TYPE_STRUCT || type->kind == PM_TYPE_UNION) &&
                      type->size_bytes > 0;
-    gboolean start = looked->value == looked->user;
+    gboolean start =
+        looked->value == looked->user || looked->value == looked->user + observer->header_bytes;
     guint64 room = looked->usable_bytes - (looked->value - looked->user);
     if (sized && type->size_bytes > room)
         return start ? PM_SEEN_SMALL : PM_SEEN_INSIDE;
     int fits = deep && type != NULL && type->size_bytes > 0 && type->size_bytes <= room
                    ? observer->check(observer->data, type, looked->value, room)
                    : 0;
+    if (fits > 0)
+        return PM_SEEN_GOOD;
     if (!start)
-        return fits > 0 ? PM_SEEN_INSIDE_GOOD : PM_SEEN_INSIDE;
+        return type == NULL ? PM_SEEN_HOLDS : PM_SEEN_INSIDE;
     if (fits < 0)
         return PM_SEEN_UNFIT;
-    if (!sized || is_request_for(looked, type->size_bytes))
-        return fits > 0 ? PM_SEEN_GOOD : PM_SEEN_HOLDS;
-    return fits > 0 ? PM_SEEN_LARGER_GOOD : PM_SEEN_LARGER;
+    return !sized || is_request_for(looked, type->size_bytes) ? PM_SEEN_HOLDS : PM_SEEN_LARGER;
 }
 
 static PmSeen
@@ -341,7 +352,7 @@ see_pointer(PmObserver *observer, const PmLeaf *leaf, const PmLooked *looked, gb
     case PM_WORD_DATA:
         if (deep && type != NULL && type->size_bytes > 0 &&
             observer->check(observer->data, type, looked->value, type->size_bytes) > 0)
-            return PM_SEEN_MODULE_GOOD;
+            return PM_SEEN_GOOD;
         return looked->word.kind == PM_WORD_DATA ? PM_SEEN_DATA : PM_SEEN_RODATA;
     case PM_WORD_STACK:
         return PM_SEEN_STACK;
@@ -387,47 +398,44 @@ pm_observer_see(PmObserver *observer, const PmLeaf *leaf, const guint8 *bytes,
 }
 
 static const double to_anything[PM_SEEN_KINDS] = {
-    [PM_SEEN_GOOD] = 0.20,   [PM_SEEN_HOLDS] = 0.35,   [PM_SEEN_UNFIT] = 0.002,
-    [PM_SEEN_INSIDE] = 0.08, [PM_SEEN_DATA] = 0.07,    [PM_SEEN_RODATA] = 0.05,
+    [PM_SEEN_GOOD] = 0.02,   [PM_SEEN_HOLDS] = 0.60,   [PM_SEEN_UNFIT] = 0.002,
+    [PM_SEEN_INSIDE] = 0.01, [PM_SEEN_DATA] = 0.07,    [PM_SEEN_RODATA] = 0.05,
     [PM_SEEN_STACK] = 0.03,  [PM_SEEN_MAPPING] = 0.05, [PM_SEEN_FREED] = 0.02,
     [PM_SEEN_CODE] = 0.03,   [PM_SEEN_VTABLE] = 0.002, [PM_SEEN_NUMBER] = 0.116,
 };
 
 /* To a scalar, to something of which only the name is known, or to a pointer. */
 static const double to_scalar[PM_SEEN_KINDS] = {
-    [PM_SEEN_GOOD] = 0.25,         [PM_SEEN_HOLDS] = 0.35,   [PM_SEEN_UNFIT] = 0.02,
-    [PM_SEEN_INSIDE_GOOD] = 0.05,  [PM_SEEN_INSIDE] = 0.09,  [PM_SEEN_DATA] = 0.07,
-    [PM_SEEN_MODULE_GOOD] = 0.015, [PM_SEEN_RODATA] = 0.05,  [PM_SEEN_STACK] = 0.02,
-    [PM_SEEN_MAPPING] = 0.05,      [PM_SEEN_FREED] = 0.02,   [PM_SEEN_CODE] = 0.002,
-    [PM_SEEN_VTABLE] = 0.001,      [PM_SEEN_NUMBER] = 0.012,
+    [PM_SEEN_GOOD] = 0.31,   [PM_SEEN_HOLDS] = 0.35,   [PM_SEEN_UNFIT] = 0.02,
+    [PM_SEEN_INSIDE] = 0.09, [PM_SEEN_DATA] = 0.07,    [PM_SEEN_RODATA] = 0.05,
+    [PM_SEEN_STACK] = 0.02,  [PM_SEEN_MAPPING] = 0.05, [PM_SEEN_FREED] = 0.02,
+    [PM_SEEN_CODE] = 0.002,  [PM_SEEN_VTABLE] = 0.001, [PM_SEEN_NUMBER] = 0.012,
 };
 
+/* Not followed, or of a target whose contents say nothing. */
 static const double to_struct[PM_SEEN_KINDS] = {
-    [PM_SEEN_HOLDS] = 0.72,        [PM_SEEN_LARGER] = 0.12,       [PM_SEEN_SMALL] = 0.005,
-    [PM_SEEN_UNFIT] = 0.02,        [PM_SEEN_INSIDE] = 0.05,       [PM_SEEN_DATA] = 0.04,
-    [PM_SEEN_RODATA] = .01,        [PM_SEEN_STACK] = 0.015,       [PM_SEEN_MAPPING] = 0.01,
-    [PM_SEEN_FREED] = 0.01,        [PM_SEEN_CODE] = 0.001,        [PM_SEEN_VTABLE] = 0.001,
-    [PM_SEEN_GOOD] = 0.01,         [PM_SEEN_NUMBER] = 0.005,      [PM_SEEN_LARGER_GOOD] = 0.005,
-    [PM_SEEN_INSIDE_GOOD] = 0.005, [PM_SEEN_MODULE_GOOD] = 0.005,
+    [PM_SEEN_GOOD] = 0.02,    [PM_SEEN_HOLDS] = 0.70,   [PM_SEEN_LARGER] = 0.12,
+    [PM_SEEN_SMALL] = 0.005,  [PM_SEEN_UNFIT] = 0.02,   [PM_SEEN_INSIDE] = 0.05,
+    [PM_SEEN_DATA] = 0.04,    [PM_SEEN_RODATA] = .01,   [PM_SEEN_STACK] = 0.015,
+    [PM_SEEN_MAPPING] = 0.01, [PM_SEEN_FREED] = 0.01,   [PM_SEEN_CODE] = 0.001,
+    [PM_SEEN_VTABLE] = 0.001, [PM_SEEN_NUMBER] = 0.005,
 };
 
 static const double to_struct_deep[PM_SEEN_KINDS] = {
-    [PM_SEEN_GOOD] = 0.58,        [PM_SEEN_HOLDS] = 0.14,   [PM_SEEN_UNFIT] = 0.015,
-    [PM_SEEN_LARGER_GOOD] = 0.08, [PM_SEEN_LARGER] = 0.04,  [PM_SEEN_SMALL] = 0.005,
-    [PM_SEEN_INSIDE_GOOD] = 0.04, [PM_SEEN_INSIDE] = 0.01,  [PM_SEEN_MODULE_GOOD] = 0.04,
-    [PM_SEEN_DATA] = 0.01,        [PM_SEEN_RODATA] = 0.003, [PM_SEEN_STACK] = 0.01,
-    [PM_SEEN_MAPPING] = 0.01,     [PM_SEEN_FREED] = 0.01,   [PM_SEEN_CODE] = 0.001,
-    [PM_SEEN_VTABLE] = 0.001,     [PM_SEEN_NUMBER] = 0.005,
+    [PM_SEEN_GOOD] = 0.74,    [PM_SEEN_HOLDS] = 0.14,   [PM_SEEN_LARGER] = 0.03,
+    [PM_SEEN_SMALL] = 0.005,  [PM_SEEN_UNFIT] = 0.015,  [PM_SEEN_INSIDE] = 0.015,
+    [PM_SEEN_DATA] = 0.015,   [PM_SEEN_RODATA] = 0.003, [PM_SEEN_STACK] = 0.01,
+    [PM_SEEN_MAPPING] = 0.01, [PM_SEEN_FREED] = 0.01,   [PM_SEEN_CODE] = 0.001,
+    [PM_SEEN_VTABLE] = 0.001, [PM_SEEN_NUMBER] = 0.005,
 };
 
 /* To what links objects to each other from within them. */
 static const double to_link[PM_SEEN_KINDS] = {
-    [PM_SEEN_GOOD] = 0.10,        [PM_SEEN_HOLDS] = 0.04,   [PM_SEEN_UNFIT] = 0.02,
-    [PM_SEEN_LARGER_GOOD] = 0.15, [PM_SEEN_LARGER] = 0.06,  [PM_SEEN_SMALL] = 0.005,
-    [PM_SEEN_INSIDE_GOOD] = 0.35, [PM_SEEN_INSIDE] = 0.14,  [PM_SEEN_MODULE_GOOD] = 0.06,
-    [PM_SEEN_DATA] = 0.03,        [PM_SEEN_RODATA] = 0.002, [PM_SEEN_STACK] = 0.01,
-    [PM_SEEN_MAPPING] = 0.01,     [PM_SEEN_FREED] = 0.01,   [PM_SEEN_CODE] = 0.001,
-    [PM_SEEN_VTABLE] = 0.001,     [PM_SEEN_NUMBER] = 0.005,
+    [PM_SEEN_GOOD] = 0.64,    [PM_SEEN_HOLDS] = 0.04,   [PM_SEEN_LARGER] = 0.06,
+    [PM_SEEN_SMALL] = 0.005,  [PM_SEEN_UNFIT] = 0.02,   [PM_SEEN_INSIDE] = 0.16,
+    [PM_SEEN_DATA] = 0.03,    [PM_SEEN_RODATA] = 0.002, [PM_SEEN_STACK] = 0.01,
+    [PM_SEEN_MAPPING] = 0.01, [PM_SEEN_FREED] = 0.01,   [PM_SEEN_CODE] = 0.001,
+    [PM_SEEN_VTABLE] = 0.001, [PM_SEEN_NUMBER] = 0.005,
 };
 
 static const double to_text[PM_SEEN_KINDS] = {
@@ -445,7 +453,8 @@ static const double in_range[PM_SEEN_KINDS] = {[PM_SEEN_RIGHT] = 0.97, [PM_SEEN_
 
 static const double as_bool[PM_SEEN_KINDS] = {[PM_SEEN_RIGHT] = 0.985, [PM_SEEN_WRONG] = 0.015};
 
-static const double as_float[PM_SEEN_KINDS] = {[PM_SEEN_RIGHT] = 0.95, [PM_SEEN_WRONG] = 0.05};
+static const double as_float[PM_SEEN_KINDS] = {
+    [PM_SEEN_RIGHT] = 0.93, [PM_SEEN_TEXT] = 0.02, [PM_SEEN_WRONG] = 0.05};
 
 static const double as_text[PM_SEEN_KINDS] = {
     [PM_SEEN_RIGHT] = 0.83, [PM_SEEN_SHORT] = 0.07, [PM_SEEN_FULL] = 0.05, [PM_SEEN_WRONG] = 0.05};
@@ -501,21 +510,19 @@ pm_leaf_expect(const PmLeaf *leaf, gboolean deep, const PmFitPlan *target)
 
 /* Heaps are a third pointers, a third numbers and a third text, roughly. */
 static const double pointer_chance[PM_SEEN_KINDS] = {
-    [PM_SEEN_GOOD] = 0.05,        [PM_SEEN_HOLDS] = 0.07,  [PM_SEEN_UNFIT] = 0.04,
-    [PM_SEEN_LARGER_GOOD] = 0.02, [PM_SEEN_LARGER] = 0.07, [PM_SEEN_SMALL] = 0.06,
-    [PM_SEEN_INSIDE_GOOD] = 0.01, [PM_SEEN_INSIDE] = 0.04, [PM_SEEN_MODULE_GOOD] = 0.01,
-    [PM_SEEN_DATA] = 0.03,        [PM_SEEN_RODATA] = 0.03, [PM_SEEN_STACK] = 0.005,
-    [PM_SEEN_MAPPING] = 0.01,     [PM_SEEN_FREED] = 0.03,  [PM_SEEN_CODE] = 0.03,
-    [PM_SEEN_VTABLE] = 0.01,      [PM_SEEN_NUMBER] = 0.5,
+    [PM_SEEN_GOOD] = 0.09,    [PM_SEEN_HOLDS] = 0.07,  [PM_SEEN_LARGER] = 0.07,
+    [PM_SEEN_SMALL] = 0.06,   [PM_SEEN_UNFIT] = 0.04,  [PM_SEEN_INSIDE] = 0.04,
+    [PM_SEEN_DATA] = 0.03,    [PM_SEEN_RODATA] = 0.03, [PM_SEEN_STACK] = 0.005,
+    [PM_SEEN_MAPPING] = 0.01, [PM_SEEN_FREED] = 0.03,  [PM_SEEN_CODE] = 0.03,
+    [PM_SEEN_VTABLE] = 0.01,  [PM_SEEN_NUMBER] = 0.5,
 };
 
-/* To anything: then the first three are one. */
+/* Where the size of the target does not matter. */
 static const double any_chance[PM_SEEN_KINDS] = {
-    [PM_SEEN_GOOD] = 0.10,        [PM_SEEN_HOLDS] = 0.20,       [PM_SEEN_UNFIT] = 0.02,
-    [PM_SEEN_INSIDE] = 0.05,      [PM_SEEN_DATA] = 0.03,        [PM_SEEN_RODATA] = 0.03,
-    [PM_SEEN_STACK] = 0.005,      [PM_SEEN_MAPPING] = 0.01,     [PM_SEEN_FREED] = 0.03,
-    [PM_SEEN_CODE] = 0.03,        [PM_SEEN_VTABLE] = 0.01,      [PM_SEEN_NUMBER] = 0.5,
-    [PM_SEEN_INSIDE_GOOD] = 0.01, [PM_SEEN_MODULE_GOOD] = 0.01,
+    [PM_SEEN_GOOD] = 0.12,   [PM_SEEN_HOLDS] = 0.20,   [PM_SEEN_UNFIT] = 0.02,
+    [PM_SEEN_INSIDE] = 0.05, [PM_SEEN_DATA] = 0.03,    [PM_SEEN_RODATA] = 0.03,
+    [PM_SEEN_STACK] = 0.005, [PM_SEEN_MAPPING] = 0.01, [PM_SEEN_FREED] = 0.03,
+    [PM_SEEN_CODE] = 0.03,   [PM_SEEN_VTABLE] = 0.01,  [PM_SEEN_NUMBER] = 0.5,
 };
 
 static const double text_pointer_chance[PM_SEEN_KINDS] = {
@@ -533,7 +540,8 @@ static const double enum_chance[PM_SEEN_KINDS] = {[PM_SEEN_RIGHT] = 0.25, [PM_SE
 
 static const double bool_chance[PM_SEEN_KINDS] = {[PM_SEEN_RIGHT] = 0.12, [PM_SEEN_WRONG] = 0.88};
 
-static const double float_chance[PM_SEEN_KINDS] = {[PM_SEEN_RIGHT] = 0.2, [PM_SEEN_WRONG] = 0.8};
+static const double float_chance[PM_SEEN_KINDS] = {
+    [PM_SEEN_RIGHT] = 0.2, [PM_SEEN_TEXT] = 0.15, [PM_SEEN_WRONG] = 0.65};
 
 static const double text_chance[PM_SEEN_KINDS] = {
     [PM_SEEN_RIGHT] = 0.12, [PM_SEEN_SHORT] = 0.2, [PM_SEEN_FULL] = 0.12, [PM_SEEN_WRONG] = 0.56};

@@ -8,16 +8,13 @@
 #include "analysis/structs/plan.h"
 
 typedef enum {
-    PM_SEEN_SILENT,      /* zero, or nothing can be told */
-    PM_SEEN_GOOD,        /* the right thing, and its own contents are right */
-    PM_SEEN_HOLDS,       /* the start of a chunk that was requested for one */
-    PM_SEEN_UNFIT,       /* such a chunk, but its contents are not right */
-    PM_SEEN_LARGER_GOOD, /* the start of a larger chunk (an array, or more behind it) */
-    PM_SEEN_LARGER,      /* the same, contents unknown */
-    PM_SEEN_SMALL,       /* a chunk that cannot hold one */
-    PM_SEEN_INSIDE_GOOD, /* within a chunk, with right contents */
-    PM_SEEN_INSIDE,      /* within a chunk */
-    PM_SEEN_MODULE_GOOD, /* within a module's data, with right contents */
+    PM_SEEN_SILENT, /* zero, or nothing can be told */
+    PM_SEEN_GOOD,   /* the right thing, wherever it is: its own contents are right */
+    PM_SEEN_HOLDS,  /* the start of a chunk that was requested for one */
+    PM_SEEN_UNFIT,  /* such a chunk, but its contents are not right */
+    PM_SEEN_LARGER, /* the same, contents unknown */
+    PM_SEEN_SMALL,  /* a chunk that cannot hold one */
+    PM_SEEN_INSIDE, /* within a chunk */
     PM_SEEN_DATA,
     PM_SEEN_RODATA,
     PM_SEEN_STACK,
@@ -55,6 +52,10 @@ typedef int (*PmDeepCheck)(gpointer data, const PmType *type, PmAddr address, gu
 /* @places, @types: borrowed for its life. @check: for targets of pointers. */
 PmObserver *pm_observer_new(PmPlaces *places, PmTypes *types, PmDeepCheck check, gpointer data);
 void pm_observer_free(PmObserver *observer);
+
+/* From now on what lies @header_bytes behind a chunk's start counts as its start: the program puts
+ * something of its own before its objects. */
+void pm_observer_set_header(PmObserver *observer, guint64 header_bytes);
 
 /* What the word @value is. */
 void pm_observer_look(const PmObserver *observer, guint64 value, PmLooked *ret_looked);
