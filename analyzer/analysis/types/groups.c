@@ -8,6 +8,10 @@
 /* Examples that are kept of a group, chosen evenly. */
 #define SAMPLES_MAX 512
 #define GROUPS_MAX  20000
+/* From so many examples on, one field that was never set does not speak against what they taught.
+ */
+#define SAMPLES_SURE     8
+#define WEIGHT_TOLERATED -3
 /* A link lies near the beginning of what it links. */
 #define OFFSET_MAX 4096
 /* The level of what was learnt. */
@@ -207,7 +211,8 @@ pm_groups_ask(PmTyping *typing, const PmTypedEdge *edge, PmPointee *target, PmAd
         pm_group_read_tag(typing, &group->tag, &sample, &value)) {
         PmPointee *learnt = g_hash_table_lookup(group->rule, &value);
         const guint32 id = learnt == NULL ? 0 : make_binding(typing, group, learnt, place);
-        if (id != 0 && pm_match_weigh(typing, learnt, place->user, place->usable_bytes) >= 0)
+        const gint least = group->samples->len < SAMPLES_SURE ? 0 : WEIGHT_TOLERATED;
+        if (id != 0 && pm_match_weigh(typing, learnt, place->user, place->usable_bytes) >= least)
             return id;
     }
     typing->asked = TRUE;

@@ -61,6 +61,16 @@ get_sure(PmTyping *typing, const PmGroupSample *sample)
                : NULL;
 }
 
+/* Whether what @sure says holds what the group's pointers lead to where they lead. */
+static gboolean
+is_container(const Learning *learning, const PmBinding *sure)
+{
+    const PmGroup *group = learning->group;
+    return sure->shape == PM_SHAPE_ONE &&
+           pm_type_holds_at(learning->typing->types, sure->target->type, group->offset_bytes,
+                            group->target->type);
+}
+
 static void
 find_candidates(Learning *learning)
 {
@@ -73,7 +83,7 @@ find_candidates(Learning *learning)
     for (guint i = 0; i < group->samples->len; i++) {
         const PmGroupSample *sample = &g_array_index(group->samples, PmGroupSample, i);
         const PmBinding *sure = get_sure(learning->typing, sample);
-        if (sure != NULL && (sure->shape == PM_SHAPE_ONE || group->target == NULL))
+        if (sure != NULL && (group->target == NULL || is_container(learning, sure)))
             add_candidate(learning, sure->target);
         if (group->target == NULL)
             continue;

@@ -379,6 +379,17 @@ pm_match_agrees(PmTyping *typing, const PmBinding *binding, guint64 offset_bytes
 }
 
 gboolean
+pm_match_holds(PmTyping *typing, const PmBinding *binding, guint64 offset_bytes,
+               const PmPointee *target)
+{
+    const PmType *type = NULL;
+    guint64 offset = 0;
+    return target->kind == PM_POINTEE_RECORD &&
+           find_inner(typing, binding, offset_bytes, &type, &offset) &&
+           pm_type_holds_at(typing->types, type, offset, target->type);
+}
+
+gboolean
 pm_match_covers(PmTyping *typing, const PmBinding *binding, guint64 offset_bytes)
 {
     const PmType *type = NULL;

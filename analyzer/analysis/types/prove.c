@@ -33,8 +33,7 @@ is_ground(PmTyping *typing, const PmBinding *binding, const PmPointee *target, g
         return FALSE;
     if (binding->shape == PM_SHAPE_POOL || offset < binding->offset_bytes)
         return FALSE;
-    return pm_match_covers(typing, binding, offset) &&
-           pm_match_agrees(typing, binding, offset, target);
+    return pm_match_holds(typing, binding, offset, target);
 }
 
 static void

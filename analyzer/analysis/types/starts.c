@@ -4,6 +4,7 @@
  */
 #include "analysis/types/typing-private.h"
 
+#include "analysis/chunks.h"
 #include "dwarf/locals.h"
 
 #include <string.h>
@@ -152,6 +153,23 @@ is_doubtful(const PmBinding *binding)
     return binding->by == PM_TYPED_BY_POINTER && binding->rank < PM_RANK_WHOLE;
 }
 
+/* What recognisers look at of a chunk in use; its place among all chunks takes a search. */
+static void
+fill_chunk(const PmTyping *typing, const PmSpot *spot, PmChunk *ret_chunk)
+{
+    gsize count = 0;
+    PmSlotChunk chunk;
+    const PmHeapRegion *regions =
+        pm_heap_get_regions(pm_ptmalloc_get_heap(typing->subject->ptmalloc), &count);
+    pm_resolver_get_chunk(typing->resolver, spot->slot, spot->region, &chunk);
+    *ret_chunk = (PmChunk){.address = chunk.user,
+                           .chunk_bytes = chunk.chunk_bytes,
+                           .usable_bytes = chunk.usable_bytes,
+                           .arena = regions[spot->region].arena,
+                           .mmapped = regions[spot->region].mmapped,
+                           .state = PM_CHUNK_USED};
+}
+
 static void
 ask_recognisers(PmTyping *typing, const PmSpot *spot, gpointer data)
 {
@@ -161,9 +179,9 @@ ask_recognisers(PmTyping *typing, const PmSpot *spot, gpointer data)
     const guint32 old = pm_assignments_get_binding(&typing->assignments, spot->slot);
     if (old != 0 && !is_doubtful(pm_typing_get_binding(typing, old)))
         return;
-    if (!pm_heap_find_chunk(pm_ptmalloc_get_heap(typing->subject->ptmalloc), spot->user, &chunk,
-                            NULL) ||
-        chunk.state != PM_CHUNK_USED || !pm_recognisers_ask(data, &chunk, &id, &found))
+    fill_chunk(typing, spot, &chunk);
+    if (!pm_recognisers_ask(data, &chunk, &id, &found) ||
+        pm_chunks_find_runtime(typing->subject->ptmalloc, chunk.address) != NULL)
         return;
     /* Text is what char[] holds. */
     if (old == 0 || (found.confidence >= SURE && strcmp(id, "text") != 0))

@@ -189,6 +189,10 @@ guint32 pm_match_decide(PmTyping *typing, PmPointee *target, const PmSpot *place
 gboolean pm_match_agrees(PmTyping *typing, const PmBinding *binding, guint64 offset_bytes,
                          const PmPointee *target);
 
+/* Whether @binding says that one of @target is @offset_bytes into a chunk. */
+gboolean pm_match_holds(PmTyping *typing, const PmBinding *binding, guint64 offset_bytes,
+                        const PmPointee *target);
+
 /* Whether @binding says what is @offset_bytes into a chunk, other than bytes. */
 gboolean pm_match_covers(PmTyping *typing, const PmBinding *binding, guint64 offset_bytes);
 

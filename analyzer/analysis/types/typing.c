@@ -9,6 +9,8 @@
 
 /* How often what was learnt is tried on everything. */
 #define ROUNDS_MAX 6
+/* How often types without ground are taken back. */
+#define PROOFS_MAX 3
 
 const char *
 pm_typed_by_name(PmTypedBy by)
@@ -165,10 +167,9 @@ type_all(PmTyping *typing)
     run(typing);
     (void)learn(typing);
     settle(typing);
-    if (typing->retyped > 0) {
+    for (guint i = 0; i < PROOFS_MAX && typing->retyped > 0; i++) {
         pm_prove(typing);
         settle(typing);
-        pm_prove(typing);
     }
     typing->audits = TRUE;
     pm_propagate_revisit(typing);
