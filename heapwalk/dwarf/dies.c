@@ -84,73 +84,62 @@ pm_die_walk_init_at(PmDieWalk *walk, const PmUnit *unit, const Dwarf_Die *die)
         walk->next = unit->end;
 }
 
-/* Moves @bytes over a value of @form. */
-static inline void
-skip_value(const PmUnit *unit, guint64 form, PmBytes *bytes)
+/* How long a form's value is where that does not depend on the value. */
+enum {
+    LENGTH_NONE,    /* there is no such form */
+    LENGTH_EMPTY,   /* the abbreviation has the value */
+    LENGTH_VARIES,  /* see skip_varying() */
+    LENGTH_ADDRESS, /* as the unit says */
+    LENGTH_OFFSET,
+    LENGTH_REFERENCE,
+    LENGTH_BYTES, /* and so many more */
+};
+
+static const guint8 lengths[] = {
+    [DW_FORM_flag_present] = LENGTH_EMPTY, [DW_FORM_implicit_const] = LENGTH_EMPTY,
+    [DW_FORM_data1] = LENGTH_BYTES + 1,    [DW_FORM_ref1] = LENGTH_BYTES + 1,
+    [DW_FORM_flag] = LENGTH_BYTES + 1,     [DW_FORM_strx1] = LENGTH_BYTES + 1,
+    [DW_FORM_addrx1] = LENGTH_BYTES + 1,   [DW_FORM_data2] = LENGTH_BYTES + 2,
+    [DW_FORM_ref2] = LENGTH_BYTES + 2,     [DW_FORM_strx2] = LENGTH_BYTES + 2,
+    [DW_FORM_addrx2] = LENGTH_BYTES + 2,   [DW_FORM_strx3] = LENGTH_BYTES + 3,
+    [DW_FORM_addrx3] = LENGTH_BYTES + 3,   [DW_FORM_data4] = LENGTH_BYTES + 4,
+    [DW_FORM_ref4] = LENGTH_BYTES + 4,     [DW_FORM_strx4] = LENGTH_BYTES + 4,
+    [DW_FORM_addrx4] = LENGTH_BYTES + 4,   [DW_FORM_ref_sup4] = LENGTH_BYTES + 4,
+    [DW_FORM_data8] = LENGTH_BYTES + 8,    [DW_FORM_ref8] = LENGTH_BYTES + 8,
+    [DW_FORM_ref_sig8] = LENGTH_BYTES + 8, [DW_FORM_ref_sup8] = LENGTH_BYTES + 8,
+    [DW_FORM_data16] = LENGTH_BYTES + 16,  [DW_FORM_addr] = LENGTH_ADDRESS,
+    [DW_FORM_ref_addr] = LENGTH_REFERENCE, [DW_FORM_strp] = LENGTH_OFFSET,
+    [DW_FORM_line_strp] = LENGTH_OFFSET,   [DW_FORM_sec_offset] = LENGTH_OFFSET,
+    [DW_FORM_strp_sup] = LENGTH_OFFSET,    [DW_FORM_sdata] = LENGTH_VARIES,
+    [DW_FORM_udata] = LENGTH_VARIES,       [DW_FORM_ref_udata] = LENGTH_VARIES,
+    [DW_FORM_strx] = LENGTH_VARIES,        [DW_FORM_addrx] = LENGTH_VARIES,
+    [DW_FORM_loclistx] = LENGTH_VARIES,    [DW_FORM_rnglistx] = LENGTH_VARIES,
+    [DW_FORM_string] = LENGTH_VARIES,      [DW_FORM_block1] = LENGTH_VARIES,
+    [DW_FORM_block2] = LENGTH_VARIES,      [DW_FORM_block4] = LENGTH_VARIES,
+    [DW_FORM_block] = LENGTH_VARIES,       [DW_FORM_exprloc] = LENGTH_VARIES,
+};
+
+static inline guint8
+get_length(guint64 form)
 {
+    if (form < G_N_ELEMENTS(lengths))
+        return lengths[form];
     switch (form) {
-    case DW_FORM_flag_present:
-    case DW_FORM_implicit_const:
-        break;
-    case DW_FORM_data1:
-    case DW_FORM_ref1:
-    case DW_FORM_flag:
-    case DW_FORM_strx1:
-    case DW_FORM_addrx1:
-        pm_bytes_skip(bytes, 1);
-        break;
-    case DW_FORM_data2:
-    case DW_FORM_ref2:
-    case DW_FORM_strx2:
-    case DW_FORM_addrx2:
-        pm_bytes_skip(bytes, 2);
-        break;
-    case DW_FORM_strx3:
-    case DW_FORM_addrx3:
-        pm_bytes_skip(bytes, 3);
-        break;
-    case DW_FORM_data4:
-    case DW_FORM_ref4:
-    case DW_FORM_strx4:
-    case DW_FORM_addrx4:
-    case DW_FORM_ref_sup4:
-        pm_bytes_skip(bytes, 4);
-        break;
-    case DW_FORM_data8:
-    case DW_FORM_ref8:
-    case DW_FORM_ref_sig8:
-    case DW_FORM_ref_sup8:
-        pm_bytes_skip(bytes, 8);
-        break;
-    case DW_FORM_data16:
-        pm_bytes_skip(bytes, 16);
-        break;
-    case DW_FORM_addr:
-        pm_bytes_skip(bytes, unit->address_bytes);
-        break;
-    case DW_FORM_ref_addr:
-        /* DWARF 2 gives it the size of an address. */
-        pm_bytes_skip(bytes, unit->version <= 2 ? unit->address_bytes : unit->offset_bytes);
-        break;
-    case DW_FORM_strp:
-    case DW_FORM_line_strp:
-    case DW_FORM_sec_offset:
-    case DW_FORM_strp_sup:
     case DW_FORM_GNU_ref_alt:
     case DW_FORM_GNU_strp_alt:
-        pm_bytes_skip(bytes, unit->offset_bytes);
-        break;
-    case DW_FORM_sdata:
-    case DW_FORM_udata:
-    case DW_FORM_ref_udata:
-    case DW_FORM_strx:
-    case DW_FORM_addrx:
-    case DW_FORM_loclistx:
-    case DW_FORM_rnglistx:
+        return LENGTH_OFFSET;
     case DW_FORM_GNU_str_index:
     case DW_FORM_GNU_addr_index:
-        pm_bytes_uleb(bytes);
-        break;
+        return LENGTH_VARIES;
+    default:
+        return LENGTH_NONE;
+    }
+}
+
+static void
+skip_varying(guint64 form, PmBytes *bytes)
+{
+    switch (form) {
     case DW_FORM_string:
         pm_bytes_string(bytes);
         break;
@@ -168,7 +157,37 @@ skip_value(const PmUnit *unit, guint64 form, PmBytes *bytes)
         pm_bytes_skip(bytes, pm_bytes_uleb(bytes));
         break;
     default:
+        pm_bytes_uleb(bytes);
+        break;
+    }
+}
+
+/* Moves @bytes over a value of @form. */
+static inline void
+skip_value(const PmUnit *unit, guint64 form, PmBytes *bytes)
+{
+    const guint8 length = get_length(form);
+    switch (length) {
+    case LENGTH_NONE:
         bytes->failed = TRUE;
+        break;
+    case LENGTH_EMPTY:
+        break;
+    case LENGTH_VARIES:
+        skip_varying(form, bytes);
+        break;
+    case LENGTH_ADDRESS:
+        pm_bytes_skip(bytes, unit->address_bytes);
+        break;
+    case LENGTH_OFFSET:
+        pm_bytes_skip(bytes, unit->offset_bytes);
+        break;
+    case LENGTH_REFERENCE:
+        /* DWARF 2 gives it the size of an address. */
+        pm_bytes_skip(bytes, unit->version <= 2 ? unit->address_bytes : unit->offset_bytes);
+        break;
+    default:
+        pm_bytes_skip(bytes, length - LENGTH_BYTES);
         break;
     }
 }
@@ -259,39 +278,46 @@ get_bytes(const PmDieWalk *walk, PmSlot slot)
 }
 
 static const char *
-get_string_at(const PmDieWalk *walk, PmSectionKind kind, guint64 offset)
+get_string_at(const PmUnit *unit, PmSectionKind kind, guint64 offset)
 {
-    PmBytes bytes = pm_sections_get(walk->unit->sections, kind);
+    PmBytes bytes = pm_sections_get(unit->sections, kind);
     pm_bytes_skip(&bytes, offset);
-    const char *text = pm_bytes_string(&bytes);
+    return pm_bytes_string(&bytes);
+}
+
+const char *
+pm_value_get_string(const PmUnit *unit, const PmValue *value)
+{
+    PmBytes bytes = {value->at, unit->end, FALSE};
+    const char *text = NULL;
+    switch (value->form) {
+    case DW_FORM_strp:
+        text = get_string_at(unit, PM_SECTION_STR, pm_bytes_fixed(&bytes, unit->offset_bytes));
+        break;
+    case DW_FORM_line_strp:
+        text = get_string_at(unit, PM_SECTION_LINE_STR, pm_bytes_fixed(&bytes, unit->offset_bytes));
+        break;
+    case DW_FORM_string:
+        text = pm_bytes_string(&bytes);
+        break;
+    default: {
+        Dwarf_Attribute attribute = {.code = DW_AT_name,
+                                     .form = value->form,
+                                     .valp = (guchar *)value->at,
+                                     .cu = unit->root.cu};
+        text = dwarf_formstring(&attribute);
+        break;
+    }
+    }
     return text != NULL ? text : "";
 }
 
 const char *
 pm_die_walk_get_name(const PmDieWalk *walk)
 {
-    if (!pm_die_walk_has(walk, PM_SLOT_NAME))
-        return "";
-    PmBytes bytes = get_bytes(walk, PM_SLOT_NAME);
-    const char *text = NULL;
-    switch (walk->values[PM_SLOT_NAME].form) {
-    case DW_FORM_strp:
-        return get_string_at(walk, PM_SECTION_STR,
-                             pm_bytes_fixed(&bytes, walk->unit->offset_bytes));
-    case DW_FORM_line_strp:
-        return get_string_at(walk, PM_SECTION_LINE_STR,
-                             pm_bytes_fixed(&bytes, walk->unit->offset_bytes));
-    case DW_FORM_string:
-        text = pm_bytes_string(&bytes);
-        break;
-    default: {
-        Dwarf_Die die = pm_die_walk_get(walk);
-        Dwarf_Attribute attribute;
-        text = dwarf_formstring(dwarf_attr(&die, DW_AT_name, &attribute));
-        break;
-    }
-    }
-    return text != NULL ? text : "";
+    return pm_die_walk_has(walk, PM_SLOT_NAME)
+               ? pm_value_get_string(walk->unit, &walk->values[PM_SLOT_NAME])
+               : "";
 }
 
 gboolean

@@ -94,6 +94,9 @@ pm_die_walk_has(const PmDieWalk *walk, PmSlot slot)
     return ((walk->present >> slot) & 1) != 0;
 }
 
+/* A string, or "" where @value is none or does not end within its section. Borrowed. */
+const char *pm_value_get_string(const PmUnit *unit, const PmValue *value);
+
 /* DW_AT_name, or "" where there is none or it does not end within its section. Borrowed. */
 const char *pm_die_walk_get_name(const PmDieWalk *walk);
 

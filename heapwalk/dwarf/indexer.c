@@ -20,7 +20,8 @@
  * is none of its names. */
 typedef struct {
     Dwarf_Die die;
-    const char *name;
+    PmValue name;
+    gboolean has_name;
     guint depth;
     guint16 tag;
     gboolean has_origin;
@@ -36,6 +37,12 @@ typedef struct {
     guint16 tag;
 } Unnamed;
 
+/* A typedef of a type in the same unit. */
+typedef struct {
+    const guint8 *target;
+    PmValue name;
+} Typedef;
+
 /*
  * @prefix: the names of the first @ready of @levels.
  */
@@ -50,7 +57,7 @@ typedef struct {
     GHashTable *known_variables;
     guint32 splits_missing;
 
-    const PmUnit *unit;
+    const PmUnit *unit; /* NULL between two walks */
     guint32 place;
     gboolean is_scoped;
     Level levels[DEPTH_MAX];
@@ -59,8 +66,8 @@ typedef struct {
     GString *prefix;
     GString *scratch;
     GArray *unnamed;
-    GHashTable *typedefs;     /* the place of what has no name → the name of its typedef */
-    GHashTable *far_typedefs; /* the same in other units */
+    GArray *typedefs;         /* Typedef, of the unit */
+    GHashTable *far_typedefs; /* of what is in other units: the place of the type → the name */
     guint32 file_count;
     guint32 *files;
 } Builder;
@@ -142,7 +149,7 @@ get_prefix(Builder *builder)
 {
     for (guint i = builder->ready; i < builder->level_count; i++) {
         Level *level = &builder->levels[i];
-        const char *name = level->name;
+        const char *name = level->has_name ? pm_value_get_string(builder->unit, &level->name) : "";
         const gsize base = i > 0 ? builder->levels[i - 1].length : 0;
         level->start = i > 0 ? builder->levels[i - 1].start : 0;
         g_string_truncate(builder->prefix, base);
@@ -307,7 +314,8 @@ enter_level(Builder *builder, const PmDieWalk *walk)
         return;
     builder->levels[builder->level_count++] = (Level){
         .die = pm_die_walk_get(walk),
-        .name = pm_die_walk_get_name(walk),
+        .name = walk->values[PM_SLOT_NAME],
+        .has_name = pm_die_walk_has(walk, PM_SLOT_NAME),
         .depth = walk->depth,
         .tag = walk->tag,
         .has_origin =
@@ -326,20 +334,41 @@ is_nameless(Dwarf_Die *die)
 static void
 add_typedef(Builder *builder, const PmDieWalk *walk)
 {
-    const guint8 *target = pm_die_walk_get_local(walk, PM_SLOT_TYPE);
-    GHashTable *typedefs = builder->typedefs;
-    if (target == NULL && pm_die_walk_has(walk, PM_SLOT_TYPE)) {
-        Dwarf_Die die = pm_die_walk_get(walk);
-        Dwarf_Attribute attribute;
-        Dwarf_Die type;
-        if (dwarf_attr(&die, DW_AT_type, &attribute) != NULL &&
-            dwarf_formref_die(&attribute, &type) != NULL && is_nameless(&type)) {
-            target = type.addr;
-            typedefs = builder->far_typedefs;
-        }
+    const Typedef local = {
+        .target = pm_die_walk_get_local(walk, PM_SLOT_TYPE),
+        .name = walk->values[PM_SLOT_NAME],
+    };
+    if (!pm_die_walk_has(walk, PM_SLOT_TYPE) || !pm_die_walk_has(walk, PM_SLOT_NAME))
+        return;
+    if (local.target != NULL) {
+        g_array_append_val(builder->typedefs, local);
+        return;
     }
-    if (target != NULL && !g_hash_table_contains(typedefs, target))
-        g_hash_table_insert(typedefs, (gpointer)target, (gpointer)pm_die_walk_get_name(walk));
+    Dwarf_Die die = pm_die_walk_get(walk);
+    Dwarf_Attribute attribute;
+    Dwarf_Die type;
+    if (dwarf_attr(&die, DW_AT_type, &attribute) != NULL &&
+        dwarf_formref_die(&attribute, &type) != NULL && is_nameless(&type) &&
+        !g_hash_table_contains(builder->far_typedefs, type.addr))
+        g_hash_table_insert(builder->far_typedefs, type.addr, (gpointer)pm_die_walk_get_name(walk));
+}
+
+/* Names what the unit's typedefs name, from @first of the unnamed on. */
+static void
+add_named_by_unit(Builder *builder, guint first)
+{
+    if (first == builder->unnamed->len || builder->typedefs->len == 0)
+        return;
+    g_autoptr(GHashTable) names = g_hash_table_new(NULL, NULL);
+    for (guint i = first; i < builder->unnamed->len; i++)
+        g_hash_table_insert(names, (gpointer)g_array_index(builder->unnamed, Unnamed, i).at, NULL);
+    for (guint i = builder->typedefs->len; i > 0; i--) {
+        const Typedef *local = &g_array_index(builder->typedefs, Typedef, i - 1);
+        if (g_hash_table_contains(names, local->target))
+            g_hash_table_insert(names, (gpointer)local->target,
+                                (gpointer)pm_value_get_string(builder->unit, &local->name));
+    }
+    add_unnamed(builder, first, names, FALSE);
 }
 
 static void
@@ -405,9 +434,9 @@ walk_unit(Builder *builder, const PmUnit *unit, guint32 place)
     pm_die_walk_init(&walk, unit);
     while (pm_die_walk_next(&walk))
         visit(builder, &walk);
-    if (g_hash_table_size(builder->typedefs) > 0)
-        add_unnamed(builder, first_unnamed, builder->typedefs, FALSE);
-    g_hash_table_remove_all(builder->typedefs);
+    add_named_by_unit(builder, first_unnamed);
+    g_array_set_size(builder->typedefs, 0);
+    builder->unit = NULL;
 }
 
 /* All units of a split unit's file. */
@@ -551,7 +580,7 @@ builder_init(Builder *builder, PmNames *names)
     builder->prefix = g_string_new(NULL);
     builder->scratch = g_string_new(NULL);
     builder->unnamed = g_array_new(FALSE, FALSE, sizeof(Unnamed));
-    builder->typedefs = g_hash_table_new(NULL, NULL);
+    builder->typedefs = g_array_new(FALSE, FALSE, sizeof(Typedef));
     builder->far_typedefs = g_hash_table_new(NULL, NULL);
 }
 
@@ -564,7 +593,7 @@ builder_clear(Builder *builder)
     g_string_free(builder->prefix, TRUE);
     g_string_free(builder->scratch, TRUE);
     g_array_unref(builder->unnamed);
-    g_hash_table_unref(builder->typedefs);
+    g_array_unref(builder->typedefs);
     g_hash_table_unref(builder->far_typedefs);
     g_free(builder->files);
 }

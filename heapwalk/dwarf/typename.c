@@ -32,7 +32,7 @@ keep_plain(PmTypes *types, const char *text)
 PmTypeName
 pm_types_name_pointer(PmTypes *types, PmTypeName name, const char *mark)
 {
-    const char last = name.declarator > 0 ? name.text[name.declarator - 1] : ' ';
+    const gint last = name.declarator > 0 ? name.text[name.declarator - 1] : ' ';
     /* Of an array or a function it stands in brackets, unless it already does. */
     const char *behind = name.text + name.declarator;
     const gboolean needs_brackets = *behind == '[' || *behind == '(';

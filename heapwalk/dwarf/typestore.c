@@ -493,10 +493,23 @@ write_file(const Writer *writer)
     pm_cache_file_write(types->cache_folder, KIND, name, parts, G_N_ELEMENTS(parts));
 }
 
+/* Split files are not among those that the store is known by. */
+static gboolean
+has_split_units(const PmTypes *types)
+{
+    for (guint i = 0; i < types->modules->len; i++) {
+        const PmTypeIndex *index = g_array_index(types->modules, PmTypeModule, i).index;
+        if (index != NULL && (index->split_count > 0 || index->splits_missing > 0))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 void
 pm_type_store_save(PmTypes *types)
 {
-    if (!types->may_store || (!types->has_news && types->entries->len == types->stored_entries) ||
+    if (!types->may_store || has_split_units(types) ||
+        (!types->has_news && types->entries->len == types->stored_entries) ||
         g_hash_table_size(types->known) == 0 || types->entries->len > PM_STORED_TYPES_MAX)
         return;
     Writer writer = {

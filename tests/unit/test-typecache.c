@@ -159,7 +159,7 @@ test_flipped(void)
     for (gsize i = 0; i < PLACES; i++) {
         g_autofree char *copy = g_memdup2(bytes, count);
         const gsize place = i * (count - 1) / (PLACES - 1);
-        copy[place] ^= (char)(1 << g_test_rand_int_range(0, 8));
+        copy[place] = (char)((guint8)copy[place] ^ (1u << g_test_rand_int_range(0, 8)));
         write_index(copy, count);
         assert_rebuilt("flipped", place);
     }

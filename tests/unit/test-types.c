@@ -388,7 +388,7 @@ test_c_dwz(gconstpointer is_shared)
     check_sizes(types);
     if (!GPOINTER_TO_INT(is_shared))
         return;
-    g_clear_pointer(&types, pm_types_free);
+    pm_types_free(g_steal_pointer(&types));
     g_assert_true(compiled_run(compiled, "rm shared.debug"));
     compiled_reopen(compiled);
     types = open_types(compiled);
@@ -468,7 +468,7 @@ test_split_missing(gconstpointer flags)
     g_assert_cmpuint(count_missing(compiled), ==, 0);
     for (guint i = 0; i < G_N_ELEMENTS(commands); i++) {
         g_assert_true(compiled_run(compiled, commands[i]));
-        g_clear_pointer(&types, pm_types_free);
+        pm_types_free(g_steal_pointer(&types));
         compiled_reopen(compiled);
         types = open_types(compiled);
         g_autoptr(GPtrArray) found = pm_types_find_by_name(types, "struct two", NULL);
