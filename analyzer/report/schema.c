@@ -28,6 +28,10 @@ write_request(PmJson *json, const PmSchemaRequest *request)
         pm_json_double(json, "inferred_confidence", request->confidence);
     else
         pm_json_null(json, "inferred_confidence");
+    if (request->known)
+        pm_json_uint(json, "inferred_padded", request->padded);
+    else
+        pm_json_null(json, "inferred_padded");
     pm_json_string(json, "evidence", request->evidence);
 }
 
@@ -304,7 +308,7 @@ print_text(const PmSink *sink, const PmSubject *subject, const PmSchema *schema)
     if (shown < schema->layout_count)
         pm_sink_line(sink, "\n%s: --top 0",
                      pm_format_more(schema->layout_count - shown, "layout").text);
-    if (schema->bytes_per_chunk < schema->requests.max)
+    if (schema->bytes_per_chunk > 0 && schema->bytes_per_chunk < schema->requests.max)
         pm_sink_line(sink, "\nOnly the first %s of each chunk were looked at.",
                      pm_format_things(schema->bytes_per_chunk, "byte").text);
     pm_sink_heading(sink, "NEXT");

@@ -118,7 +118,7 @@ void
 rows_infer(const Rows *rows, guint64 min, guint64 max, PmSchemaRequest *ret_request)
 {
     static const guint32 upper[] = {0x55d0, 0x7f12, 0x7ffc};
-    PmSlackFacts facts = {{min, max}, upper, G_N_ELEMENTS(upper)};
+    PmSlackFacts facts = {rows->matrix->stride + 8, {min, max}, upper, G_N_ELEMENTS(upper)};
     g_autofree guint32 *all = list_all(rows);
     PmRows every = {rows->matrix, all, rows->matrix->rows};
     g_autoptr(GArray) columns = rows_columns(rows, rows->matrix->stride);

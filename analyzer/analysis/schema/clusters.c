@@ -399,29 +399,51 @@ refine(Growth *growth)
     }
 }
 
-/* Forgets the layouts that refining has left no rows. The rest stays the last one. */
 static void
-drop_empty(Growth *growth)
+clear_layout(gpointer data)
+{
+    pm_profile_clear(&((Layout *)data)->profile);
+    g_free(((Layout *)data)->scores);
+}
+
+static int
+compare_layouts(const void *a, const void *b, void *data)
+{
+    const GArray *layouts = data;
+    gsize rows_a = g_array_index(layouts, Layout, *(const guint16 *)a).profile.rows;
+    gsize rows_b = g_array_index(layouts, Layout, *(const guint16 *)b).profile.rows;
+    if (rows_a != rows_b)
+        return rows_a < rows_b ? 1 : -1;
+    return *(const guint16 *)a - *(const guint16 *)b;
+}
+
+/* Puts the layouts in order once more, the largest first but for the rest, and forgets those that
+ * refining has left no rows. */
+static void
+order_layouts(Growth *growth)
 {
     PmClusters *clusters = growth->clusters;
-    g_autofree guint16 *moved_to = g_new0(guint16, clusters->layouts->len + 1);
-    guint kept = 0;
-    for (guint i = 0; i < clusters->layouts->len; i++) {
-        Layout *layout = &g_array_index(clusters->layouts, Layout, i);
-        const gboolean is_rest = clusters->has_rest && i + 1 == clusters->layouts->len;
-        moved_to[i] = (guint16)kept;
-        if (layout->profile.rows == 0 && !is_rest)
+    guint count = clusters->layouts->len;
+    g_autofree guint16 *order = g_new0(guint16, count + 1);
+    g_autofree guint16 *moved_to = g_new0(guint16, count + 1);
+    g_autoptr(GArray) old = clusters->layouts;
+    for (guint i = 0; i < count; i++)
+        order[i] = (guint16)i;
+    g_qsort_with_data(order, (gint)(count - (clusters->has_rest ? 1 : 0)), sizeof *order,
+                      compare_layouts, old);
+    clusters->layouts = g_array_new(FALSE, FALSE, sizeof(Layout));
+    g_array_set_clear_func(clusters->layouts, clear_layout);
+    gboolean rest_left = FALSE;
+    for (guint i = 0; i < count; i++) {
+        Layout *layout = &g_array_index(old, Layout, order[i]);
+        if (layout->profile.rows == 0)
             continue;
-        Layout *place = &g_array_index(clusters->layouts, Layout, kept++);
-        Layout swapped = *place;
-        *place = *layout;
-        *layout = swapped;
+        moved_to[order[i]] = (guint16)clusters->layouts->len;
+        rest_left = clusters->has_rest && order[i] + 1U == count;
+        g_array_append_val(clusters->layouts, *layout);
+        *layout = (Layout){.scores = NULL};
     }
-    clusters->has_rest =
-        clusters->has_rest && g_array_index(clusters->layouts, Layout, kept - 1).profile.rows > 0;
-    if (kept > 0 && g_array_index(clusters->layouts, Layout, kept - 1).profile.rows == 0)
-        kept--;
-    g_array_set_size(clusters->layouts, kept);
+    clusters->has_rest = rest_left;
     for (gsize i = 0; i < growth->matrix->rows; i++)
         clusters->layout_of[i] = moved_to[clusters->layout_of[i]];
 }
@@ -444,13 +466,6 @@ learn(Growth *growth)
     }
 }
 
-static void
-clear_layout(gpointer data)
-{
-    pm_profile_clear(&((Layout *)data)->profile);
-    g_free(((Layout *)data)->scores);
-}
-
 PmClusters *
 pm_clusters_new(const PmMatrix *matrix, gsize max_layouts)
 {
@@ -470,7 +485,7 @@ pm_clusters_new(const PmMatrix *matrix, gsize max_layouts)
     grow(&growth, split_vtables(&growth));
     merge_leaves(&growth, max_layouts);
     refine(&growth);
-    drop_empty(&growth);
+    order_layouts(&growth);
     learn(&growth);
     return clusters;
 }

@@ -58,9 +58,11 @@ pm_load_number(const guint8 *bytes, gsize width)
 static inline gint64
 pm_as_signed(guint64 value, gsize width)
 {
+    if (width < 2 || width > 8)
+        return (gint64)MIN(value, (guint64)G_MAXINT64);
     guint64 sign = G_GUINT64_CONSTANT(1) << (8 * width - 1);
     guint64 magnitude = (sign << 1) - value;
-    if (width > 1 && (value & sign) != 0 && magnitude < sign / 2)
+    if ((value & sign) != 0 && magnitude < sign / 2)
         return -(gint64)magnitude;
     return (gint64)MIN(value, (guint64)G_MAXINT64);
 }

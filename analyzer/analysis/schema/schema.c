@@ -188,8 +188,8 @@ fill_layout(Work *work, const PmRows *rows, PmSchemaLayout *layout)
 {
     PmSchema *schema = work->schema;
     const PmMatrix *matrix = work->matrix;
-    PmSlackFacts facts = {schema->requests, (const guint32 *)work->upper_halves->data,
-                          work->upper_halves->len};
+    PmSlackFacts facts = {schema->chunk_bytes, schema->requests,
+                          (const guint32 *)work->upper_halves->data, work->upper_halves->len};
     layout->chunks_sampled = rows->count;
     layout->share = (double)rows->count / (double)matrix->rows;
     layout->estimate = (guint64)(layout->share * (double)schema->sample->population + 0.5);
@@ -255,7 +255,8 @@ infer_request(PmSchema *schema)
             continue;
         if (first == NULL)
             first = layout;
-        agree = agree && layout->request.request == first->request.request;
+        agree = agree && layout->request.request == first->request.request &&
+                layout->request.padded == first->request.padded;
         share += layout->share;
     }
     PmSchemaRequest *request = &schema->request;
@@ -272,6 +273,7 @@ infer_request(PmSchema *schema)
     }
     request->known = TRUE;
     request->request = first->request.request;
+    request->padded = first->request.padded;
     request->confidence = first->request.confidence;
     request->evidence = g_strdup(first->request.evidence);
 }

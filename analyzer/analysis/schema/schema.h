@@ -64,13 +64,15 @@ typedef struct {
 } PmSchemaColumn;
 
 /*
- * What the bytes behind the data betray of the request. @known: they do, and it was
- * malloc(@request);
+ * What the bytes behind the data betray of the request. @known: they do, and the data end where
+ * malloc(@request) would end them; @padded: what was asked for where the record has padding at its
+ * end, which nobody writes either; the same as @request where its fields need none.
  * @confidence: 0…1. @evidence: why, or why not, for a person; owned, never NULL.
  */
 typedef struct {
     gboolean known;
     guint64 request;
+    guint64 padded;
     double confidence;
     char *evidence;
 } PmSchemaRequest;

@@ -16,6 +16,8 @@
 #define STALE_LEAST  3
 #define STALE_EXCESS 4
 #define STALE_NEAR   64
+/* Of the last words that are not zero, those that hold the chunk's size. */
+#define SIZES_SHARE 0.5
 /* The share of the rows with a stale pointer by which more of them are not zero in a byte. */
 #define STALE_MORE 0.5
 
@@ -139,6 +141,14 @@ ends_in_text(const GArray *columns, guint64 from)
     return FALSE;
 }
 
+/* A field that fills a word, and is the program's. */
+static gboolean
+is_whole(const PmSchemaColumn *column, gsize rows, guint word_bytes)
+{
+    return is_data(column, rows) && column->kind >= PM_COLUMN_SECONDS &&
+           column->kind <= PM_COLUMN_DOUBLE && column->width_bytes == word_bytes;
+}
+
 /* Whether the last field is a whole one of the program's, which no shorter request would hold. */
 static gboolean
 is_full(const GArray *columns, const PmSlackFacts *facts, gsize rows, guint word_bytes)
@@ -146,8 +156,7 @@ is_full(const GArray *columns, const PmSlackFacts *facts, gsize rows, guint word
     if (columns->len == 0 || facts->requests.max < word_bytes)
         return FALSE;
     const PmSchemaColumn *last = find_column(columns, facts->requests.max - 1);
-    return last != NULL && is_data(last, rows) && last->kind >= PM_COLUMN_SECONDS &&
-           last->kind <= PM_COLUMN_DOUBLE && last->width_bytes == word_bytes &&
+    return last != NULL && is_whole(last, rows, word_bytes) &&
            last->offset_bytes + last->width_bytes == facts->requests.max;
 }
 
@@ -329,45 +338,116 @@ claim_by_stale(const Window *window, const GArray *columns, const PmSlackFacts *
     return FALSE;
 }
 
+/*
+ * While a chunk is free in a bin, its size stands in its last word (malloc.c, set_foot): where it
+ * still does, that word was never the program's. A whole field that ends there is where the data
+ * end.
+ */
+static gboolean
+claim_by_size(const Window *window, const GArray *columns, const PmSlackFacts *facts,
+              PmSchemaRequest *request)
+{
+    const PmMatrix *matrix = window->rows->matrix;
+    gsize last = window->count - matrix->word_bytes;
+    guint64 end = window->start + last;
+    gsize sizes = 0;
+    gsize present = 0;
+    if (window->count < matrix->word_bytes || end < facts->requests.min ||
+        end > facts->requests.max)
+        return FALSE;
+    for (gsize i = 0; i < window->rows->count; i++) {
+        guint64 value = 0;
+        for (gsize j = 0; j < matrix->word_bytes; j++)
+            value |= (guint64)get_byte(window, i, last + j) << (8 * j);
+        sizes += value == facts->chunk_bytes ? 1 : 0;
+        present += value != 0 ? 1 : 0;
+    }
+    const PmSchemaColumn *before = end == 0 ? NULL : find_column(columns, end - 1);
+    if (sizes < LEAST_ROWS || (double)sizes < SIZES_SHARE * (double)present || before == NULL ||
+        !is_whole(before, window->rows->count, matrix->word_bytes))
+        return FALSE;
+    *request = (PmSchemaRequest){.known = TRUE, .request = end, .confidence = 0.85};
+    request->evidence = g_strdup_printf(
+        "the last word holds the size of the chunk in %" G_GSIZE_FORMAT " of %" G_GSIZE_FORMAT
+        " chunks, which malloc leaves there while one is free; the field before it is whole",
+        sizes, window->rows->count);
+    return TRUE;
+}
+
+/* The widest field that is seen in front of @end: records are aligned to it. */
+static guint64
+find_alignment(const GArray *columns, guint64 end, guint word_bytes)
+{
+    guint64 widest = 1;
+    for (guint i = 0; i < columns->len; i++) {
+        const PmSchemaColumn *column = &g_array_index(columns, PmSchemaColumn, i);
+        /* What is zero or random, or text, has no width. */
+        if (column->offset_bytes >= end || column->kind == PM_COLUMN_ZERO ||
+            column->kind == PM_COLUMN_RANDOM || column->kind == PM_COLUMN_TEXT)
+            continue;
+        widest = MAX(widest, MIN(column->width_bytes, word_bytes));
+    }
+    return widest;
+}
+
+/* Says so where padding at the end of the record would look the same. */
+static void
+consider_padding(const GArray *columns, const PmSlackFacts *facts, guint word_bytes,
+                 PmSchemaRequest *request)
+{
+    guint64 alignment = find_alignment(columns, request->request, word_bytes);
+    request->padded = MIN(pm_align_up(request->request, alignment), facts->requests.max);
+    if (request->padded == request->request)
+        return;
+    g_autofree char *evidence = request->evidence;
+    request->evidence = g_strdup_printf(
+        "%s. Or %" G_GUINT64_FORMAT " with %" G_GUINT64_FORMAT " of padding at the end", evidence,
+        request->padded, request->padded - request->request);
+}
+
+/* Where the bytes behind the data were left over, by the surest sign first. */
+static void
+look_behind(const Window *window, const GArray *columns, const PmSlackFacts *facts,
+            PmSchemaRequest *request)
+{
+    const PmRows *rows = window->rows;
+    if (claim_by_stale(window, columns, facts, request) ||
+        claim_by_size(window, columns, facts, request))
+        return;
+    gsize cut = find_various(window);
+    guint64 at = window->start + cut;
+    const PmSchemaColumn *column = find_column(columns, at);
+    if (cut < window->count && at >= facts->requests.min && at <= facts->requests.max &&
+        (column == NULL || !is_data(column, rows->count)))
+        claim_by_variety(window, cut, request);
+    else
+        say_why_not(window, facts, request);
+}
+
 void
 pm_slack_infer(const PmRows *rows, const GArray *columns, const PmSlackFacts *facts,
                PmSchemaRequest *ret_request)
 {
     const PmRequests *requests = &facts->requests;
     guint word_bytes = rows->matrix->word_bytes;
+    PmSchemaRequest request = {.known = FALSE};
     Window window;
-    *ret_request = (PmSchemaRequest){.known = FALSE};
-    if (requests->min == requests->max) {
-        *ret_request = (PmSchemaRequest){TRUE, requests->min, 1.0,
-                                         g_strdup("no other request gives this chunk size")};
-        return;
-    }
-    if (rows->count < LEAST_ROWS) {
-        say(ret_request, facts, "there are too few chunks to compare");
-        return;
-    }
-    if (!open_window(&window, rows, requests)) {
-        say(ret_request, facts, "fresh mappings are zero behind the data");
-        return;
-    }
-    if (is_full(columns, facts, rows->count, word_bytes)) {
-        *ret_request = (PmSchemaRequest){
-            TRUE, requests->max, 0.9,
+    if (requests->min == requests->max)
+        request = (PmSchemaRequest){TRUE, requests->min, requests->min, 1.0,
+                                    g_strdup("no other request gives this chunk size")};
+    else if (rows->count < LEAST_ROWS)
+        say(&request, facts, "there are too few chunks to compare");
+    else if (!open_window(&window, rows, requests))
+        say(&request, facts, "fresh mappings are zero behind the data");
+    else if (is_full(columns, facts, rows->count, word_bytes))
+        request = (PmSchemaRequest){
+            TRUE, requests->max, requests->max, 0.9,
             g_strdup("the last word that a request can ask for is a field of the program's")};
-        return;
-    }
-    if (ends_in_text(columns, MAX(requests->min, word_bytes))) {
-        say(ret_request, facts, "the chunks hold texts of different lengths");
-        return;
-    }
-    if (claim_by_stale(&window, columns, facts, ret_request))
-        return;
-    gsize cut = find_various(&window);
-    guint64 at = window.start + cut;
-    const PmSchemaColumn *column = find_column(columns, at);
-    if (cut < window.count && at >= requests->min && at <= requests->max &&
-        (column == NULL || !is_data(column, rows->count)))
-        claim_by_variety(&window, cut, ret_request);
+    else if (ends_in_text(columns, MAX(requests->min, word_bytes)))
+        say(&request, facts, "the chunks hold texts of different lengths");
     else
-        say_why_not(&window, facts, ret_request);
+        look_behind(&window, columns, facts, &request);
+    if (request.known && request.confidence < 1)
+        consider_padding(columns, facts, word_bytes, &request);
+    *ret_request = request;
 }

@@ -8,10 +8,11 @@
 #include "analysis/schema/schema.h"
 
 /*
- * @requests: that give a chunk of this size. @upper_halves: the upper 32 bits of addresses that are
- * mapped, ascending, @upper_count of them; of 32-bit targets none.
+ * @chunk_bytes: of all chunks. @requests: that give a chunk of this size. @upper_halves: the upper
+ * 32 bits of addresses that are mapped, ascending, @upper_count of them; of 32-bit targets none.
  */
 typedef struct {
+    guint64 chunk_bytes;
     PmRequests requests;
     const guint32 *upper_halves;
     gsize upper_count;

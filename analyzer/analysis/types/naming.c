@@ -144,8 +144,10 @@ get_requests(const PmSchema *schema, gsize layout, guint64 *ret_min, guint64 *re
     const PmSchemaRequest *request = own->known ? own : &schema->request;
     *ret_min = schema->requests.min;
     *ret_max = schema->requests.max;
-    if (request->known && request->confidence >= SURE_REQUEST)
-        *ret_min = *ret_max = request->request;
+    if (request->known && request->confidence >= SURE_REQUEST) {
+        *ret_min = request->request;
+        *ret_max = request->padded;
+    }
 }
 
 /* Whether any column of @layout holds what the fields of a structure can be right or wrong about:
