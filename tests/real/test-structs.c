@@ -202,33 +202,41 @@ test_integers(void)
     }
 }
 
-/* A class that is a mixture: the command tells for the layouts what they are. */
+/* A class that is a mixture, and the structures of the size that are in it. */
+typedef struct {
+    const char *command;
+    guint64 bytes;
+    const char *const names[9];
+} Mixture;
+
+static const Mixture mixtures[] = {
+    {"structs --size 64", 64, {"session", "request", "timer", "entry", "particle", "rbnode", NULL}},
+    {"structs --size 48",
+     48,
+     {"connection", "job", "ast", "symbol", "account", "transfer", "trie", "plugin", NULL}},
+    /* Of two pointers and little else: no layout is one of these alone. */
+    {"structs --size 24", 24, {"scope", "arc", NULL}},
+};
+
+/* Those that there are come before all that are not. */
 static void
-test_mixture(void)
+check_rows(const Mixture *mixture, JsonArray *structs)
 {
-    static const char *const names[] = {"session", "request",  "timer",
-                                        "entry",   "particle", "rbnode"};
-    g_autoptr(RealRun) run = run_sample("--hidden");
-    if (run == NULL)
-        return;
-    g_autoptr(RealTruth) truth = real_truth_read(run->ledger);
-    const RealSubject subject = {.core = run->core};
-    g_autoptr(JsonNode) document = real_ask(&subject, "structs --size 64", NULL);
-    if (document == NULL)
-        return;
-    JsonArray *structs = real_get_array(document, "data.structs");
+    const guint count = g_strv_length((char **)mixture->names);
     guint found = 0;
-    for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
-        for (guint j = 0; j < G_N_ELEMENTS(names) && j < json_array_get_length(structs); j++) {
-            JsonObject *object = json_array_get_object_element(structs, j);
-            const char *name = json_object_get_string_member(object, "name");
-            g_assert_cmpuint(real_member_uint(object, "byte_size"), ==, 64);
-            found += strcmp(skip_keyword(name), names[i]) == 0 ? 1 : 0;
-        }
+    for (guint i = 0; i < MIN(count, json_array_get_length(structs)); i++) {
+        JsonObject *object = json_array_get_object_element(structs, i);
+        const char *name = skip_keyword(json_object_get_string_member(object, "name"));
+        g_assert_cmpuint(real_member_uint(object, "byte_size"), ==, mixture->bytes);
+        found += g_strv_contains(mixture->names, name) ? 1 : 0;
     }
-    /* The six that there are come before all that are not. */
-    g_assert_cmpuint(found, ==, G_N_ELEMENTS(names));
-    JsonArray *layouts = real_get_array(document, "data.layouts");
+    g_assert_cmpuint(found, ==, count);
+}
+
+/* What layouts are said to be, their chunks are. */
+static void
+check_layouts(const Mixture *mixture, JsonArray *layouts, const RealTruth *truth)
+{
     guint named = 0;
     for (guint i = 0; i < json_array_get_length(layouts); i++) {
         JsonObject *layout = json_array_get_object_element(layouts, i);
@@ -245,8 +253,59 @@ test_mixture(void)
                           row == NULL ? "nothing" : row->name);
         }
     }
-    g_assert_cmpuint(named, ==, G_N_ELEMENTS(names));
-    real_get_array(document, "data.modules_without_dwarf");
+    g_assert_cmpuint(named, ==, g_strv_length((char **)mixture->names));
+}
+
+static void
+test_mixture(void)
+{
+    g_autoptr(RealRun) run = run_sample("--hidden");
+    if (run == NULL)
+        return;
+    g_autoptr(RealTruth) truth = real_truth_read(run->ledger);
+    const RealSubject subject = {.core = run->core};
+    for (guint i = 0; i < G_N_ELEMENTS(mixtures); i++) {
+        g_autoptr(JsonNode) document = real_ask(&subject, mixtures[i].command, NULL);
+        if (document == NULL)
+            continue;
+        check_rows(&mixtures[i], real_get_array(document, "data.structs"));
+        check_layouts(&mixtures[i], real_get_array(document, "data.layouts"), truth);
+        real_get_array(document, "data.modules_without_dwarf");
+    }
+}
+
+/* Arrays of pointers are told by what is at their end. */
+static void
+test_pointers(void)
+{
+    g_autoptr(RealRun) run = run_sample("");
+    if (run == NULL)
+        return;
+    g_autoptr(RealTruth) truth = real_truth_read(run->ledger);
+    g_autoptr(Opened) opened = open_core(run);
+    static const struct {
+        guint64 bytes;
+        const char *element;
+    } arrays[] = {{64, "struct user *"}, {128, "struct entry *"}};
+    for (guint i = 0; i < G_N_ELEMENTS(arrays); i++) {
+        g_autoptr(GArray) chunks = g_array_new(FALSE, FALSE, sizeof(PmChunk));
+        for (guint j = 0; j < truth->live->len; j++) {
+            const RealRow *row = &g_array_index(truth->live, RealRow, j);
+            PmChunk chunk;
+            if (g_strcmp0(row->name, "pointers") == 0 && row->requested_bytes == arrays[i].bytes &&
+                pm_heap_find_chunk(pm_ptmalloc_get_heap(opened->ptmalloc), row->address, &chunk,
+                                   NULL))
+                g_array_append_val(chunks, chunk);
+        }
+        g_autoptr(GArray) candidates =
+            pm_fitter_rank(opened->fitter, (const PmChunk *)(gconstpointer)chunks->data,
+                           chunks->len, arrays[i].bytes, arrays[i].bytes);
+        g_assert_cmpuint(candidates->len, >, 0);
+        const PmCandidate *first = &g_array_index(candidates, PmCandidate, 0);
+        g_assert_true(first->is_array);
+        g_assert_cmpstr(first->type->name, ==, arrays[i].element);
+        g_assert_cmpuint(first->elements, ==, arrays[i].bytes / 8);
+    }
 }
 
 /* What the command reads of types it keeps: the second run says the same, and reads no DWARF. */
@@ -345,6 +404,7 @@ main(int argc, char **argv)
     g_test_add_data_func("/real/structs/by-fit-hidden", "--hidden", test_by_fit);
     g_test_add_func("/real/structs/integers", test_integers);
     g_test_add_func("/real/structs/mixture", test_mixture);
+    g_test_add_func("/real/structs/pointers", test_pointers);
     g_test_add_func("/real/structs/second-run", test_second_run);
     for (guint i = 0; i < G_N_ELEMENTS(blocks); i++) {
         g_autofree char *path =

@@ -50,13 +50,24 @@ void pm_fitter_evaluate(PmFitter *fitter, PmScene *scene, const PmFitPlan *plan,
                         PmFit *ret_fit, guint64 *ret_worst);
 
 /*
- * What each chunk of @scene says of @plan alone: the sum over its leaves, without following
- * pointers.
+ * What each chunk of @scene says of @plan alone: the sum over its leaves.
  *
+ * @deep: follow pointers.
  * @ret_scores: scene->block->count of them.
  */
-void pm_fitter_score_each(PmFitter *fitter, PmScene *scene, const PmFitPlan *plan,
+void pm_fitter_score_each(PmFitter *fitter, PmScene *scene, const PmFitPlan *plan, gboolean deep,
                           double *ret_scores);
 
 /* The fit that log-odds are. */
 double pm_fit_squash(double log_odds);
+
+/* rank.c: adds @type with its score, glibc's own types a little less. */
+void pm_rank_add(PmFitter *fitter, PmScene *scene, const PmType *type, gboolean deep,
+                 GArray *candidates);
+
+/* rank.c: best first. */
+void pm_rank_sort(GArray *candidates);
+
+/* rank.c: pm_fitter_rank(), without arrays where they are not asked for. */
+GArray *pm_rank(PmFitter *fitter, const PmChunk *chunks, gsize count, guint64 min_bytes,
+                guint64 max_bytes, gboolean with_arrays);

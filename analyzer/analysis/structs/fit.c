@@ -398,7 +398,8 @@ add_field(Sums *sums, const PmLeaf *leaf, double score, guint forbidden, gsize o
 }
 
 void
-pm_fitter_score_each(PmFitter *fitter, PmScene *scene, const PmFitPlan *plan, double *ret_scores)
+pm_fitter_score_each(PmFitter *fitter, PmScene *scene, const PmFitPlan *plan, gboolean deep,
+                     double *ret_scores)
 {
     const PmBlock *block = scene->block;
     guint word_bytes = pm_image_get_target(get_subject(fitter)->image)->word_bytes;
@@ -410,7 +411,7 @@ pm_fitter_score_each(PmFitter *fitter, PmScene *scene, const PmFitPlan *plan, do
             double ratio = 0;
             gboolean bad = FALSE;
             const double *ratios = NULL;
-            if (see_leaf(fitter, scene, &plan->leaves[j], &view, 0, FALSE, &ratios, &ratio, &bad))
+            if (see_leaf(fitter, scene, &plan->leaves[j], &view, 0, deep, &ratios, &ratio, &bad))
                 ret_scores[i] += ratio * plan->leaves[j].weight;
         }
     }

@@ -2,7 +2,7 @@
  * Candidates for the type of chunks, ranked; see fit.h. Many types of a size are weeded out on few
  * chunks and without following pointers; the rest are looked at closely.
  */
-#include "analysis/structs/fit-private.h"
+#include "analysis/structs/elements.h"
 
 #include <math.h>
 #include <string.h>
@@ -19,12 +19,7 @@
 /* What only glibc itself declares is seldom what a program allocates. */
 #define RUNTIME_PENALTY 0.5
 
-/* Elements that are tried must say so much for themselves alone. */
-#define ELEMENT_ODDS   0.7
-#define ELEMENT_MAX    ((guint64)4096)
-#define ELEMENT_TYPES  20000
 #define ELEMENTS_CLOSE 8
-#define ELEMENT_MIN    ((guint64)8)
 
 /* What the second must be behind by for the first to give its name. */
 #define CLEAR_LEAD 0.7
@@ -84,6 +79,12 @@ compare_candidates(gconstpointer a, gconstpointer b)
     return strcmp(left->type->name, right->type->name);
 }
 
+void
+pm_rank_sort(GArray *candidates)
+{
+    g_array_sort(candidates, compare_candidates);
+}
+
 /* What speaks for or against a type before its fields are looked at. */
 static void
 add_prior(PmFitter *fitter, const PmType *type, PmFit *fit)
@@ -96,55 +97,14 @@ add_prior(PmFitter *fitter, const PmType *type, PmFit *fit)
     fit->fit = pm_fit_squash(fit->log_odds);
 }
 
-static void
-add_candidate(PmFitter *fitter, PmScene *scene, const PmType *type, gboolean deep,
-              GArray *candidates)
+void
+pm_rank_add(PmFitter *fitter, PmScene *scene, const PmType *type, gboolean deep, GArray *candidates)
 {
     PmCandidate candidate = {.type = type, .elements = 1};
     pm_fitter_evaluate(fitter, scene, pm_fit_plans_get(fitter->plans, type), deep, &candidate.fit,
                        NULL);
     add_prior(fitter, type, &candidate.fit);
     g_array_append_val(candidates, candidate);
-}
-
-/* How many of @size_bytes give a size in the range; 0 for none, or less than two. */
-static guint64
-count_elements(guint64 size_bytes, guint64 min_bytes, guint64 max_bytes)
-{
-    if (size_bytes == 0)
-        return 0;
-    guint64 count = max_bytes / size_bytes;
-    return count >= 2 && count * size_bytes >= min_bytes ? count : 0;
-}
-
-/* The types of @size_bytes that speak for themselves at the start of the chunks. Returns: how many
- * were tried. */
-static guint
-add_elements_of(PmFitter *fitter, PmScene *scene, guint64 size_bytes, GArray *candidates)
-{
-    g_autoptr(GPtrArray) types = pm_types_find_by_size(fitter->types, size_bytes, size_bytes);
-    for (guint i = 0; i < types->len; i++) {
-        guint before = candidates->len;
-        add_candidate(fitter, scene, g_ptr_array_index(types, i), FALSE, candidates);
-        PmCandidate *candidate = &g_array_index(candidates, PmCandidate, before);
-        candidate->is_array = TRUE;
-        if (candidate->fit.log_odds < ELEMENT_ODDS || candidate->fit.contradictions > 0)
-            g_array_set_size(candidates, before);
-    }
-    return types->len;
-}
-
-/* Types of which a whole number fills the chunks. */
-static void
-add_elements(PmFitter *fitter, PmScene *scene, guint64 min_bytes, guint64 max_bytes,
-             GArray *candidates)
-{
-    guint tried = 0;
-    guint64 largest = MIN(max_bytes / 2, ELEMENT_MAX);
-    for (guint64 size = ELEMENT_MIN; size <= largest && tried < ELEMENT_TYPES; size++) {
-        if (count_elements(size, min_bytes, max_bytes) > 0)
-            tried += add_elements_of(fitter, scene, size, candidates);
-    }
 }
 
 /* The array of as many elements as fit, looked at closely. */
@@ -171,7 +131,7 @@ look_closely(PmFitter *fitter, PmScene *scene, GArray *coarse, guint count, guin
             if (candidate.fit.log_odds > 0)
                 g_array_append_val(candidates, candidate);
         } else {
-            add_candidate(fitter, scene, candidate.type, TRUE, candidates);
+            pm_rank_add(fitter, scene, candidate.type, TRUE, candidates);
         }
     }
     /* The others keep what they came to. */
@@ -204,19 +164,19 @@ look_at_all(PmFitter *fitter, PmScene *handful, PmScene *few, guint64 min_bytes,
     GArray *coarse = g_array_sized_new(FALSE, FALSE, sizeof(PmCandidate), types->len);
     for (guint i = 0; i < types->len; i++) {
         const PmType *type = g_ptr_array_index(types, i);
-        add_candidate(fitter, handful, type, FALSE, coarse);
+        pm_rank_add(fitter, handful, type, FALSE, coarse);
         if (g_array_index(coarse, PmCandidate, i).fit.log_odds < HANDFUL_ODDS)
             continue;
         g_array_set_size(coarse, i);
-        add_candidate(fitter, few, type, FALSE, coarse);
+        pm_rank_add(fitter, few, type, FALSE, coarse);
     }
-    g_array_sort(coarse, compare_candidates);
+    pm_rank_sort(coarse);
     return coarse;
 }
 
 GArray *
-pm_fitter_rank(PmFitter *fitter, const PmChunk *chunks, gsize count, guint64 min_bytes,
-               guint64 max_bytes)
+pm_rank(PmFitter *fitter, const PmChunk *chunks, gsize count, guint64 min_bytes, guint64 max_bytes,
+        gboolean with_arrays)
 {
     GArray *candidates = g_array_new(FALSE, FALSE, sizeof(PmCandidate));
     g_array_set_clear_func(candidates, pm_candidate_clear);
@@ -228,13 +188,21 @@ pm_fitter_rank(PmFitter *fitter, const PmChunk *chunks, gsize count, guint64 min
     fitter->deep_left = PM_DEEP_BUDGET;
     g_autoptr(GArray) coarse = look_at_all(fitter, handful, few, min_bytes, max_bytes);
     g_autoptr(GArray) arrays = g_array_new(FALSE, FALSE, sizeof(PmCandidate));
-    add_elements(fitter, few, min_bytes, max_bytes, arrays);
-    g_array_sort(arrays, compare_candidates);
+    if (with_arrays)
+        pm_elements_add(fitter, few, &(PmRequests){min_bytes, max_bytes}, arrays);
+    pm_rank_sort(arrays);
     look_closely(fitter, scene, coarse, CLOSE_MAX, max_bytes, candidates);
     g_array_set_size(arrays, MIN(arrays->len, ELEMENTS_CLOSE));
     look_closely(fitter, scene, arrays, ELEMENTS_CLOSE, max_bytes, candidates);
-    g_array_sort(candidates, compare_candidates);
+    pm_rank_sort(candidates);
     for (guint i = 0; i < candidates->len && i < CLOSE_MAX; i++)
         name_worst(fitter, scene, &g_array_index(candidates, PmCandidate, i));
     return candidates;
+}
+
+GArray *
+pm_fitter_rank(PmFitter *fitter, const PmChunk *chunks, gsize count, guint64 min_bytes,
+               guint64 max_bytes)
+{
+    return pm_rank(fitter, chunks, count, min_bytes, max_bytes, TRUE);
 }

@@ -3,7 +3,7 @@
  */
 #include "analysis/structs/structs.h"
 
-#include "analysis/structs/fit-private.h"
+#include "analysis/structs/mixture.h"
 
 #include <string.h>
 
@@ -17,6 +17,11 @@
 /* What the types leave of a layout is one of its own if it is more than one in so many of it. */
 #define LEFT_SHARE 10
 
+/* What a size costs that is not the one that slack bytes betray, in nats, if that is certain. Bytes
+ * that nothing writes at the end of a structure look like slack, too. */
+#define REQUEST_ODDS  2.0
+#define PADDING_BYTES 7
+
 /* Chunks that are compared with types one by one at a time. */
 #define BATCH 1024
 
@@ -26,35 +31,68 @@ typedef struct {
     PmRequests sizes;
     const PmSchema *schema;
     GArray **ranked;  /* of each layout of the schema: what it was ranked as, whole */
-    GPtrArray *types; /* const PmType *: those that fit a layout; groups 0 … types->len − 1 */
-    guint
-        *group_of; /* of each chunk; types->len + n is layout n of the schema, the next the rest */
+    GPtrArray *types; /* const PmType *: those that fit a layout, then those that only some chunks
+                       * of one speak for; groups 0 … types->len − 1 */
+    guint fitting;    /* how many of @types are of the first kind */
+    /* Of each chunk; types->len + n is layout n of the schema, the next the rest. */
+    guint *group_of;
 } Work;
 
 static GArray *
-rank_group(Work *work, guint group)
+collect_group(const Work *work, guint group)
 {
-    g_autoptr(GArray) chunks = g_array_new(FALSE, FALSE, sizeof(PmChunk));
+    GArray *chunks = g_array_new(FALSE, FALSE, sizeof(PmChunk));
     for (gsize i = 0; i < work->sample->count; i++) {
         if (work->group_of[i] == group)
             g_array_append_val(chunks, work->sample->chunks[i]);
     }
+    return chunks;
+}
+
+static GArray *
+rank_group(Work *work, guint group)
+{
+    g_autoptr(GArray) chunks = collect_group(work, group);
     return pm_fitter_rank(work->fitter, (const PmChunk *)(gconstpointer)chunks->data, chunks->len,
                           work->sizes.min, work->sizes.max);
 }
 
-/* The types that are first for a layout and fit it, at least by most of its chunks. */
+static void
+add_type(Work *work, const PmType *type)
+{
+    if (!g_ptr_array_find(work->types, type, NULL))
+        g_ptr_array_add(work->types, (gpointer)type);
+}
+
+/* The type that is first of @candidates and fits, at least by most of the chunks, or NULL. */
+static const PmType *
+get_fitting(const GArray *candidates)
+{
+    if (candidates->len == 0)
+        return NULL;
+    const PmCandidate *first = &g_array_index(candidates, PmCandidate, 0);
+    return first->fit.fit >= PM_FIT_FITS && !first->is_array ? first->type : NULL;
+}
+
+/* The types that fit a layout; where none does, those that some of its chunks speak for. */
 static void
 find_types(Work *work)
 {
     for (gsize i = 0; i < work->schema->layout_count; i++) {
-        GArray *candidates = work->ranked[i] = rank_group(work, (guint)i);
-        if (candidates->len == 0)
+        work->ranked[i] = rank_group(work, (guint)i);
+        const PmType *type = get_fitting(work->ranked[i]);
+        if (type != NULL)
+            add_type(work, type);
+    }
+    work->fitting = work->types->len;
+    for (gsize i = 0; i < work->schema->layout_count; i++) {
+        if (get_fitting(work->ranked[i]) != NULL)
             continue;
-        const PmCandidate *first = &g_array_index(candidates, PmCandidate, 0);
-        if (first->fit.fit >= PM_FIT_FITS && !first->is_array &&
-            !g_ptr_array_find(work->types, first->type, NULL))
-            g_ptr_array_add(work->types, (gpointer)first->type);
+        g_autoptr(GArray) chunks = collect_group(work, (guint)i);
+        g_autoptr(GPtrArray) some = pm_mixture_find(
+            work->fitter, (const PmChunk *)(gconstpointer)chunks->data, chunks->len, work->sizes);
+        for (guint j = 0; j < some->len; j++)
+            add_type(work, g_ptr_array_index(some, j));
     }
 }
 
@@ -72,23 +110,24 @@ assign_batch(Work *work, gsize from, gsize count)
     for (guint i = 0; i < types; i++)
         pm_fitter_score_each(
             work->fitter, scene,
-            pm_fit_plans_get(work->fitter->plans, g_ptr_array_index(work->types, i)),
+            pm_fit_plans_get(work->fitter->plans, g_ptr_array_index(work->types, i)), TRUE,
             scores + i * count);
     for (gsize i = 0; i < count; i++) {
-        double best = CHUNK_ODDS;
+        double best = 0;
         double next = 0;
-        guint group = G_MAXUINT;
+        guint group = 0;
         for (guint j = 0; j < types; j++) {
             double score = scores[j * count + i];
             if (score > best) {
-                next = group == G_MAXUINT ? 0 : best;
+                next = best;
                 best = score;
                 group = j;
             } else {
                 next = MAX(next, score);
             }
         }
-        if (group != G_MAXUINT && best - next >= CHUNK_LEAD)
+        if (best >= (group < work->fitting ? CHUNK_ODDS : PM_MIXTURE_ODDS) &&
+            best - next >= CHUNK_LEAD)
             work->group_of[from + i] = group;
     }
 }
@@ -122,9 +161,32 @@ assign_chunks(Work *work)
         work->group_of[i] = work->types->len + work->schema->layout_of[i];
     if (work->types->len == 0)
         return;
+    work->fitter->deep_left = PM_DEEP_BUDGET;
     for (gsize i = 0; i < work->sample->count; i += BATCH)
         assign_batch(work, i, MIN(BATCH, work->sample->count - i));
     gather_rest(work);
+}
+
+/* Types that only some chunks of a layout spoke for have to fit those that came to them, or go. */
+static void
+drop_unfit(Work *work)
+{
+    g_autoptr(GPtrArray) kept = g_ptr_array_new();
+    for (guint i = 0; i < work->types->len; i++) {
+        const PmType *type = g_ptr_array_index(work->types, i);
+        if (i >= work->fitting) {
+            g_autoptr(GArray) candidates = rank_group(work, i);
+            if (!pm_candidate_fits(candidates, 0) || get_fitting(candidates) != type)
+                continue;
+        }
+        g_ptr_array_add(kept, (gpointer)type);
+    }
+    gboolean changed = kept->len != work->types->len;
+    g_ptr_array_set_size(work->types, 0);
+    for (guint i = 0; i < kept->len; i++)
+        g_ptr_array_add(work->types, g_ptr_array_index(kept, i));
+    if (changed)
+        assign_chunks(work);
 }
 
 /* What was found for a layout, where @group is all of it and nothing else; else NULL. */
@@ -162,6 +224,22 @@ find_look(const Work *work, guint group)
     return votes[most] == 0 ? NULL : &work->schema->layouts[most];
 }
 
+/* Types of another size than was requested have that against them. */
+static void
+weigh_request(GArray *candidates, const PmSchemaRequest *request)
+{
+    if (!request->known)
+        return;
+    for (guint i = 0; i < candidates->len; i++) {
+        PmCandidate *candidate = &g_array_index(candidates, PmCandidate, i);
+        guint64 bytes = candidate->type->size_bytes * candidate->elements;
+        if (bytes < request->request || bytes - request->request > PADDING_BYTES)
+            candidate->fit.log_odds -= REQUEST_ODDS * request->confidence;
+        candidate->fit.fit = pm_fit_squash(candidate->fit.log_odds);
+    }
+    pm_rank_sort(candidates);
+}
+
 static void
 make_layout(Work *work, guint group, PmStructsLayout *layout)
 {
@@ -187,6 +265,7 @@ make_layout(Work *work, guint group, PmStructsLayout *layout)
     layout->request_confidence = look->request.confidence;
     GArray *ranked = find_ranked(work, group);
     layout->candidates = ranked == NULL ? rank_group(work, group) : g_array_ref(ranked);
+    weigh_request(layout->candidates, &look->request);
     layout->fits = pm_candidate_fits(layout->candidates, 0);
 }
 
@@ -295,6 +374,8 @@ pm_structs_new(PmPlaces *places, PmTypes *types, const PmReach *reach, const PmC
             pm_requests_of(subject->ptmalloc, word_bytes, filter->chunk_bytes, FALSE);
     }
     structs->sizes = structs->requests;
+    /* What has no size has no contents either. */
+    structs->sizes.min = MAX(structs->sizes.min, 1);
     if (filter->by_request)
         structs->sizes.min = structs->sizes.max = filter->request_bytes;
     g_autoptr(GPtrArray) fitting = g_ptr_array_new();
@@ -309,6 +390,7 @@ pm_structs_new(PmPlaces *places, PmTypes *types, const PmReach *reach, const PmC
     assign_chunks(&work);
     find_types(&work);
     assign_chunks(&work);
+    drop_unfit(&work);
     make_layouts(structs, &work);
     for (gsize i = 0; i < schema->layout_count; i++)
         g_array_unref(work.ranked[i]);
