@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Benchmarks over real cores that are made for it and removed afterwards. Never a test: it prints, and judges nothing.
 
-    bench.py [--count N] [--runs N] [--temp FOLDER] --build FOLDER case1|nodes|sparse|dwarf
+    bench.py [--count N] [--runs N] [--temp FOLDER] --build FOLDER case1|nodes|sparse|dwarf|sites
 
 case1: the core of samples/case1 with N chunks of 20 bytes (1.2 GB for the default). `cat CORE` and `postmalloc sizes CORE`
     and `schema --size 20`, `leaks` and `report` run alternately with the file in the page cache; then each under a limit on its data.
@@ -9,6 +9,8 @@ nodes: N nodes (10,000,000) in one shuffled list, and in a binary tree, all reac
     pointers in memory.
 sparse: a process of N stacks of 10,240 KB with 80 KB touched: a core of N times 10 MiB that takes a hundredth on disk.
 dwarf: a program with N megabytes (110) of .debug_info: `structs --size 48` with an empty cache folder and again.
+sites: a program with 5 MB of code: the index of its call sites beside `objdump -d` of it; then `sites` over all its modules, with an
+    empty cache folder and again.
 
 Anonymous memory is what the kernel says: RssAnon of /proc/PID/status, sampled every millisecond. Run this on a build
 of type release.
@@ -18,6 +20,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -185,17 +188,45 @@ def bench_dwarf(arguments, tool, folder):
     print(f"empty / again: {medians[0] / medians[1]:.1f}")
 
 
+# Programs with much code, and how to have them wait.
+LARGE_PROGRAMS = [["gdb", "-nx", "-batch", "-ex", "shell sleep 20"], ["cmake", "-E", "sleep", "20"]]
+
+
+def bench_sites(arguments, tool, folder):
+    found = [command for command in LARGE_PROGRAMS if shutil.which(command[0])]
+    if not found:
+        sys.exit("neither gdb nor cmake is here")
+    program = Path(shutil.which(found[0][0])).resolve()
+    core = make_core(["timeout", "--foreground", "--signal=ABRT", "1", program, *found[0][1:]], folder)
+    index = arguments.build / "tests" / "bench" / "siteindex"
+    print(subprocess.run([index, core, program.name], stdout=subprocess.PIPE, check=True).stdout.decode().strip())
+    medians = alternate(
+        {
+            f"objdump -d {program.name}": ["objdump", "-d", program],
+            "index of its call sites": [index, core, program.name],
+        },
+        arguments.runs,
+    )
+    disassembly, indexing = medians.values()
+    print(f"index / objdump: {indexing / disassembly:.2f}")
+    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
+    for state in ("empty", "filled"):
+        print(f"sites --size 24 over all modules, cache {state}: {run([tool, 'sites', '--size', '24', core]):.3f} s")
+    print(f"sites: {measure_anonymous([tool, 'sites', '--size', '24', core]) / 1e6:.1f} MB of anonymous memory at most")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, help="chunks, nodes, stacks or megabytes")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--temp", help="where the core goes (default: the usual temporary folder)")
     parser.add_argument("--build", type=Path, required=True)
-    parser.add_argument("which", choices=["case1", "nodes", "sparse", "dwarf"])
+    parser.add_argument("which", choices=["case1", "nodes", "sparse", "dwarf", "sites"])
     arguments = parser.parse_args()
     arguments.build = arguments.build.resolve()
     tool = arguments.build / "analyzer" / "postmalloc"
-    bench = {"case1": bench_case1, "nodes": bench_nodes, "sparse": bench_sparse, "dwarf": bench_dwarf}[arguments.which]
+    benches = {"case1": bench_case1, "nodes": bench_nodes, "sparse": bench_sparse, "dwarf": bench_dwarf, "sites": bench_sites}
+    bench = benches[arguments.which]
     with tempfile.TemporaryDirectory(prefix="postmalloc-bench-", dir=arguments.temp) as folder:
         bench(arguments, tool, Path(folder))
 

@@ -214,6 +214,39 @@ read_thunks(PmModuleCode *code)
     keep_thunks(code, found);
 }
 
+/* Most jumps stay in the function of the one before. */
+typedef struct {
+    PmModuleCode *code;
+    const PmFunctionRange *last;
+} Strays;
+
+static void
+look_at_jump(gpointer data, const PmReference *jump)
+{
+    Strays *strays = data;
+    const GArray *functions = strays->code->functions;
+    const PmFunctionRange *from = strays->last;
+    if (from == NULL || jump->address < from->start || jump->address >= from->end)
+        from = pm_frames_find_range(functions, jump->address);
+    strays->last = from;
+    if (from == NULL || (jump->target >= from->start && jump->target < from->end))
+        return;
+    const PmFunctionRange *to = pm_frames_find_range(functions, jump->target);
+    if (to != NULL && (jump->target != to->start || to->is_part))
+        g_array_append_vals(strays->code->strays, jump, 1);
+}
+
+static void
+read_strays(PmModuleCode *code)
+{
+    Strays strays = {code, NULL};
+    for (guint i = 0; i < code->texts->len; i++) {
+        const PmCodeRange *text = &g_array_index(code->texts, PmCodeRange, i);
+        code->machine->scan_jumps(text->bytes, (gsize)(text->end - text->start), text->start,
+                                  look_at_jump, &strays);
+    }
+}
+
 static void
 add_named(PmModuleCode *code, guint64 address, const char *name)
 {
@@ -251,6 +284,7 @@ pm_module_code_new(const PmProcess *process, const PmModule *module, const PmMac
     code->texts = g_array_new(FALSE, FALSE, sizeof(PmCodeRange));
     code->functions = g_array_new(FALSE, FALSE, sizeof(PmFunctionRange));
     code->thunks = g_array_new(FALSE, FALSE, sizeof(PmReference));
+    code->strays = g_array_new(FALSE, FALSE, sizeof(PmReference));
     code->named = g_array_new(FALSE, FALSE, sizeof(PmExport));
     code->copies = g_ptr_array_new_with_free_func(g_free);
     pm_dynamic_read(&code->dynamic, process, module);
@@ -261,6 +295,7 @@ pm_module_code_new(const PmProcess *process, const PmModule *module, const PmMac
         pm_elf_head_clear(&head);
     }
     read_thunks(code);
+    read_strays(code);
     read_named(code);
     return code;
 }
@@ -273,6 +308,7 @@ pm_module_code_free(PmModuleCode *code)
     g_array_unref(code->texts);
     g_array_unref(code->functions);
     g_array_unref(code->thunks);
+    g_array_unref(code->strays);
     g_array_unref(code->named);
     g_ptr_array_unref(code->copies);
     pm_dynamic_clear(&code->dynamic);

@@ -14,6 +14,8 @@
  * are, @missing_bytes: how many are not.
  * @functions: PmFunctionRange. @thunks: PmReference, ascending: jumps through a word that is
  * imported, by which the module calls functions of others.
+ * @strays: PmReference, ascending: what looks like a jump from one function into the middle of
+ * another, or to a part that no call enters.
  * @named: PmExport by address: functions of the module that pm_allocator_find() or
  * pm_function_get_kind() know by name, exported or not.
  */
@@ -27,6 +29,7 @@ typedef struct {
     GArray *functions;
     PmDynamic dynamic;
     GArray *thunks;
+    GArray *strays;
     GArray *named;
     GPtrArray *copies;
 } PmModuleCode;

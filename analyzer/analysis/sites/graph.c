@@ -169,10 +169,11 @@ mark_leaders(Build *build)
         note_references(build, pm_graph_op(graph, i));
     for (guint i = 0; i < graph->ops->len; i++) {
         PmOp *op = &g_array_index(graph->ops, PmOp, i);
-        op->endless = is_endless(build, op);
-        if (op->kind == PM_OP_CALL && op->a.kind == PM_OPERAND_NONE && !op->endless &&
+        gboolean endless = is_endless(build, op);
+        if (op->kind == PM_OP_CALL && op->a.kind == PM_OPERAND_NONE && !endless &&
             function->never_returns != NULL && may_be_last(build, i))
-            op->endless = function->never_returns(function->data, build->decoder, op->target);
+            endless = function->never_returns(function->data, build->decoder, op->target);
+        op->endless = endless ? 1 : 0;
     }
     for (guint i = 0; i + 1 < graph->ops->len; i++) {
         const PmOp *op = pm_graph_op(graph, i);

@@ -322,9 +322,39 @@ merge(PmSiteIndex *index, const Search *search)
     g_array_sort(index->calls, compare_calls);
 }
 
+static guint64
+measure_unit(const PmUnit *unit)
+{
+    guint64 bytes = 0;
+    for (guint i = 0; i < unit->ranges->len; i++) {
+        const PmCodeRange *range = &g_array_index(unit->ranges, PmCodeRange, i);
+        bytes += range->end - range->start;
+    }
+    return bytes;
+}
+
+static void
+drop_large_units(Search *search, guint64 function_bytes_max)
+{
+    for (guint i = search->units->len; i > 0; i--)
+        if (measure_unit(g_ptr_array_index(search->units, i - 1)) > function_bytes_max)
+            g_ptr_array_remove_index_fast(search->units, i - 1);
+}
+
+static void
+add_asked(PmSiteIndex *index, const guint64 *targets, gsize count)
+{
+    g_autoptr(GArray) fresh = g_array_new(FALSE, FALSE, sizeof(guint64));
+    for (gsize i = 0; i < count; i++)
+        if (!is_asked(index, targets[i]))
+            g_array_append_val(fresh, targets[i]);
+    g_array_append_vals(index->asked, fresh->data, fresh->len);
+    g_array_sort(index->asked, compare_addresses);
+}
+
 void
-pm_site_index_ask(PmSiteIndex *index, const PmModuleCode *code, const guint64 *targets, gsize count,
-                  guint jobs)
+pm_site_index_ask_small(PmSiteIndex *index, const PmModuleCode *code, const guint64 *targets,
+                        gsize count, guint64 function_bytes_max, guint jobs)
 {
     if (pm_site_index_knows(index, targets, count))
         return;
@@ -336,16 +366,14 @@ pm_site_index_ask(PmSiteIndex *index, const PmModuleCode *code, const guint64 *t
     search.inner_endless = pm_endless_new(code, search.endless);
     search.references = find_references(&search);
     search.units = pm_units_find(code, search.references);
+    drop_large_units(&search, function_bytes_max);
     search.results = g_new0(GArray *, search.units->len + 1);
     search.exprs = g_new0(PmExprs, search.units->len + 1);
     pm_jobs_run(jobs, search.units->len, work, &search);
     merge(index, &search);
-    for (gsize i = 0; i < count; i++)
-        if (!is_asked(index, targets[i])) {
-            g_array_append_val(index->asked, targets[i]);
-            g_array_sort(index->asked, compare_addresses);
-        }
+    add_asked(index, targets, count);
     index->changed = TRUE;
+    index->is_partial = index->is_partial || function_bytes_max != G_MAXUINT64;
     g_free(search.results);
     g_free(search.exprs);
     g_ptr_array_unref(search.units);
@@ -354,4 +382,11 @@ pm_site_index_ask(PmSiteIndex *index, const PmModuleCode *code, const guint64 *t
     pm_targets_free(search.passing);
     pm_endless_free(search.inner_endless);
     g_array_unref(search.references);
+}
+
+void
+pm_site_index_ask(PmSiteIndex *index, const PmModuleCode *code, const guint64 *targets, gsize count,
+                  guint jobs)
+{
+    pm_site_index_ask_small(index, code, targets, count, G_MAXUINT64, jobs);
 }

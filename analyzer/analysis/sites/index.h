@@ -29,12 +29,14 @@ typedef struct {
 /*
  * @asked: guint64, ascending: the targets whose calls are all in. @calls: PmSiteCall by target and
  * address. @exprs: what the arguments speak of. @changed: more is in than was read from a file.
+ * @is_partial: calls in large functions are not in.
  */
 typedef struct {
     GArray *asked;
     GArray *calls;
     PmExprs exprs;
     gboolean changed;
+    gboolean is_partial;
 } PmSiteIndex;
 
 PmSiteIndex *pm_site_index_new(void);
@@ -49,6 +51,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmSiteIndex, pm_site_index_free)
  */
 void pm_site_index_ask(PmSiteIndex *index, const PmModuleCode *code, const guint64 *targets,
                        gsize count, guint jobs);
+
+/*
+ * The same, but only in functions of at most @function_bytes_max: for a quick look at which
+ * functions allocate. Such an index must not be kept.
+ */
+void pm_site_index_ask_small(PmSiteIndex *index, const PmModuleCode *code, const guint64 *targets,
+                             gsize count, guint64 function_bytes_max, guint jobs);
 
 /* Whether the calls of all @targets are in. */
 gboolean pm_site_index_knows(const PmSiteIndex *index, const guint64 *targets, gsize count);

@@ -25,13 +25,13 @@ typedef enum {
  * addressed by the program counter the module address itself, with @is_absolute.
  */
 typedef struct {
+    guint64 number;
     guint8 kind; /* PmOperandKind */
     guint8 width_bytes;
     guint8 reg; /* or the base; PM_NO_REGISTER for none */
     guint8 index;
     guint8 scale;
-    gboolean is_absolute;
-    guint64 number;
+    guint8 is_absolute; /* gboolean */
 } PmOperand;
 
 typedef enum {
@@ -90,9 +90,9 @@ typedef struct {
     guint8 kind;      /* PmOpKind */
     guint8 condition; /* PmCondition */
     guint8 length;
-    gboolean sets_flags;
-    gboolean unsure;
-    gboolean endless;
+    guint8 sets_flags : 1;
+    guint8 unsure : 1;
+    guint8 endless : 1;
     PmOperand dst;
     PmOperand a;
     PmOperand b;
@@ -181,25 +181,20 @@ typedef struct {
     guint (*decode)(PmDecoder *decoder, const guint8 *bytes, gsize size, guint64 address,
                     PmOp *ret_ops);
 
-    /*
-     * Appends every place in @bytes that may refer to one of @targets, in ascending order, to
-     * @references (PmReference).
-     */
+    /* Appends every place in @bytes that may refer to one of @targets, in any order, to @references
+     * (PmReference). */
     void (*scan)(const guint8 *bytes, gsize size, guint64 address, const PmTargets *targets,
                  GArray *references);
 
-    /*
-     * The same for direct jumps and branches to what @wants says is of interest; those that reach
-     * no further than a neighbour are left out.
-     */
+    /* Calls @found for each direct jump or branch, in ascending order; those that reach no further
+     * than a neighbour are left out. */
     void (*scan_jumps)(const guint8 *bytes, gsize size, guint64 address,
-                       gboolean (*wants)(gconstpointer data, guint64 target), gconstpointer data,
-                       GArray *references);
+                       void (*found)(gpointer data, const PmReference *jump), gpointer data);
 
     /*
-     * The same for thunks: unconditional jumps through a word of memory, which is the reference's
-     * target; its address is where the thunk begins, for a mark for calls may stand before the
-     * jump.
+     * The same as scan() for thunks: unconditional jumps through a word of memory, which is the
+     * reference's target; its address is where the thunk begins, for a mark for calls may stand
+     * before the jump.
      */
     void (*scan_thunks)(const guint8 *bytes, gsize size, guint64 address, GArray *references);
 } PmMachine;

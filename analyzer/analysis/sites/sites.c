@@ -193,8 +193,9 @@ compare_sites(gconstpointer a, gconstpointer b)
 PmSites *
 pm_sites_new(const PmSubject *subject, const PmSiteQuery *query, guint jobs, GError **error)
 {
-    PmSiteWorld *world =
-        pm_site_world_new(subject->process, subject->diagnostics, query->cache_folder, jobs);
+    const PmSiteWorldOptions options = {
+        .diagnostics = subject->diagnostics, .cache_folder = query->cache_folder, .jobs = jobs};
+    PmSiteWorld *world = pm_site_world_new(subject->process, &options);
     if (world == NULL) {
         const PmTarget *target = pm_image_get_target(subject->image);
         g_set_error(error, PM_ERROR, PM_ERROR_UNSUPPORTED,

@@ -19,6 +19,13 @@ pm_state_forget(PmState *state, const PmFrameFacts *facts)
 }
 
 void
+pm_state_copy(PmState *to, const PmState *from, const PmFrameFacts *facts)
+{
+    memcpy(to, from, G_STRUCT_OFFSET(PmState, slots) + from->slot_count * sizeof from->slots[0]);
+    memcpy(to->registers, from->registers, facts->machine->registers * sizeof(PmValue));
+}
+
+void
 pm_state_enter(PmState *state, PmFrameFacts *facts)
 {
     pm_state_forget(state, facts);
@@ -537,7 +544,9 @@ static PmValue
 select_value(const PmState *state, PmFrameFacts *facts, const PmOp *op)
 {
     const PmCondition condition = (PmCondition)op->condition;
-    PmState when = *state, otherwise = *state;
+    PmState when, otherwise;
+    pm_state_copy(&when, state, facts);
+    pm_state_copy(&otherwise, state, facts);
     const gboolean may_hold = pm_state_assume(&when, facts, condition, TRUE);
     const gboolean may_fail = pm_state_assume(&otherwise, facts, condition, FALSE);
     const PmValue a = pm_state_read(&when, facts, &op->a);
@@ -698,9 +707,13 @@ static gboolean
 join_value(PmValue *into, const PmValue *from, const PmState *state, const PmState *other,
            PmFrameFacts *facts, gboolean widen)
 {
+    if (into->kind == from->kind && (from->may & ~into->may) == 0 && pm_value_equals(into, from))
+        return FALSE;
     PmValue joined = pm_value_join(facts->exprs, into, from, &state->fact, &other->fact);
     const gboolean differs = !pm_value_equals(&joined, into);
-    if (differs && widen) {
+    /* Two constants that take turns are no counter. */
+    const gboolean few = joined.kind == PM_VALUE_SET && joined.count <= 2;
+    if (differs && widen && !few) {
         const gboolean stack = joined.kind == PM_VALUE_STACK || joined.kind == PM_VALUE_STACK_ANY;
         const guint64 may = joined.may;
         joined = stack ? pm_value_of_kind(PM_VALUE_STACK_ANY, 0, 0) : pm_value_unknown();
@@ -744,7 +757,7 @@ gboolean
 pm_state_join(PmState *into, const PmState *from, PmFrameFacts *facts, gboolean widen)
 {
     if (!into->reached) {
-        *into = *from;
+        pm_state_copy(into, from, facts);
         into->comparison = (PmComparison){0};
         into->partial = (PmPartial){0};
         return TRUE;

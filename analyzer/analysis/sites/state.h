@@ -42,14 +42,15 @@ typedef struct {
     PmValue value;
 } PmPartial;
 
+/* @registers and @slots come last: most of them are unused and not copied. */
 typedef struct {
     gboolean reached;
     guint slot_count;
     PmPartial partial;
     PmFact fact;
     PmComparison comparison;
-    PmValue registers[PM_REGISTERS_MAX];
     PmStackSlot slots[PM_SLOTS_MAX];
+    PmValue registers[PM_REGISTERS_MAX];
 } PmState;
 
 /*
@@ -64,6 +65,9 @@ typedef struct {
     PmExprs *exprs;
     gint64 escapes[PM_STACK_BASES];
 } PmFrameFacts;
+
+/* Makes @to what @from is; of registers and slots only those that there are. */
+void pm_state_copy(PmState *to, const PmState *from, const PmFrameFacts *facts);
 
 /* A function's beginning: its arguments are in their registers. */
 void pm_state_enter(PmState *state, PmFrameFacts *facts);

@@ -9,20 +9,11 @@
 /* Where nothing tells a function's beginning, so much before the reference is read: enough for the
  * disassembler to fall into step. */
 #define GUESS_BYTES 2048
-/* One bit for each granule of code. */
-#define GRANULE_BITS 6
-
-/*
- * @members: guint, the functions (indexes of code->functions) that hold references. @parts: the
- * same as bits by granule. @group: of each function, the one that it was joined with.
- */
+/* @members: guint, ascending: the functions (indexes of code->functions) that hold references. */
 typedef struct {
     const PmModuleCode *code;
     GPtrArray *units;
     GArray *members;
-    guint8 *parts;
-    guint64 parts_start;
-    guint64 parts_end;
     GHashTable *joined; /* guint + 1 → guint + 1: functions that belong to another */
     PmDecoder *decoder;
 } Search;
@@ -141,37 +132,6 @@ collect_members(Search *search, const GArray *references)
     }
 }
 
-static void
-mark_parts(Search *search)
-{
-    const guint64 granule = G_GUINT64_CONSTANT(1) << GRANULE_BITS;
-    search->parts_start = pm_align_down(
-        get_function(search, g_array_index(search->members, guint, 0))->start, granule);
-    for (guint i = 0; i < search->members->len; i++) {
-        const guint index = g_array_index(search->members, guint, i);
-        search->parts_end = MAX(search->parts_end, get_function(search, index)->end);
-    }
-    search->parts = g_malloc0(((search->parts_end - search->parts_start) >> GRANULE_BITS) / 8 + 1);
-    for (guint i = 0; i < search->members->len; i++) {
-        const PmFunctionRange *range =
-            get_function(search, g_array_index(search->members, guint, i));
-        for (guint64 at = pm_align_down(range->start, granule); at < range->end; at += granule) {
-            const guint64 bit = (at - search->parts_start) >> GRANULE_BITS;
-            search->parts[bit / 8] |= (guint8)(1U << (bit % 8));
-        }
-    }
-}
-
-static gboolean
-may_be_member(gconstpointer data, guint64 target)
-{
-    const Search *search = data;
-    if (target < search->parts_start || target >= search->parts_end)
-        return FALSE;
-    const guint64 bit = (target - search->parts_start) >> GRANULE_BITS;
-    return (search->parts[bit / 8] >> (bit % 8) & 1) != 0;
-}
-
 static guint
 find_group(const Search *search, guint index)
 {
@@ -210,37 +170,39 @@ is_instruction(const Search *search, const PmFunctionRange *range, guint64 addre
     return at == address;
 }
 
-/*
- * A jump into the middle of another function, or to one that no call may enter: both are one.
- * Compilers do not make conditional jumps to other functions either, but for what is small.
- */
-static void
-look_at_jump(Search *search, const PmReference *jump)
+static gboolean
+is_member(const Search *search, guint index)
 {
-    const PmFunctionRange *from = pm_frames_find_range(search->code->functions, jump->address);
-    const PmFunctionRange *to = pm_frames_find_range(search->code->functions, jump->target);
-    if (from == NULL || to == NULL || from == to)
-        return;
-    if ((jump->target != to->start || to->is_part) && is_instruction(search, from, jump->address))
-        join_groups(search, get_function_index(search, from), get_function_index(search, to));
+    guint low = 0, high = search->members->len;
+    while (low < high) {
+        const guint middle = low + (high - low) / 2;
+        const guint found = g_array_index(search->members, guint, middle);
+        if (found == index)
+            return TRUE;
+        if (found < index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return FALSE;
 }
 
+/*
+ * A jump into the middle of a member, or to one that no call enters: both functions are one.
+ */
 static void
 join_parts(Search *search)
 {
-    const GArray *texts = search->code->texts;
-    g_autoptr(GArray) jumps = g_array_new(FALSE, FALSE, sizeof(PmReference));
-    if (search->members->len == 0)
-        return;
-    mark_parts(search);
-    search->decoder = search->code->machine->decoder_new();
-    for (guint i = 0; i < texts->len; i++) {
-        const PmCodeRange *text = &g_array_index(texts, PmCodeRange, i);
-        search->code->machine->scan_jumps(text->bytes, (gsize)(text->end - text->start),
-                                          text->start, may_be_member, search, jumps);
+    const GArray *strays = search->code->strays;
+    for (guint i = 0; i < strays->len; i++) {
+        const PmReference *jump = &g_array_index(strays, PmReference, i);
+        const PmFunctionRange *to = pm_frames_find_range(search->code->functions, jump->target);
+        if (to == NULL || !is_member(search, get_function_index(search, to)))
+            continue;
+        const PmFunctionRange *from = pm_frames_find_range(search->code->functions, jump->address);
+        if (from != NULL && is_instruction(search, from, jump->address))
+            join_groups(search, get_function_index(search, from), get_function_index(search, to));
     }
-    for (guint i = 0; i < jumps->len; i++)
-        look_at_jump(search, &g_array_index(jumps, PmReference, i));
 }
 
 static gint
@@ -299,6 +261,7 @@ pm_units_find(const PmModuleCode *code, const GArray *references)
     search.units = g_ptr_array_new_with_free_func(unit_free);
     search.members = g_array_new(FALSE, FALSE, sizeof(guint));
     search.joined = g_hash_table_new(NULL, NULL);
+    search.decoder = code->machine->decoder_new();
     collect_members(&search, references);
     join_parts(&search);
     complete_members(&search);
@@ -307,6 +270,5 @@ pm_units_find(const PmModuleCode *code, const GArray *references)
         code->machine->decoder_free(search.decoder);
     g_hash_table_unref(search.joined);
     g_array_unref(search.members);
-    g_free(search.parts);
     return search.units;
 }

@@ -15,6 +15,9 @@
 /* Each one finds at least one function more that is no wrapper. */
 #define RESTARTS_MAX     16
 #define STRING_BYTES_MAX 65536
+/* Wrappers are short: a first look at short functions alone finds most of them, so that each long
+ * one is disassembled once, with all of them known. */
+#define FIRST_LOOK_BYTES 512
 
 /* Where a function is, as a key. */
 typedef struct {
@@ -336,6 +339,29 @@ list_targets(const PmSiteModule *module, const GPtrArray *changed)
     return targets;
 }
 
+static gboolean
+is_empty(const PmSiteModule *module)
+{
+    return module->index != NULL && module->index->asked->len == 0;
+}
+
+static void
+ask(const PmSiteWorld *world, const PmSiteModule *module, GArray *targets)
+{
+    const guint64 *all = NULL;
+    if (world->is_first_look && (module->index->is_partial || is_empty(module))) {
+        all = (const guint64 *)(gconstpointer)targets->data;
+        pm_site_index_ask_small(module->index, module->code, all, targets->len, FIRST_LOOK_BYTES,
+                                world->jobs);
+        return;
+    }
+    g_autoptr(GArray) wanted = g_array_copy(targets);
+    if (targets->len > 0)
+        g_array_append_vals(wanted, module->hints->data, module->hints->len);
+    all = (const guint64 *)(gconstpointer)wanted->data;
+    pm_site_index_ask(module->index, module->code, all, wanted->len, world->jobs);
+}
+
 /* One round: what changed is looked for in every module. */
 static void
 follow(PmSiteWorld *world)
@@ -347,8 +373,8 @@ follow(PmSiteWorld *world)
         if (module->code == NULL)
             continue;
         g_autoptr(GArray) targets = list_targets(module, changed);
+        ask(world, module, targets);
         const guint64 *all = (const guint64 *)(gconstpointer)targets->data;
-        pm_site_index_ask(module->index, module->code, all, targets->len, world->jobs);
         for (guint j = 0; j < targets->len; j++)
             follow_calls(world, i, all[j], g_hash_table_lookup(module->callees, &all[j]));
     }
@@ -387,6 +413,7 @@ add_module(PmSiteWorld *world, const PmModule *module, const PmMachine *machine)
         g_clear_pointer(&site.code, pm_module_code_free);
     if (site.code != NULL)
         site.index = pm_site_index_new();
+    site.hints = g_array_new(FALSE, FALSE, sizeof(guint64));
     site.callees = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     g_array_append_val(world->modules, site);
 }
@@ -417,18 +444,44 @@ solve(PmSiteWorld *world)
     return !world->is_stale;
 }
 
-PmSiteWorld *
-pm_site_world_new(const PmProcess *process, PmDiagnostics *diagnostics, const char *cache_folder,
-                  guint jobs)
+/* Solves with short functions alone, in indexes that are thrown away, for modules of which nothing
+ * was kept; remembers what they were asked. */
+static void
+look_first(PmSiteWorld *world)
 {
-    g_autofree char *folder = cache_folder != NULL ? g_strdup(cache_folder) : pm_cache_get_folder();
+    gboolean any = FALSE;
+    for (guint i = 0; i < world->modules->len; i++)
+        any = any || is_empty(get_module(world, i));
+    if (!any)
+        return;
+    world->is_first_look = TRUE;
+    solve(world);
+    world->is_first_look = FALSE;
+    g_hash_table_remove_all(world->spoiled);
+    for (guint i = 0; i < world->modules->len; i++) {
+        PmSiteModule *module = get_module(world, i);
+        if (module->index == NULL || !module->index->changed)
+            continue;
+        g_array_append_vals(module->hints, module->index->asked->data, module->index->asked->len);
+        if (module->index->is_partial) {
+            pm_site_index_free(module->index);
+            module->index = pm_site_index_new();
+        }
+    }
+}
+
+PmSiteWorld *
+pm_site_world_new(const PmProcess *process, const PmSiteWorldOptions *options)
+{
+    g_autofree char *folder =
+        options->cache_folder != NULL ? g_strdup(options->cache_folder) : pm_cache_get_folder();
     const PmTarget *target = pm_space_get_target(pm_process_get_space(process));
     const PmMachine *machine = pm_machine_get(target->arch);
     if (machine == NULL)
         return NULL;
     PmSiteWorld *world = g_new0(PmSiteWorld, 1);
     world->process = process;
-    world->jobs = jobs;
+    world->jobs = options->jobs;
     world->modules = g_array_new(FALSE, FALSE, sizeof(PmSiteModule));
     world->forwarders = g_ptr_array_new_with_free_func(forwarder_free);
     world->by_place = g_hash_table_new_full(hash_place, equal_places, g_free, NULL);
@@ -439,10 +492,12 @@ pm_site_world_new(const PmProcess *process, PmDiagnostics *diagnostics, const ch
     gsize count = 0;
     const PmModule *modules = pm_process_get_modules(process, &count);
     for (gsize i = 0; i < count; i++)
-        add_module(world, &modules[i], machine);
+        if (options->only == NULL || options->only == &modules[i])
+            add_module(world, &modules[i], machine);
     for (guint i = 0; i < world->modules->len; i++)
         if (get_module(world, i)->index != NULL)
-            load_index(get_module(world, i), diagnostics, folder);
+            load_index(get_module(world, i), options->diagnostics, folder);
+    look_first(world);
     for (guint i = 0; i < RESTARTS_MAX; i++)
         if (solve(world))
             break;
@@ -460,6 +515,7 @@ pm_site_world_free(PmSiteWorld *world)
         pm_site_index_free(module->index);
         pm_module_code_free(module->code);
         g_hash_table_unref(module->callees);
+        g_array_unref(module->hints);
     }
     g_array_unref(world->modules);
     g_ptr_array_unref(world->forwarders);

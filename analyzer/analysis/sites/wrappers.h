@@ -31,7 +31,8 @@ typedef struct PmForwarder {
 /*
  * A module that was looked at.
  *
- * @code, @index: NULL where its code is not there. @callees: guint64 * → PmForwarder *, what its
+ * @code, @index: NULL where its code is not there. @hints: guint64, what to ask for at once, since
+ * a first look found it. @callees: guint64 * → PmForwarder *, what its
  * words and functions lead to.
  */
 typedef struct {
@@ -39,12 +40,13 @@ typedef struct {
     PmModuleCode *code;
     PmSiteIndex *index;
     GHashTable *callees;
+    GArray *hints;
 } PmSiteModule;
 
 /*
  * @modules: PmSiteModule by the process's order. @forwarders: PmForwarder *, which @by_place finds
  * by module and address. @spoiled: places of functions that also allocate on their own account.
- * @changed, @is_stale: of the search itself.
+ * @changed, @is_stale, @is_first_look: of the search itself.
  */
 typedef struct {
     const PmProcess *process;
@@ -55,20 +57,30 @@ typedef struct {
     GPtrArray *changed;
     GHashTable *spoiled;
     gboolean is_stale;
+    gboolean is_first_look;
     PmExprs exprs;
     guint jobs;
 } PmSiteWorld;
 
 /*
- * Looks at every module of @process whose code is there.
- *
  * @diagnostics: for cache files that were damaged. @cache_folder: NULL for the user's own, "" for
- * none. @jobs: threads, 0 for as many as there are processors. One thread at a time may use
- * @process meanwhile.
+ * none. @only: (nullable): the one module to look at. @jobs: threads, 0 for as many as there are
+ * processors.
+ */
+typedef struct {
+    PmDiagnostics *diagnostics;
+    const char *cache_folder;
+    const PmModule *only;
+    guint jobs;
+} PmSiteWorldOptions;
+
+/*
+ * Looks at every module of @process whose code is there. One thread at a time may use @process
+ * meanwhile.
+ *
  * Returns: (transfer full): NULL where the architecture of the core is none that is read.
  */
-PmSiteWorld *pm_site_world_new(const PmProcess *process, PmDiagnostics *diagnostics,
-                               const char *cache_folder, guint jobs);
+PmSiteWorld *pm_site_world_new(const PmProcess *process, const PmSiteWorldOptions *options);
 void pm_site_world_free(PmSiteWorld *world);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmSiteWorld, pm_site_world_free)
 

@@ -3,7 +3,9 @@
  * an effect that makes what it may write unknown; for registers that means each that capstone says
  * is written and, since its lists have gaps, each operand of which it says nothing.
  */
+#include "analysis/sites/memo.h"
 #include "analysis/sites/x86scan.h"
+#include "image/space.h"
 
 #if __has_include(<capstone/capstone.h>)
 #include <capstone/capstone.h>
@@ -29,6 +31,7 @@ enum {
 struct PmDecoder {
     csh handle;
     cs_insn *instruction;
+    PmMemo *memo;
 };
 
 /* A register's number, width and first byte. */
@@ -86,6 +89,7 @@ decoder_new(void)
     PmDecoder *decoder = g_new0(PmDecoder, 1);
     decoder->handle = handle;
     decoder->instruction = cs_malloc(handle);
+    decoder->memo = pm_memo_new();
     return decoder;
 }
 
@@ -94,6 +98,7 @@ decoder_free(PmDecoder *decoder)
 {
     cs_free(decoder->instruction, 1);
     cs_close(&decoder->handle);
+    pm_memo_free(decoder->memo);
     g_free(decoder);
 }
 
@@ -190,11 +195,12 @@ add_effect(Lift *lift)
 {
     const cs_detail *detail = lift->instruction->detail;
     PmOp *op = add_op(lift, PM_OP_EFFECT);
-    op->sets_flags = lift->x86->eflags != 0;
+    gboolean sets_flags = lift->x86->eflags != 0;
     for (guint i = 0; i < detail->regs_write_count; i++) {
         op->clobbers |= get_clobber((x86_reg)detail->regs_write[i]);
-        op->sets_flags = op->sets_flags || detail->regs_write[i] == X86_REG_EFLAGS;
+        sets_flags = sets_flags || detail->regs_write[i] == X86_REG_EFLAGS;
     }
+    op->sets_flags = sets_flags ? 1 : 0;
     for (guint i = 0; i < lift->x86->op_count; i++) {
         const cs_x86_op *operand = &lift->x86->operands[i];
         const gboolean written = i == 0 || operand->access == 0 || (operand->access & CS_AC_WRITE);
@@ -731,8 +737,41 @@ lift_any(Lift *lift)
         lift->ops[lift->count - 1].clobbers |= get_clobber(first->reg);
 }
 
+/*
+ * Calls, jumps and branches with a distance of four bytes, each of which is another one: Intel SDM
+ * volume 2, appendix A. FALSE for anything else.
+ */
+static gboolean
+decode_transfer(const guint8 *bytes, gsize size, guint64 address, PmOp *ret_op)
+{
+    static const guint8 conditions[16] = {
+        PM_WHEN_OTHER, PM_WHEN_OTHER,         PM_WHEN_BELOW,       PM_WHEN_ABOVE_EQUAL,
+        PM_WHEN_EQUAL, PM_WHEN_UNEQUAL,       PM_WHEN_BELOW_EQUAL, PM_WHEN_ABOVE,
+        PM_WHEN_OTHER, PM_WHEN_OTHER,         PM_WHEN_OTHER,       PM_WHEN_OTHER,
+        PM_WHEN_LESS,  PM_WHEN_GREATER_EQUAL, PM_WHEN_LESS_EQUAL,  PM_WHEN_GREATER,
+    };
+    if (size < 6)
+        return FALSE;
+    *ret_op = (PmOp){.address = address, .length = 5};
+    if (bytes[0] == 0xe8) {
+        ret_op->kind = PM_OP_CALL;
+        ret_op->sets_flags = TRUE;
+    } else if (bytes[0] == 0xe9) {
+        ret_op->kind = PM_OP_JUMP;
+    } else if (bytes[0] == 0x0f && (bytes[1] & 0xf0) == 0x80) {
+        ret_op->kind = PM_OP_BRANCH;
+        ret_op->condition = conditions[bytes[1] & 0x0f];
+        ret_op->length = 6;
+    } else {
+        return FALSE;
+    }
+    const guint8 *distance = bytes + ret_op->length - 4;
+    ret_op->target = address + ret_op->length + (guint64)(gint64)(gint32)pm_load_u32(distance);
+    return TRUE;
+}
+
 static guint
-decode(PmDecoder *decoder, const guint8 *bytes, gsize size, guint64 address, PmOp *ret_ops)
+disassemble(PmDecoder *decoder, const guint8 *bytes, gsize size, guint64 address, PmOp *ret_ops)
 {
     const uint8_t *code = bytes;
     size_t left = size;
@@ -749,7 +788,17 @@ decode(PmDecoder *decoder, const guint8 *bytes, gsize size, guint64 address, PmO
     Lift lift = {decoder->instruction, &decoder->instruction->detail->x86, ret_ops, 0};
     lift_any(&lift);
     ret_ops[lift.count - 1].length = (guint8)decoder->instruction->size;
+    pm_memo_add(decoder->memo, bytes, ret_ops, lift.count);
     return lift.count;
+}
+
+static guint
+decode(PmDecoder *decoder, const guint8 *bytes, gsize size, guint64 address, PmOp *ret_ops)
+{
+    if (decode_transfer(bytes, size, address, ret_ops))
+        return 1;
+    const guint known = pm_memo_find(decoder->memo, bytes, size, address, ret_ops);
+    return known != 0 ? known : disassemble(decoder, bytes, size, address, ret_ops);
 }
 
 const PmMachine pm_machine_x86_64 = {

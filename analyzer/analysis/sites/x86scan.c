@@ -7,6 +7,8 @@
 
 #include "image/space.h"
 
+#include <string.h>
+
 static guint64
 get_target(const guint8 *distance, guint64 end)
 {
@@ -47,35 +49,40 @@ pm_x86_scan(const guint8 *bytes, gsize size, guint64 address, const PmTargets *t
 {
     PmReferenceKind kind = PM_REFERENCE_OTHER;
     guint before = 0;
-    for (gsize at = 0; at + 2 <= size; at++) {
-        if (at + 4 <= size) {
-            const guint64 target = get_target(bytes + at, address + at + 4);
-            if (G_UNLIKELY(pm_targets_may_contain(targets, target)) &&
-                classify(bytes, at, &kind, &before) && pm_targets_contain(targets, target))
-                add_reference(references, address + at - before, target, kind);
-        }
-        if (G_UNLIKELY(bytes[at] == 0xeb)) {
-            const guint64 target = address + at + 2 + (guint64)(gint64)(gint8)bytes[at + 1];
-            if (pm_targets_contain(targets, target))
-                add_reference(references, address + at, target, PM_REFERENCE_JUMP);
-        }
+    for (gsize at = 1; at + 4 <= size; at++) {
+        const guint64 target = get_target(bytes + at, address + at + 4);
+        if (G_UNLIKELY(pm_targets_may_contain(targets, target)) &&
+            classify(bytes, at, &kind, &before) && pm_targets_contain(targets, target))
+            add_reference(references, address + at - before, target, kind);
+    }
+    /* Short jumps, to a neighbour. */
+    const guint8 *jump = bytes;
+    while ((jump = memchr(jump, 0xeb, size - (gsize)(jump - bytes))) != NULL) {
+        const gsize at = (gsize)(jump - bytes);
+        if (at + 2 > size)
+            break;
+        const guint64 target = address + at + 2 + (guint64)(gint64)(gint8)bytes[at + 1];
+        if (pm_targets_contain(targets, target))
+            add_reference(references, address + at, target, PM_REFERENCE_JUMP);
+        jump++;
     }
 }
 
 void
 pm_x86_scan_jumps(const guint8 *bytes, gsize size, guint64 address,
-                  gboolean (*wants)(gconstpointer data, guint64 target), gconstpointer data,
-                  GArray *references)
+                  void (*found)(gpointer data, const PmReference *jump), gpointer data)
 {
-    for (gsize at = 0; at + 2 <= size; at++) {
+    for (gsize at = 0; at + 6 <= size; at++) {
         const gboolean branch = bytes[at] == 0x0f && (bytes[at + 1] & 0xf0) == 0x80;
-        const guint length = branch ? 6 : 5;
-        if ((!branch && bytes[at] != 0xe9) || size - at < length)
+        if (G_LIKELY(!branch && bytes[at] != 0xe9))
             continue;
-        const guint64 target = get_target(bytes + at + length - 4, address + at + length);
-        if (wants(data, target))
-            add_reference(references, address + at, target,
-                          branch ? PM_REFERENCE_BRANCH : PM_REFERENCE_JUMP);
+        const guint length = branch ? 6 : 5;
+        const PmReference jump = {
+            .address = address + at,
+            .target = get_target(bytes + at + length - 4, address + at + length),
+            .kind = branch ? PM_REFERENCE_BRANCH : PM_REFERENCE_JUMP,
+        };
+        found(data, &jump);
     }
 }
 

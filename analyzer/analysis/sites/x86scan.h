@@ -10,8 +10,7 @@
 void pm_x86_scan(const guint8 *bytes, gsize size, guint64 address, const PmTargets *targets,
                  GArray *references);
 void pm_x86_scan_jumps(const guint8 *bytes, gsize size, guint64 address,
-                       gboolean (*wants)(gconstpointer data, guint64 target), gconstpointer data,
-                       GArray *references);
+                       void (*found)(gpointer data, const PmReference *jump), gpointer data);
 void pm_x86_scan_thunks(const guint8 *bytes, gsize size, guint64 address, GArray *references);
 
 /*

@@ -1,0 +1,104 @@
+/*
+ * A direct-mapped cache of decoded instructions; see memo.h. That no instruction is the beginning
+ * of another one makes it work: where its bytes stand, it is it. What is addressed by the program
+ * counter is kept as a distance.
+ */
+#include "analysis/sites/memo.h"
+
+#include "image/space.h"
+
+#include <string.h>
+
+/* Longer ones have numbers of their own in them. */
+#define BYTES_MAX  8
+#define OPS_MAX    2
+#define ENTRY_BITS 13
+
+/* @bytes: of the instruction, the rest zero. @length: 0 for an empty entry. */
+typedef struct {
+    guint64 bytes;
+    guint8 length;
+    guint8 count;
+    PmOp ops[OPS_MAX];
+} Entry;
+
+/* @lengths: by the first two bytes, bit n: there was an instruction of n bytes. */
+struct PmMemo {
+    Entry entries[1 << ENTRY_BITS];
+    guint16 lengths[1 << 16];
+};
+
+PmMemo *
+pm_memo_new(void)
+{
+    return g_new0(PmMemo, 1);
+}
+
+void
+pm_memo_free(PmMemo *memo)
+{
+    g_free(memo);
+}
+
+static guint64
+cut(guint64 bytes, guint length)
+{
+    return length == BYTES_MAX ? bytes : bytes & ((G_GUINT64_CONSTANT(1) << (8 * length)) - 1);
+}
+
+static guint
+hash(guint64 bytes, guint length)
+{
+    return (guint)(((bytes + length) * 0x9e3779b97f4a7c15) >> (64 - ENTRY_BITS));
+}
+
+/* Adds @distance to what @op has of the program counter. */
+static void
+move_op(PmOp *op, guint64 distance)
+{
+    PmOperand *operands[] = {&op->dst, &op->a, &op->b};
+    op->address += distance;
+    if (op->target != 0)
+        op->target += distance;
+    for (gsize i = 0; i < G_N_ELEMENTS(operands); i++)
+        if (operands[i]->kind == PM_OPERAND_MEMORY && operands[i]->is_absolute)
+            operands[i]->number += distance;
+}
+
+guint
+pm_memo_find(const PmMemo *memo, const guint8 *bytes, gsize size, guint64 address, PmOp *ret_ops)
+{
+    if (size < BYTES_MAX)
+        return 0;
+    const guint64 word = pm_load_u64(bytes);
+    for (guint left = memo->lengths[word & 0xffff]; left != 0; left &= left - 1) {
+        const guint length = (guint)__builtin_ctz(left);
+        const guint64 key = cut(word, length);
+        const Entry *entry = &memo->entries[hash(key, length)];
+        if (entry->length != length || entry->bytes != key)
+            continue;
+        for (guint i = 0; i < entry->count; i++) {
+            ret_ops[i] = entry->ops[i];
+            move_op(&ret_ops[i], address - entry->ops[i].address);
+        }
+        return entry->count;
+    }
+    return 0;
+}
+
+void
+pm_memo_add(PmMemo *memo, const guint8 *bytes, const PmOp *ops, guint count)
+{
+    const guint length = ops[count - 1].length;
+    guint8 copy[BYTES_MAX] = {0};
+    if (length > BYTES_MAX || count > OPS_MAX || ops[0].kind == PM_OP_UNDECODED)
+        return;
+    memcpy(copy, bytes, length);
+    const guint64 key = pm_load_u64(copy);
+    Entry *entry = &memo->entries[hash(key, length)];
+    entry->bytes = key;
+    entry->length = (guint8)length;
+    entry->count = (guint8)count;
+    memcpy(entry->ops, ops, count * sizeof ops[0]);
+    memo->lengths[key & 0xffff] |= (guint16)(1U << length);
+}
