@@ -325,7 +325,7 @@ fill_page(struct page *at, unsigned index)
     at->count = (uint16_t)(1 + roll(7));
     at->leaf = index % 3 == 0;
     for (unsigned i = 0; i < 7; i++)
-        at->keys[i] = i < at->count ? (int32_t)(100 * i + roll(100)) : 0;
+        at->keys[i] = i < at->count ? (int32_t)(100 * (uint64_t)i + roll(100)) : 0;
     for (unsigned i = 0; i < 8; i++)
         at->children[i] = at->leaf || i > at->count ? NULL : PICK(page);
 }
@@ -619,6 +619,26 @@ fill_date_t(date_t *at, unsigned index)
     at->second = (int)roll(60);
 }
 
+/* The same for every kind, whatever its type. */
+#define ANY(type, name)                                                                            \
+    static void fill_any_##name(void *at, unsigned index)                                          \
+    {                                                                                              \
+        fill_##name(at, index);                                                                    \
+    }                                                                                              \
+    static void hold_##name(void *at, unsigned index)                                              \
+    {                                                                                              \
+        name##s[index] = at;                                                                       \
+    }
+STRUCTS(ANY)
+
+#define KIND(type, name) {sizeof(type), #name, fill_any_##name, hold_##name},
+static const struct {
+    size_t bytes;
+    const char *name;
+    void (*fill)(void *at, unsigned index);
+    void (*hold)(void *at, unsigned index);
+} kinds[KINDS] = {STRUCTS(KIND)};
+
 /* Blocks of many sizes with random content come and go first, as in a program that has run for a
  * while: padding and slack are not zero. */
 static void
@@ -648,23 +668,21 @@ make_all(bool in_hiding)
         abort();
     /* All kinds in turn, as they come up in a program that works. */
     for (unsigned i = 0; i < count; i++) {
-#define ALLOCATE(type, name) made[KIND_##name][i] = allocate(sizeof(type), #name);
-        STRUCTS(ALLOCATE)
+        for (unsigned kind = 0; kind < KINDS; kind++)
+            made[kind][i] = allocate(kinds[kind].bytes, kinds[kind].name);
     }
     /* Buffers first: tokens point to their text. */
     for (unsigned i = 0; i < count; i++)
         fill_buffer(made[KIND_buffer][i], i);
     for (unsigned i = 0; i < count; i++) {
-#define FILL(type, name)                                                                           \
-    if (KIND_##name != KIND_buffer)                                                                \
-        fill_##name(made[KIND_##name][i], i);
-        STRUCTS(FILL)
-#define HOLD(type, name)                                                                           \
-    if (in_hiding)                                                                                 \
-        hidden[KIND_##name * COUNT_MAX + i] = made[KIND_##name][i];                                \
-    else                                                                                           \
-        name##s[i] = made[KIND_##name][i];
-        STRUCTS(HOLD)
+        for (unsigned kind = 0; kind < KINDS; kind++) {
+            if (kind != KIND_buffer)
+                kinds[kind].fill(made[kind][i], i);
+            if (in_hiding)
+                hidden[(size_t)kind * COUNT_MAX + i] = made[kind][i];
+            else
+                kinds[kind].hold(made[kind][i], i);
+        }
     }
     munmap(made, bytes);
 }
@@ -674,20 +692,20 @@ make_blocks(size_t noise_bytes, size_t zero_bytes, size_t text_bytes)
 {
     for (unsigned i = 0; i < count; i++) {
         if (noise_bytes > 0) {
-            blocks[3 * i] = allocate(noise_bytes, "noise");
-            ledger_fill(blocks[3 * i], noise_bytes, &state, false);
+            blocks[3 * (size_t)i] = allocate(noise_bytes, "noise");
+            ledger_fill(blocks[3 * (size_t)i], noise_bytes, &state, false);
         }
         if (zero_bytes > 0) {
             void *block = calloc(1, zero_bytes);
             ledger_describe(ledger_add(block, zero_bytes, LEDGER_CALLOC), LEDGER_REACHABLE,
                             "zeros");
-            blocks[3 * i + 1] = block;
+            blocks[3 * (size_t)i + 1] = block;
         }
         if (text_bytes > 0) {
             char *text = allocate(text_bytes, "text");
             for (size_t at = 0; at < text_bytes;)
                 at += (size_t)snprintf(text + at, text_bytes - at, "%s ", words[roll(WORDS)]);
-            blocks[3 * i + 2] = text;
+            blocks[3 * (size_t)i + 2] = text;
         }
     }
 }

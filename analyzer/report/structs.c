@@ -238,7 +238,7 @@ print_layouts(const PmSink *sink, const PmStructs *structs)
         const PmCandidate *first = layout->candidates->len == 0
                                        ? NULL
                                        : &g_array_index(layout->candidates, PmCandidate, 0);
-        g_autofree char *whole = layout->fits ? name_candidate(first) : NULL;
+        g_autofree char *whole = layout->fits && first != NULL ? name_candidate(first) : NULL;
         g_autofree char *name = pm_sanitise_short(whole, sink->utf8, NAME_COLUMNS);
         g_autofree char *fit = first == NULL ? NULL : g_strdup_printf("%.2f", first->fit.fit);
         pm_table_add_row(table);

@@ -30,12 +30,12 @@ typedef struct {
 static void
 opened_free(Opened *opened)
 {
-    g_clear_pointer(&opened->fitter, pm_fitter_free);
-    g_clear_pointer(&opened->types, pm_types_free);
-    g_clear_pointer(&opened->places, pm_places_free);
-    g_clear_pointer(&opened->ptmalloc, pm_ptmalloc_free);
-    g_clear_pointer(&opened->process, pm_process_free);
-    g_clear_pointer(&opened->image, pm_image_free);
+    pm_fitter_free(opened->fitter);
+    pm_types_free(opened->types);
+    pm_places_free(opened->places);
+    pm_ptmalloc_free(opened->ptmalloc);
+    pm_process_free(opened->process);
+    pm_image_free(opened->image);
     pm_diagnostics_free(opened->diagnostics);
     g_free(opened);
 }

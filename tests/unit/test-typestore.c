@@ -146,9 +146,9 @@ test_members_later(void)
     const guint64 bytes = find_size("node");
     g_autofree char *expected = ask("", bytes);
     const PmTypesOptions options = {.cache_folder = cache};
-    g_autoptr(PmTypes) types = pm_types_new(compiled->process, &options, compiled->diagnostics);
+    PmTypes *types = pm_types_new(compiled->process, &options, compiled->diagnostics);
     g_ptr_array_unref(pm_types_find_by_size(types, bytes, bytes));
-    g_clear_pointer(&types, pm_types_free);
+    pm_types_free(types);
     g_autofree char *text = ask(cache, bytes);
     g_assert_cmpstr(text, ==, expected);
 }
@@ -201,7 +201,7 @@ main(int argc, char **argv)
     g_test_add_func("/typestore/members-later", test_members_later);
     g_test_add_func("/typestore/damage", test_damage);
     const int status = g_test_run();
-    g_clear_pointer(&compiled, compiled_free);
+    compiled_free(compiled);
     g_free(cache);
     g_free(store_folder);
     return status;

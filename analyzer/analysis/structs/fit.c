@@ -166,8 +166,9 @@ get_null(PmFitter *fitter)
         sample->chunks[count++] = sample->chunks[i];
     }
     fitter->null_weight = MIN(1, (double)g_hash_table_size(of_size) / NULL_SIZES);
-    fitter->null = pm_block_new(fitter->observer, get_subject(fitter), sample->chunks, count,
-                                NULL_CHUNKS, 0, NULL_BYTES);
+    const PmBlockWanted wanted = {.max_chunks = NULL_CHUNKS, .max_bytes = NULL_BYTES};
+    fitter->null =
+        pm_block_new(fitter->observer, get_subject(fitter), sample->chunks, count, &wanted);
     pm_observer_set_header(fitter->observer, pm_block_find_header(fitter->null));
     return fitter->null;
 }
@@ -278,82 +279,105 @@ is_zero(const guint8 *bytes, guint64 count)
     return TRUE;
 }
 
-/* The chunk that is looked at: bytes from the type's start on, and the words there (NULL: not
- * looked up). */
+/* What is looked at, and against what: a chunk's bytes from the type's start on, the words there
+ * (NULL: not looked up). @base: added to where leaves are. */
 typedef struct {
+    PmFitter *fitter;
+    PmScene *scene;
     const guint8 *bytes;
     gsize length;
     const PmLooked *looked;
     guint word_bytes;
+    guint64 base;
+    gboolean deep;
 } View;
 
-static double see_union(PmFitter *fitter, PmScene *scene, const PmLeaf *leaf, const View *view,
-                        guint64 base, gboolean *ret_forbidden);
+/* What a leaf's bytes say; @ratios: those of the leaf, looked up on first use. */
+typedef struct {
+    const double *ratios;
+    double ratio;
+    gboolean forbidden;
+} Said;
 
-/*
- * What @view says of @leaf, @base bytes further on. FALSE: nothing.
- *
- * @ratios: (inout): those of the leaf, looked up where it is NULL. @ret_ratio, @ret_forbidden:
- * (out).
- */
-static gboolean
-see_leaf(PmFitter *fitter, PmScene *scene, const PmLeaf *leaf, const View *view, guint64 base,
-         gboolean deep, const double **ratios, double *ret_ratio, gboolean *ret_forbidden)
+static void see_union(const View *view, const PmLeaf *leaf, Said *said);
+
+static View
+make_view(PmFitter *fitter, PmScene *scene, gsize chunk, gboolean deep)
 {
-    guint64 at = base + leaf->offset_bytes;
-    *ret_forbidden = FALSE;
+    const PmBlock *block = scene->block;
+    return (View){.fitter = fitter,
+                  .scene = scene,
+                  .bytes = block->bytes + chunk * block->stride_bytes,
+                  .length = block->lengths[chunk],
+                  .looked = block->looked + chunk * block->words,
+                  .word_bytes = pm_image_get_target(get_subject(fitter)->image)->word_bytes,
+                  .deep = deep};
+}
+
+/* What @view says of @leaf. FALSE: nothing. */
+static gboolean
+see_leaf(const View *view, const PmLeaf *leaf, Said *said)
+{
+    guint64 at = view->base + leaf->offset_bytes;
+    said->forbidden = FALSE;
     if (at > view->length || leaf->size_bytes > view->length - at)
         return FALSE;
     const guint8 *bytes = view->bytes + at;
     if (leaf->kind == PM_LEAF_PADDING || leaf->kind == PM_LEAF_UNION) {
         if (is_zero(bytes, leaf->size_bytes))
             return FALSE;
-        *ret_ratio = leaf->kind == PM_LEAF_PADDING
-                         ? PADDING_RATIO
-                         : see_union(fitter, scene, leaf, view, base, ret_forbidden);
+        if (leaf->kind == PM_LEAF_UNION)
+            see_union(view, leaf, said);
+        else
+            said->ratio = PADDING_RATIO;
         return TRUE;
     }
     const PmLooked *looked = view->looked != NULL && at % view->word_bytes == 0
                                  ? &view->looked[at / view->word_bytes]
                                  : NULL;
-    PmSeen seen = pm_observer_see(fitter->observer, leaf, bytes, looked, deep);
+    PmSeen seen = pm_observer_see(view->fitter->observer, leaf, bytes, looked, view->deep);
     if (seen == PM_SEEN_SILENT)
         return FALSE;
-    if (*ratios == NULL)
-        *ratios = get_ratios(fitter, scene, leaf, deep);
-    *ret_ratio = (*ratios)[seen];
-    *ret_forbidden = pm_leaf_forbids(leaf, seen);
+    if (said->ratios == NULL)
+        said->ratios = get_ratios(view->fitter, view->scene, leaf, view->deep);
+    said->ratio = said->ratios[seen];
+    said->forbidden = pm_leaf_forbids(leaf, seen);
     return TRUE;
 }
 
-/* Any of the alternatives may be there: the mean of their likelihoods. */
+/* What @view says of all leaves of @plan but padding. */
 static double
-see_union(PmFitter *fitter, PmScene *scene, const PmLeaf *leaf, const View *view, guint64 base,
-          gboolean *ret_forbidden)
+see_all(const View *view, const PmFitPlan *plan, gboolean *ret_forbidden)
+{
+    double sum = 0;
+    *ret_forbidden = FALSE;
+    for (gsize i = 0; i < plan->leaf_count; i++) {
+        Said said = {0};
+        if (plan->leaves[i].kind != PM_LEAF_PADDING && see_leaf(view, &plan->leaves[i], &said))
+            sum += said.ratio * plan->leaves[i].weight;
+        *ret_forbidden = *ret_forbidden || said.forbidden;
+    }
+    return sum;
+}
+
+/* Any of the alternatives may be there: the mean of their likelihoods. */
+static void
+see_union(const View *view, const PmLeaf *leaf, Said *said)
 {
     double likelihood = 0;
-    gboolean all_forbidden = leaf->alternative_count > 0;
+    View inner = *view;
+    inner.base += leaf->offset_bytes;
+    inner.deep = FALSE;
+    said->ratio = 0;
+    said->forbidden = leaf->alternative_count > 0;
     for (guint i = 0; i < leaf->alternative_count; i++) {
-        const PmFitPlan *plan = leaf->alternatives[i];
-        double sum = 0;
         gboolean forbidden = FALSE;
-        for (gsize j = 0; j < plan->leaf_count; j++) {
-            double ratio = 0;
-            gboolean bad = FALSE;
-            const double *ratios = NULL;
-            if (plan->leaves[j].kind != PM_LEAF_PADDING &&
-                see_leaf(fitter, scene, &plan->leaves[j], view, base + leaf->offset_bytes, FALSE,
-                         &ratios, &ratio, &bad))
-                sum += ratio * plan->leaves[j].weight;
-            forbidden = forbidden || bad;
-        }
+        double sum = see_all(&inner, leaf->alternatives[i], &forbidden);
         likelihood += exp(CLAMP(sum, 2 * SMALLEST_RATIO, 2 * LARGEST_RATIO));
-        all_forbidden = all_forbidden && forbidden;
+        said->forbidden = said->forbidden && forbidden;
     }
-    *ret_forbidden = all_forbidden;
-    if (leaf->alternative_count == 0)
-        return 0;
-    return MIN(log(likelihood / leaf->alternative_count), UNION_RATIO);
+    if (leaf->alternative_count > 0)
+        said->ratio = MIN(log(likelihood / leaf->alternative_count), UNION_RATIO);
 }
 
 /* What a leaf's observations over @chunks chunks come to; see fit.h. */
@@ -401,19 +425,10 @@ void
 pm_fitter_score_each(PmFitter *fitter, PmScene *scene, const PmFitPlan *plan, gboolean deep,
                      double *ret_scores)
 {
-    const PmBlock *block = scene->block;
-    guint word_bytes = pm_image_get_target(get_subject(fitter)->image)->word_bytes;
-    for (gsize i = 0; i < block->count; i++) {
-        View view = {block->bytes + i * block->stride_bytes, block->lengths[i],
-                     block->looked + i * block->words, word_bytes};
-        ret_scores[i] = 0;
-        for (gsize j = 0; j < plan->leaf_count; j++) {
-            double ratio = 0;
-            gboolean bad = FALSE;
-            const double *ratios = NULL;
-            if (see_leaf(fitter, scene, &plan->leaves[j], &view, 0, deep, &ratios, &ratio, &bad))
-                ret_scores[i] += ratio * plan->leaves[j].weight;
-        }
+    for (gsize i = 0; i < scene->block->count; i++) {
+        const View view = make_view(fitter, scene, i, deep);
+        gboolean forbidden = FALSE;
+        ret_scores[i] = see_all(&view, plan, &forbidden);
     }
 }
 
@@ -427,19 +442,14 @@ pm_fit_squash(double log_odds)
 static void
 tally_leaf(PmFitter *fitter, PmScene *scene, const PmLeaf *leaf, gboolean deep, Tally *tally)
 {
-    const PmBlock *block = scene->block;
-    guint word_bytes = pm_image_get_target(get_subject(fitter)->image)->word_bytes;
-    const double *ratios = NULL;
-    for (gsize i = 0; i < block->count; i++) {
-        View view = {block->bytes + i * block->stride_bytes, block->lengths[i],
-                     block->looked + i * block->words, word_bytes};
-        double ratio = 0;
-        gboolean bad = FALSE;
-        if (!see_leaf(fitter, scene, leaf, &view, 0, deep, &ratios, &ratio, &bad))
+    Said said = {0};
+    for (gsize i = 0; i < scene->block->count; i++) {
+        const View view = make_view(fitter, scene, i, deep);
+        if (!see_leaf(&view, leaf, &said))
             continue;
-        tally->sum += ratio;
+        tally->sum += said.ratio;
         tally->told++;
-        tally->forbidden += bad ? 1 : 0;
+        tally->forbidden += said.forbidden ? 1 : 0;
         note_value(tally, view.bytes + leaf->offset_bytes, leaf->size_bytes);
     }
 }
@@ -492,22 +502,16 @@ check_deep(gpointer data, const PmType *type, PmAddr address, guint64 room_bytes
         return 0;
     fitter->deep_left--;
     guint8 bytes[DEEP_BYTES];
-    View view = {.bytes = bytes,
-                 .length = (gsize)MIN(MIN(type->size_bytes, room_bytes), sizeof bytes),
-                 .word_bytes = pm_image_get_target(get_subject(fitter)->image)->word_bytes};
+    const View view = {.fitter = fitter,
+                       .scene = fitter->null_scene,
+                       .bytes = bytes,
+                       .length = (gsize)MIN(MIN(type->size_bytes, room_bytes), sizeof bytes),
+                       .word_bytes = pm_image_get_target(get_subject(fitter)->image)->word_bytes};
     const PmSpace *space = pm_process_get_space(get_subject(fitter)->process);
-    double sum = 0;
+    gboolean forbidden = FALSE;
     if (!pm_space_read(space, address, bytes, view.length))
         return 0;
-    for (gsize i = 0; i < plan->leaf_count; i++) {
-        double ratio = 0;
-        gboolean bad = FALSE;
-        const double *ratios = NULL;
-        if (plan->leaves[i].kind != PM_LEAF_PADDING &&
-            see_leaf(fitter, fitter->null_scene, &plan->leaves[i], &view, 0, FALSE, &ratios, &ratio,
-                     &bad))
-            sum += ratio * plan->leaves[i].weight;
-    }
+    double sum = see_all(&view, plan, &forbidden);
     gint8 fits = 0;
     if (sum >= MIN(DEEP_FITS, DEEP_PER_LEAF * (double)plan->leaf_count))
         fits = 1;
@@ -526,9 +530,10 @@ pm_scene_new(PmFitter *fitter, const PmChunk *chunks, gsize count, gsize max_chu
     PmScene *scene = g_new0(PmScene, 1);
     if (count > 0) {
         gsize shown = MIN(count, max_chunks);
-        gsize bytes = MIN(PM_SCENE_BYTES / shown, PM_PLAN_BYTES_MAX);
-        scene->block = pm_block_new(fitter->observer, get_subject(fitter), chunks, count, shown,
-                                    offset_bytes, bytes);
+        const PmBlockWanted wanted = {.max_chunks = shown,
+                                      .offset_bytes = offset_bytes,
+                                      .max_bytes = MIN(PM_SCENE_BYTES / shown, PM_PLAN_BYTES_MAX)};
+        scene->block = pm_block_new(fitter->observer, get_subject(fitter), chunks, count, &wanted);
     }
     scene->shallow = new_tables();
     scene->deep = new_tables();

@@ -61,27 +61,28 @@ choose_null(PmBlock *block, guint word_bytes)
 
 PmBlock *
 pm_block_new(const PmObserver *observer, const PmSubject *subject, const PmChunk *chunks,
-             gsize count, gsize max_chunks, guint64 offset_bytes, gsize max_bytes)
+             gsize count, const PmBlockWanted *wanted)
 {
+    const guint64 offset_bytes = wanted->offset_bytes;
     guint word_bytes = pm_image_get_target(subject->image)->word_bytes;
     PmBlock *block = g_new0(PmBlock, 1);
-    gsize chosen = MIN(count, max_chunks);
+    gsize chosen = MIN(count, wanted->max_chunks);
     guint64 longest = 0;
     for (gsize i = 0; i < chosen; i++)
         longest = MAX(longest, chunks[i * count / chosen].usable_bytes);
     longest = longest > offset_bytes ? longest - offset_bytes : 0;
-    block->stride_bytes = (gsize)pm_align_up(MIN(longest, max_bytes), word_bytes);
+    block->stride_bytes = (gsize)pm_align_up(MIN(longest, wanted->max_bytes), word_bytes);
     block->bytes = g_malloc0(chosen * block->stride_bytes + 1);
     block->lengths = g_new0(gsize, chosen + 1);
     g_autofree guint8 *buffer = g_malloc0((gsize)offset_bytes + block->stride_bytes + 1);
     for (gsize i = 0; i < chosen; i++) {
         const PmChunk *chunk = &chunks[i * count / chosen];
-        guint64 wanted = MIN(chunk->usable_bytes, offset_bytes + block->stride_bytes);
-        if (wanted <= offset_bytes || !pm_sample_read(subject, chunk, buffer, (gsize)wanted))
+        guint64 end = MIN(chunk->usable_bytes, offset_bytes + block->stride_bytes);
+        if (end <= offset_bytes || !pm_sample_read(subject, chunk, buffer, (gsize)end))
             continue;
-        block->lengths[block->count] = (gsize)(wanted - offset_bytes);
+        block->lengths[block->count] = (gsize)(end - offset_bytes);
         memcpy(block->bytes + block->count * block->stride_bytes, buffer + offset_bytes,
-               (gsize)(wanted - offset_bytes));
+               (gsize)(end - offset_bytes));
         block->count++;
     }
     look_at_words(observer, block, word_bytes);

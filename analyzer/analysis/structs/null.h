@@ -30,13 +30,17 @@ typedef struct {
     gsize null_count;
 } PmBlock;
 
-/*
- * Reads at most @max_bytes of each of @chunks, from @offset_bytes on.
- *
- * @max_chunks: where there are more, so many evenly chosen ones.
- */
+/* How much of chunks is read: at most @max_chunks of them, evenly chosen, and of each at most
+ * @max_bytes from @offset_bytes on. */
+typedef struct {
+    gsize max_chunks;
+    guint64 offset_bytes;
+    gsize max_bytes;
+} PmBlockWanted;
+
+/* Chunks that the core has not, or not up to there, are left out. */
 PmBlock *pm_block_new(const PmObserver *observer, const PmSubject *subject, const PmChunk *chunks,
-                      gsize count, gsize max_chunks, guint64 offset_bytes, gsize max_bytes);
+                      gsize count, const PmBlockWanted *wanted);
 void pm_block_free(PmBlock *block);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmBlock, pm_block_free)
 
