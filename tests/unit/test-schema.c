@@ -70,6 +70,20 @@ fill_reals(Rows *rows, gsize row, G_GNUC_UNUSED gsize count)
     rows_put_double(rows, row, 32, rows_below(rows, 3) ? -real : 0);
 }
 
+/* Fractions of ten, and a time that goes on regularly: each could be told as two fields as shortly.
+ */
+static void
+fill_regular(Rows *rows, gsize row, G_GNUC_UNUSED gsize count)
+{
+    guint64 start = (guint64)ROWS_NOW - 90 * G_GUINT64_CONSTANT(86400);
+    rows_put_double(rows, row, 0, (double)rows_below(rows, 1000000) / 1000.0 - 500);
+    rows_put(rows, row, 8, 8, (start + 2600 * row) * 1000000 + rows_below(rows, 1000000));
+    rows_put_double(rows, row, 16, (double)rows_below(rows, 100000) / 100.0);
+    /* A time and a weight, which are no double together. */
+    rows_put(rows, row, 24, 4, start + rows_below(rows, 5000000));
+    rows_put_float(rows, row, 28, 1.0F + (float)rows_below(rows, 3000) / 100.0F);
+}
+
 static void
 fill_pointers(Rows *rows, gsize row, G_GNUC_UNUSED gsize count)
 {
@@ -150,6 +164,8 @@ static const Case cases[] = {
     {"times", fill_times, 48,
      "0+4 seconds, 4+4 seconds, 8+8 milliseconds, 16+8 microseconds, 24+8 nanoseconds, "
      "32+8 seconds, 40+4 random, 44+4 seconds"},
+    {"regular", fill_regular, 32,
+     "0+8 double, 8+8 microseconds, 16+8 double, 24+4 seconds, 28+4 float"},
     {"reals", fill_reals, 40,
      "0+8 double, 8+8 double, 16+4 float, 20+4 float, 24+4 float, 28+4 number, 32+8 double"},
     {"pointers", fill_pointers, 64,
@@ -245,7 +261,16 @@ fill_passing(Rows *rows, gsize row, gsize count)
 {
     rows_put_chunk(rows, row, 0);
     rows_put(rows, row, 16, 4, rows_below(rows, 50));
-    rows_put(rows, row, 20, 4, 0x5000 + row * 0x1000 / count);
+    rows_put(rows, row, 20, 4, 0x5500 + row * 0x100 / count);
+}
+
+/* As various in front of where the garbage might begin. */
+static void
+fill_no_contrast(Rows *rows, gsize row, G_GNUC_UNUSED gsize count)
+{
+    rows_put_chunk(rows, row, 0);
+    rows_put(rows, row, 16, 4, rows_below(rows, 100) << 24);
+    rows_put_garbage(rows, row, 20, 4);
 }
 
 static void
@@ -292,6 +317,7 @@ static const struct {
     {"random", fill_random, 24, 0, 24, 0, 0, 0, "nothing tells"},
     {"negative", fill_negative, 24, 0, 24, 0, 0, 0, "nothing tells"},
     {"passing", fill_passing, 24, 0, 24, 0, 0, 0, "nothing tells"},
+    {"no-contrast", fill_no_contrast, 24, 0, 24, 0, 0, 0, "nothing tells"},
     {"pointer-last", fill_pointer_last, 24, 0, 24, 24, 24, 0.95, "a field"},
     {"never-written", fill_never_written, 24, 0, 24, 0, 0, 0, "0 to 24: bytes 2 to 23 are zero"},
     {"size-behind", fill_size_behind, 40, 25, 40, 32, 32, 0.9, "the size of the chunk"},

@@ -13,15 +13,16 @@
 /* A share of the values must be reasonable floats for floats to be thought of. */
 #define FLOAT_SHARE 0.97
 /* Bits in favour of each: that all of them are reasonable has to have a reason. */
-#define FLOAT_BONUS 0.75
+#define FLOAT_BONUS 24.0
 /* The same for doubles whose lower halves are what those of doubles are, and no field of their own:
  * fractions of ten are regular enough to be told in fewer bits as two fields. */
-#define DOUBLE_BONUS 16.0
+#define DOUBLE_BONUS 64.0
 #define DOUBLE_SHARE 0.8
 #define WIDE_BITS    26
+#define MAGNITUDES   8
 
 /* And for what is a time in a range that is narrow for its width. */
-#define TIME_BONUS 2.0
+#define TIME_BONUS 8.0
 
 /* Bits to tell the class of each of @total values. */
 static double
@@ -167,8 +168,9 @@ cost_by_step(const guint64 *values, gsize count, gsize width)
         guint length = pm_bit_length(coded);
         lengths[length]++;
         bits += length > 1 ? length - 1 : 0;
-        guint64 high = (guint64)ABS(step) >> (4 * width);
-        guint64 low = (guint64)ABS(step) & half;
+        guint64 magnitude = step < 0 ? 0 - (guint64)step : (guint64)step;
+        guint64 high = magnitude >> (4 * width);
+        guint64 low = magnitude & half;
         few = few && !(high != 0 && high < small && low != 0 && low < small) &&
               dictionary_add(&steps, coded);
     }
@@ -189,10 +191,13 @@ pm_is_reasonable_float(guint64 value, gsize width)
     return value << 1 == 0 || (exponent >= 1023 - 30 && exponent <= 1023 + 40);
 }
 
-/* Whether the lower halves are fractions: wide, or zero, and no floats themselves. */
+/* Whether the lower halves are fractions: zero, or wide and of any magnitude, and no floats
+ * themselves. */
 static gboolean
 are_fractions(const guint64 *values, gsize count)
 {
+    gboolean seen[256] = {FALSE};
+    gsize magnitudes = 0;
     gsize fractions = 0;
     gsize floats = 0;
     gsize present = 0;
@@ -203,9 +208,12 @@ are_fractions(const guint64 *values, gsize count)
         present++;
         fractions += low == 0 || pm_bit_length(low) >= WIDE_BITS ? 1 : 0;
         floats += low != 0 && pm_is_reasonable_float(low, 4) ? 1 : 0;
+        magnitudes += low != 0 && !seen[low >> 24] ? 1 : 0;
+        seen[low >> 24] = TRUE;
     }
     return (double)fractions >= DOUBLE_SHARE * (double)present &&
-           (double)floats < DOUBLE_SHARE * (double)present;
+           (double)floats < DOUBLE_SHARE * (double)present &&
+           (magnitudes == 0 || magnitudes >= MIN((gsize)MAGNITUDES, present / 2));
 }
 
 /* Sign and exponent of each value, how many bits of its fraction are used, and those. */

@@ -21,6 +21,7 @@
 #define ENUM_ROWS          3
 #define RANDOM_LEAST       16
 #define RANDOM_LEAST_BYTES 256
+#define TIMES_LEAST        3
 #define FLOATS_LEAST       4
 #define DISTINCT_FLOATS    3
 
@@ -227,6 +228,9 @@ static gboolean
 find_time_kind(const PmFieldValues *field, const Present *present, PmFieldKind *kind)
 {
     if (field->width < 4 || present->count == 0 || (present->count < 4 && field->width < 8))
+        return FALSE;
+    /* One or two values that many share are no times. */
+    if (present->distinct < TIMES_LEAST && present->distinct < present->count)
         return FALSE;
     guint64 unit =
         pm_find_time_unit(present->values, present->count, field->width, field->newest_seconds);
