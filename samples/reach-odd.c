@@ -19,18 +19,21 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#define TABLE_ROWS 1000000
-#define WAIT_USEC  1000
-#define HUB        600000
-#define LOST_HUB   100000
-#define MMAPPED    20000
-#define HOLE       ((size_t)4 << 30)
-#define NEIGHBOURS 500
-#define STACK      ((size_t)256 * 1024)
-#define ALTERNATE  65536
-#define BEFORE     2048
-#define SCRUB      8192
-#define BELOW      ((size_t)1024 * 1024)
+#define TABLE_ROWS     1000000
+#define WAIT_USEC      1000
+#define HUB            600000
+#define LOST_HUB       100000
+#define MMAPPED        20000
+#define HOLE           ((size_t)4 << 30)
+#define NEIGHBOURS     500
+#define STACK          ((size_t)256 * 1024)
+#define ALTERNATE      65536
+#define BEFORE         2048
+#define SCRUB          8192
+#define EXCLUDED       1000
+#define EXCLUDED_BYTES 1000
+#define EXCLUDED_PAGES 40
+#define BELOW          ((size_t)1024 * 1024)
 
 static void *volatile kept[16];
 static unsigned kept_count;
@@ -309,6 +312,23 @@ build_joined(void)
                  &result);
 }
 
+/* A list whose middle the program keeps out of its cores, as one does with secrets. */
+static void
+build_excluded(void)
+{
+    void **first = new_block("listed", EXCLUDED_BYTES, LEDGER_REACHABLE);
+    void **last = first;
+    for (unsigned i = 1; i < EXCLUDED; i++) {
+        *last = new_block("listed", EXCLUDED_BYTES, LEDGER_REACHABLE);
+        last = *last;
+    }
+    keep(first);
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t middle = ((uintptr_t)first + EXCLUDED / 2 * EXCLUDED_BYTES) / page * page;
+    if (madvise((void *)middle, EXCLUDED_PAGES * page, MADV_DONTDUMP) != 0)
+        abort();
+}
+
 static const struct {
     const char *option;
     void (*build)(void);
@@ -322,6 +342,7 @@ static const struct {
     {"--borrowed-stack", build_borrowed_stack},
     {"--ended", build_ended},
     {"--joined", build_joined},
+    {"--excluded", build_excluded},
 };
 
 static void

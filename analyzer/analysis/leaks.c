@@ -21,9 +21,13 @@ pm_coverage_share(const PmRootCoverage *coverage)
                : (double)coverage->present_bytes / (double)coverage->wanted_bytes;
 }
 
-/* The bytes of @range that the process had and the core has not. */
+/*
+ * The bytes of @range that the process had and the core has not.
+ *
+ * @used: all of it was written, so that what looks like never written was kept out of the core.
+ */
 static guint64
-count_missing(const PmSpace *space, PmRange range)
+count_missing(const PmSpace *space, PmRange range, gboolean used)
 {
     guint64 missing = 0;
     PmAddr at = range.start;
@@ -32,7 +36,7 @@ count_missing(const PmSpace *space, PmRange range)
         pm_space_get_span(space, at, &span);
         guint64 length = MIN(span.length_bytes, range.end - at);
         if (span.kind == PM_BYTES_NOT_DUMPED || span.kind == PM_BYTES_LOST ||
-            span.kind == PM_BYTES_NOT_MAPPED)
+            span.kind == PM_BYTES_NOT_MAPPED || (used && span.kind == PM_BYTES_NOT_WRITTEN))
             missing += length;
         at += length;
     }
@@ -49,14 +53,14 @@ pm_leaks_count_missing_heap(const PmSubject *subject)
     for (gsize i = 0; i < count; i++) {
         for (gsize j = 0; j < arenas[i].heap_count; j++) {
             const PmArenaHeap *heap = &arenas[i].heaps[j];
-            missing += count_missing(space, (PmRange){heap->start, heap->end});
+            missing += count_missing(space, (PmRange){heap->start, heap->end}, TRUE);
         }
     }
     const PmHeapRegion *regions =
         pm_heap_get_regions(pm_ptmalloc_get_heap(subject->ptmalloc), &count);
     for (gsize i = 0; i < count; i++) {
         if (regions[i].mmapped)
-            missing += count_missing(space, regions[i].range);
+            missing += count_missing(space, regions[i].range, TRUE);
     }
     return missing;
 }
@@ -87,7 +91,7 @@ find_missing(PmLeaks *leaks, const PmSubject *subject, const PmReach *reach)
     const PmRoot *roots = pm_roots_get(pm_reach_get_roots(reach), &count);
     leaks->missing = g_new0(PmMissingRoot, count);
     for (gsize i = 0; i < count; i++) {
-        guint64 missing = roots[i].weak ? 0 : count_missing(space, roots[i].range);
+        guint64 missing = roots[i].weak ? 0 : count_missing(space, roots[i].range, FALSE);
         if (missing > 0)
             leaks->missing[leaks->missing_count++] = (PmMissingRoot){&roots[i], missing};
     }

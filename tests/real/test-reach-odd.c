@@ -118,6 +118,25 @@ test_case(gconstpointer data)
     }
 }
 
+/* What the program kept out of the core may hold references: nothing behind it is surely lost. */
+static void
+test_excluded(void)
+{
+    g_autofree char *sample = g_build_filename(g_getenv("POSTMALLOC_SAMPLES"), "reach-odd", NULL);
+    const char *program[] = {sample, NULL};
+    g_autoptr(RealRun) run = real_run_sample(program, "--excluded", REAL_KERNEL_CORE);
+    if (run == NULL)
+        return;
+    const RealSubject subject = {.core = run->core};
+    g_autoptr(JsonNode) document = real_ask(&subject, "leaks", NULL);
+    if (document == NULL)
+        return;
+    JsonObject *answer = json_node_get_object(real_get(document, "data"));
+    g_assert_cmpuint(real_get_uint(document, "data.lost.chunks"), >, 0);
+    g_assert_cmpuint(real_get_uint(document, "data.missing_heap_bytes"), ==, 40 * 4096);
+    g_assert_false(json_object_get_boolean_member(answer, "certain"));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -127,5 +146,6 @@ main(int argc, char **argv)
         g_autofree char *path = g_strconcat("/real/reach-odd/", cases[i].name, NULL);
         g_test_add_data_func(path, &cases[i], test_case);
     }
+    g_test_add_func("/real/reach-odd/excluded", test_excluded);
     return g_test_run();
 }
