@@ -33,6 +33,9 @@ follow_outside(PmTyping *typing, const PmWordAhead *word, PmPointee *target, gui
     pm_space_get_span(typing->target_reader.space, value, &span);
     if (span.kind != PM_BYTES_DUMPED || span.length_bytes < target->size_bytes)
         return;
+    /* What a list of free blocks holds has members that nobody keeps. */
+    if (pm_match_weigh(typing, target, value, target->size_bytes) < 0)
+        return;
     const PmObject object = {.address = value,
                              .bytes = target->size_bytes,
                              .type = target->type,
