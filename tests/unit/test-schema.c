@@ -84,6 +84,17 @@ fill_regular(Rows *rows, gsize row, G_GNUC_UNUSED gsize count)
     rows_put_float(rows, row, 28, 1.0F + (float)rows_below(rows, 3000) / 100.0F);
 }
 
+/* Few digits behind the point: the halves of such doubles are as regular as times and floats. */
+static void
+fill_decimals(Rows *rows, gsize row, G_GNUC_UNUSED gsize count)
+{
+    rows_put_double(rows, row, 0, (double)row * 1100.1 + 300000);
+    rows_put_double(rows, row, 8, (double)rows_below(rows, 5000000) * 1.1);
+    rows_put_double(rows, row, 16, (double)rows_below(rows, 30000) / 100);
+    rows_put(rows, row, 24, 4, rows_random(rows) >> 32); /* not the lower half of a double */
+    rows_put_float(rows, row, 28, (float)rows_below(rows, 1 << 20) / 1048576.0F);
+}
+
 static void
 fill_pointers(Rows *rows, gsize row, G_GNUC_UNUSED gsize count)
 {
@@ -168,6 +179,7 @@ static const Case cases[] = {
      "0+8 double, 8+8 microseconds, 16+8 double, 24+4 seconds, 28+4 float"},
     {"reals", fill_reals, 40,
      "0+8 double, 8+8 double, 16+4 float, 20+4 float, 24+4 float, 28+4 number, 32+8 double"},
+    {"decimals", fill_decimals, 32, "0+8 double, 8+8 double, 16+8 double, 24+4 random, 28+4 float"},
     {"pointers", fill_pointers, 64,
      "0+8 vtable, 8+8 pointer, 16+8 pointer, 24+8 code, 32+8 rodata, 40+8 stack, "
      "48+8 pointer-interior, 56+8 mixed"},
