@@ -267,6 +267,37 @@ test_sampled(void)
     }
 }
 
+/* Objects of classes of one size: a layout for each vtable, named as the program names its class.
+ */
+static void
+test_vtables(void)
+{
+    g_autofree char *sample = g_build_filename(g_getenv("POSTMALLOC_SAMPLES"), "types-cxx", NULL);
+    if (!g_file_test(sample, G_FILE_TEST_IS_EXECUTABLE)) {
+        g_test_skip("there is no C++ compiler here");
+        return;
+    }
+    g_autoptr(RealRun) run = run_sample("types-cxx", "");
+    g_autoptr(JsonNode) document = run == NULL ? NULL : ask(run, 40);
+    if (document == NULL)
+        return;
+    g_autoptr(RealTruth) truth = real_truth_read(run->ledger);
+    JsonArray *layouts = real_get_array(document, "data.layouts");
+    guint named = 0;
+    for (guint i = 0; i < json_array_get_length(layouts); i++) {
+        JsonObject *layout = json_array_get_object_element(layouts, i);
+        if (json_node_is_null(json_object_get_member(layout, "name")))
+            continue;
+        named++;
+        /* In the ledger a space is a ~. */
+        g_autofree char *name = name_examples(layout, truth);
+        g_assert_cmpstr(g_strdelimit(name, "~", ' '), ==,
+                        json_object_get_string_member(layout, "name"));
+        g_assert_cmpuint(real_member_uint(layout, "estimate"), ==, 8);
+    }
+    g_assert_cmpuint(named, >=, 8);
+}
+
 /* A size that nobody has is an answer. */
 static void
 test_no_chunks(void)
@@ -289,6 +320,7 @@ main(int argc, char **argv)
     g_test_add_func("/real/schema/case1", test_case1);
     g_test_add_func("/real/schema/mix", test_mix);
     g_test_add_func("/real/schema/sampled", test_sampled);
+    g_test_add_func("/real/schema/vtables", test_vtables);
     g_test_add_func("/real/schema/no-chunks", test_no_chunks);
     return g_test_run();
 }

@@ -4,40 +4,15 @@
 #include "analysis/schema/clusters.h"
 
 #include "analysis/schema/profile.h"
-#include "analysis/schema/split.h"
+#include "analysis/schema/tree.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-/* Rows that the search looks at: all of small chunks, a quarter of large ones. */
-#define TRAINING_ROWS       4096
-#define TRAINING_ROWS_LARGE 1024
-#define SMALL_WORDS         8
-#define FEATURES_MAX        96
-
-/* A side of a split holds at least this share of the rows. */
-#define LEAST_SHARE 256
-
-/* Splits before merging; vtables take none of them. */
-#define LEAVES_MAX 48
 
 #define REFINE_ROUNDS 4
 
 /* How much less probable than the least probable row of its sample a chunk of a layout may be. */
 #define SLACK_BITS 8.0
-
-/*
- * A node of the decision tree. @is_leaf: then @leaf is its number; else rows of which @feature is
- * @raw go to node @yes, others to node @no.
- */
-typedef struct {
-    gboolean is_leaf;
-    gsize leaf;
-    PmFeature feature;
-    guint64 raw;
-    guint yes;
-    guint no;
-} Node;
 
 /* @profile: of all rows. @scores: of it. @least_score: of the least probable row. @has_vtable: its
  * rows have one of their own. */
@@ -59,150 +34,14 @@ struct PmClusters {
     gboolean has_rest;
 };
 
-/* What is needed only while the tree grows. @nodes: Node; the first is the root. @symbols: rows ×
- * words. @layout_of_leaf: guint16. */
+/* What is needed only while layouts are found. @symbols: rows × words. @layout_of_leaf: guint16. */
 typedef struct {
     PmClusters *clusters;
     const PmMatrix *matrix;
     guint8 *symbols;
-    GArray *nodes;
-    gsize leaves;
+    const PmTree *tree;
     GArray *layout_of_leaf;
 } Growth;
-
-static guint
-add_leaf(Growth *growth)
-{
-    Node node = {.is_leaf = TRUE, .leaf = growth->leaves++};
-    g_array_append_val(growth->nodes, node);
-    return growth->nodes->len - 1;
-}
-
-/* Makes the leaf @at a split; its rows that have @raw go to a new leaf, others to another. */
-static void
-split_leaf(Growth *growth, guint at, const PmFeature *feature, guint64 raw)
-{
-    GArray *nodes = growth->nodes;
-    Node leaf = {.is_leaf = TRUE, .leaf = g_array_index(nodes, Node, at).leaf};
-    g_array_append_val(nodes, leaf);
-    guint yes = nodes->len - 1;
-    guint no = add_leaf(growth);
-    g_array_index(nodes, Node, at) = (Node){.feature = *feature, .raw = raw, .yes = yes, .no = no};
-}
-
-static gsize
-find_leaf(const Growth *growth, const guint8 *bytes, const guint8 *symbols)
-{
-    const Node *node = &g_array_index(growth->nodes, Node, 0);
-    while (!node->is_leaf) {
-        guint64 raw = pm_feature_read(&node->feature, bytes, symbols, growth->matrix->word_bytes);
-        node = &g_array_index(growth->nodes, Node, raw == node->raw ? node->yes : node->no);
-    }
-    return node->leaf;
-}
-
-/* One leaf for each vtable that first words point to. Returns: the leaf of what has none. */
-static guint
-split_vtables(Growth *growth)
-{
-    const PmMatrix *matrix = growth->matrix;
-    guint counts[PM_SYMBOLS] = {0};
-    for (gsize i = 0; i < matrix->rows; i++)
-        counts[growth->symbols[i * matrix->words]]++;
-    guint at = add_leaf(growth);
-    const PmFeature feature = {PM_FEATURE_WORD, 0, (guint16)matrix->word_bytes};
-    for (;;) {
-        guint best = PM_SYMBOL_VTABLES;
-        for (guint symbol = PM_SYMBOL_VTABLES; symbol < PM_SYMBOLS; symbol++) {
-            if (counts[symbol] > counts[best])
-                best = symbol;
-        }
-        if (counts[best] == 0)
-            return at;
-        counts[best] = 0;
-        split_leaf(growth, at, &feature, best);
-        at = g_array_index(growth->nodes, Node, at).no;
-    }
-}
-
-/* Rows of @all that have no vtable of their own, evenly chosen. */
-static GArray *
-choose_training(const Growth *growth)
-{
-    const PmMatrix *matrix = growth->matrix;
-    gsize most = matrix->words <= SMALL_WORDS ? TRAINING_ROWS : TRAINING_ROWS_LARGE;
-    g_autofree guint32 *candidates = g_new(guint32, matrix->rows);
-    gsize count = 0;
-    for (gsize i = 0; i < matrix->rows; i++) {
-        if (!pm_symbol_is_vtable(growth->symbols[i * matrix->words]))
-            candidates[count++] = (guint32)i;
-    }
-    GArray *chosen = g_array_new(FALSE, FALSE, sizeof(guint32));
-    gsize wanted = MIN(count, most);
-    for (gsize i = 0; i < wanted; i++)
-        g_array_append_val(chosen, candidates[i * count / wanted]);
-    return chosen;
-}
-
-/* A leaf that may be split yet: its rows, as indices into the training rows. */
-typedef struct {
-    guint node;
-    GArray *rows;
-} Open;
-
-static Open
-open_leaf(guint node, const GArray *rows, const PmFeatureColumn *column, guint8 code,
-          gboolean having)
-{
-    Open open = {node, g_array_new(FALSE, FALSE, sizeof(guint32))};
-    for (guint i = 0; i < rows->len; i++) {
-        guint32 row = g_array_index(rows, guint32, i);
-        if (column == NULL || (column->codes[row] == code) == having)
-            g_array_append_val(open.rows, row);
-    }
-    return open;
-}
-
-static void
-clear_open(gpointer data)
-{
-    g_array_unref(((Open *)data)->rows);
-}
-
-/* Splits @root and what comes of it as long as that is worth it. */
-static void
-grow(Growth *growth, guint root)
-{
-    g_autoptr(GArray) training = choose_training(growth);
-    if (training->len < 2)
-        return;
-    PmRows rows = {growth->matrix, &g_array_index(training, guint32, 0), training->len};
-    g_autoptr(GArray) columns = pm_features_new(&rows, growth->symbols, FEATURES_MAX);
-    gsize least = MAX((gsize)2, training->len / LEAST_SHARE);
-    g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(guint32));
-    for (guint32 i = 0; i < training->len; i++)
-        g_array_append_val(all, i);
-    g_autoptr(GArray) queue = g_array_new(FALSE, FALSE, sizeof(Open));
-    g_array_set_clear_func(queue, clear_open);
-    Open first = open_leaf(root, all, NULL, 0, TRUE);
-    g_array_append_val(queue, first);
-    for (guint i = 0; i < queue->len && queue->len < LEAVES_MAX; i++) {
-        guint node = g_array_index(queue, Open, i).node;
-        const GArray *own = g_array_index(queue, Open, i).rows;
-        PmSplit split;
-        PmSplitRows side = {&g_array_index(own, guint32, 0), own->len, least};
-        if (!pm_split_find(columns, &side, growth->matrix->words, growth->matrix->word_bytes,
-                           &split))
-            continue;
-        const PmFeatureColumn *column = &g_array_index(columns, PmFeatureColumn, split.column);
-        split_leaf(growth, node, &column->feature, column->values[split.code]);
-        const Node *made = &g_array_index(growth->nodes, Node, node);
-        Open yes = open_leaf(made->yes, own, column, split.code, TRUE);
-        Open no = open_leaf(made->no, own, column, split.code, FALSE);
-        g_array_append_val(queue, yes);
-        g_array_append_val(queue, no);
-    }
-}
 
 /* Groups of leaves while they are merged. */
 typedef struct {
@@ -291,7 +130,7 @@ merge_leaves(Growth *growth, gsize max_layouts)
 {
     PmClusters *clusters = growth->clusters;
     const PmMatrix *matrix = growth->matrix;
-    gsize count = growth->leaves;
+    gsize count = pm_tree_get_leaves(growth->tree);
     g_autofree Group *groups = g_new0(Group, count);
     g_autofree guint16 *group_of_leaf = g_new(guint16, count);
     for (gsize i = 0; i < count; i++) {
@@ -300,7 +139,7 @@ merge_leaves(Growth *growth, gsize max_layouts)
     }
     for (gsize i = 0; i < matrix->rows; i++) {
         const guint8 *symbols = growth->symbols + i * matrix->words;
-        gsize leaf = find_leaf(growth, pm_matrix_get_row(matrix, i), symbols);
+        gsize leaf = pm_tree_find(growth->tree, pm_matrix_get_row(matrix, i), symbols);
         clusters->layout_of[i] = (guint16)leaf;
         pm_profile_add_row(&groups[leaf].profile, pm_matrix_get_row(matrix, i), symbols,
                            matrix->word_bytes);
@@ -479,10 +318,9 @@ pm_clusters_new(const PmMatrix *matrix, gsize max_layouts)
         return clusters;
     g_autofree guint8 *symbols = g_new(guint8, matrix->rows * matrix->words);
     pm_alphabet_init(&clusters->alphabet, matrix, symbols);
-    g_autoptr(GArray) nodes = g_array_new(FALSE, FALSE, sizeof(Node));
+    g_autoptr(PmTree) tree = pm_tree_new(matrix, symbols);
     g_autoptr(GArray) layout_of_leaf = g_array_new(FALSE, FALSE, sizeof(guint16));
-    Growth growth = {clusters, matrix, symbols, nodes, 0, layout_of_leaf};
-    grow(&growth, split_vtables(&growth));
+    Growth growth = {clusters, matrix, symbols, tree, layout_of_leaf};
     merge_leaves(&growth, max_layouts);
     refine(&growth);
     order_layouts(&growth);
