@@ -209,7 +209,9 @@ get_shares(PmFitter *fitter, const PmLeaf *leaf, gboolean deep, const double *ex
     table->key = key;
     g_hash_table_insert(tables, &table->key, table);
     pm_null_tally(fitter->observer, get_null(fitter), leaf, deep, prior, table->values);
-    double weight = fitter->null_weight / 2;
+    /* That a vtable names this very class is no matter of chance, however many objects there are.
+     */
+    double weight = leaf->kind == PM_LEAF_VTABLE ? 0 : fitter->null_weight / 2;
     for (guint i = 1; i < PM_SEEN_KINDS; i++)
         table->values[i] = weight * table->values[i] + (1 - weight) * prior[i];
     return table->values;
@@ -239,7 +241,7 @@ get_ratios(PmFitter *fitter, PmScene *scene, const PmLeaf *leaf, gboolean deep)
     const double *expect = pm_leaf_expect(leaf, deep, get_target(fitter, leaf));
     const double *shares = get_shares(fitter, leaf, deep, expect);
     double own[PM_SEEN_KINDS] = {0};
-    if (scene->block != NULL)
+    if (scene->block != NULL && leaf->kind != PM_LEAF_VTABLE)
         pm_null_tally(fitter->observer, scene->block, leaf, deep, shares, own);
     else
         memcpy(own, shares, sizeof own);
@@ -382,11 +384,14 @@ see_union(const View *view, const PmLeaf *leaf, Said *said)
 
 /* What a leaf's observations over @chunks chunks come to; see fit.h. */
 static double
-judge(const Tally *tally, gsize chunks)
+judge(const PmLeaf *leaf, const Tally *tally, gsize chunks)
 {
     if (tally->told == 0)
         return 0;
     double mean = tally->sum / tally->told;
+    /* The same in every object, and still proof. */
+    if (leaf->kind == PM_LEAF_VTABLE)
+        return mean;
     double distinct = tally->distinct_count;
     if (mean >= 0)
         return mean * distinct / (distinct + 1);
@@ -468,7 +473,7 @@ pm_fitter_evaluate(PmFitter *fitter, PmScene *scene, const PmFitPlan *plan, gboo
              next++) {
             Tally tally = {0};
             tally_leaf(fitter, scene, &plan->leaves[next], deep, &tally);
-            score += judge(&tally, chunks) * plan->leaves[next].weight;
+            score += judge(&plan->leaves[next], &tally, chunks) * plan->leaves[next].weight;
             forbidden += tally.forbidden;
         }
         add_field(&sums, &plan->leaves[first], score, forbidden, (next - first) * chunks);
