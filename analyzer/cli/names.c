@@ -22,16 +22,35 @@ pm_session_prepare_types(PmSession *session)
     return TRUE;
 }
 
+static void
+open_namer(PmSession *session)
+{
+    pm_session_prepare_types(session);
+    if (session->fitter != NULL)
+        return;
+    session->fitter = pm_fitter_new(session->places, session->types);
+    session->recognisers = pm_recognisers_new(session->places, session->types);
+}
+
+static guint64
+count_used(const PmSession *session)
+{
+    gsize count = 0;
+    guint64 used = 0;
+    const PmSizeCount *sizes = pm_ptmalloc_get_sizes(session->ptmalloc, &count);
+    for (gsize i = 0; i < count; i++)
+        used += sizes[i].chunks[PM_CHUNK_USED];
+    return used;
+}
+
 gboolean
 pm_session_prepare_names(PmSession *session)
 {
     if (session->ptmalloc == NULL)
         return TRUE;
-    pm_session_prepare_types(session);
-    if (session->fitter != NULL)
-        return TRUE;
-    session->fitter = pm_fitter_new(session->places, session->types);
-    session->recognisers = pm_recognisers_new(session->places, session->types);
+    if (count_used(session) <= PM_SESSION_TYPED_CHUNKS)
+        return pm_session_prepare_typing(session);
+    open_namer(session);
     return TRUE;
 }
 
@@ -40,7 +59,7 @@ pm_session_prepare_typing(PmSession *session)
 {
     if (session->ptmalloc == NULL)
         return TRUE;
-    pm_session_prepare_names(session);
+    open_namer(session);
     pm_progress_start(session->progress, PM_PHASE_TYPES);
     if (session->typing == NULL)
         session->typing = pm_typing_new(session->places, session->types);

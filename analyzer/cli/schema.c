@@ -9,7 +9,7 @@
 static gboolean
 prepare(PmSession *session, GError **error)
 {
-    pm_session_prepare_places(session);
+    pm_session_prepare_names(session);
     return session->options->filter.reaches == 0 || pm_session_scan(session, error);
 }
 
@@ -65,8 +65,9 @@ run(const PmSession *session, const PmSink *sink, GError **error)
         pm_report_schema_empty(sink, &session->subject, filter.chunk_bytes);
         return PM_EXIT_ANSWERED;
     }
-    g_autoptr(PmSchema) schema = pm_schema_new(session->places, sample);
-    pm_report_schema(sink, &session->subject, schema);
+    const PmNamer namer = pm_session_get_namer(session);
+    g_autoptr(PmNaming) naming = pm_naming_new(&namer, sample);
+    pm_report_schema(sink, &session->subject, naming);
     return PM_EXIT_ANSWERED;
 }
 

@@ -70,15 +70,18 @@ gboolean pm_session_prepare_places(PmSession *session);
 /* Makes session->places and session->types: nothing that asks for a type yet. Returns: TRUE. */
 gboolean pm_session_prepare_types(PmSession *session);
 
+/* Heaps of more chunks in use are typed only for commands that need it: it visits each of them. */
+#define PM_SESSION_TYPED_CHUNKS 1000000
+
 /*
- * Makes session->places and what names chunks from a sample of them: session->types and
- * session->fitter. Without a heap it does nothing.
+ * Makes what names chunks from a sample of them: session->places, types, fitter, recognisers; on
+ * heaps of at most PM_SESSION_TYPED_CHUNKS session->typing, too. Without a heap it does nothing.
  *
  * Returns: TRUE.
  */
 gboolean pm_session_prepare_names(PmSession *session);
 
-/* The same, and session->typing: types what typed pointers lead to. */
+/* The same with session->typing on a heap of any size. Returns: TRUE. */
 gboolean pm_session_prepare_typing(PmSession *session);
 
 /* A describer of words that knows the types of chunks where session->typing was made.

@@ -87,7 +87,7 @@ pm_named_describe(const PmNaming *naming, gsize row)
         return g_strdup_printf("no type; %s; nearest %s, fit %.2f", typed->name,
                                named->nearest->name, named->nearest_fit);
     default:
-        return g_strdup_printf("%s (by a %s, %.2f)", typed->name, pm_typed_by_name(typed->by),
+        return g_strdup_printf("%s (by %s, %.2f)", typed->name, pm_typed_by_name(typed->by),
                                typed->confidence);
     }
 }

@@ -3,6 +3,7 @@
  */
 #include "report/schema.h"
 
+#include "report/naming.h"
 #include "report/table.h"
 
 #include <math.h>
@@ -16,6 +17,9 @@
 #define EXAMPLE_LINES 2
 
 #define NEAREST_MAX 4
+
+/* Types of the chunks of one layout. */
+#define TYPES_SHOWN 3
 
 static void
 write_request(PmJson *json, const PmSchemaRequest *request)
@@ -61,12 +65,38 @@ write_column(PmJson *json, const PmSchemaColumn *column)
     pm_json_end_object(json);
 }
 
-static void
-write_layout(PmJson *json, const PmSchemaLayout *layout)
+/* What names the chunks of a layout; those that look like it because nothing does are not told. */
+static gboolean
+is_typed(const PmNamedRow *row, gsize layout)
 {
+    return row->layout == layout && row->typed.by != PM_TYPED_BY_LAYOUT;
+}
+
+static void
+write_types(PmJson *json, const PmNaming *naming, gsize layout)
+{
+    pm_json_begin_array(json, "types");
+    for (gsize i = 0; i < naming->row_count; i++) {
+        const PmNamedRow *row = &naming->rows[i];
+        if (!is_typed(row, layout))
+            continue;
+        pm_json_begin_object(json, NULL);
+        pm_typed_write_json(json, &row->typed);
+        pm_json_string(json, "type_reason", row->typed.reason);
+        pm_json_uint(json, "chunks_sampled", row->sampled);
+        pm_json_end_object(json);
+    }
+    pm_json_end_array(json);
+}
+
+static void
+write_layout(PmJson *json, const PmNaming *naming, gsize index)
+{
+    const PmSchemaLayout *layout = &naming->schema->layouts[index];
     pm_json_begin_object(json, NULL);
     pm_json_string(json, "signature", layout->signature);
     pm_json_string(json, "name", layout->name);
+    write_types(json, naming, index);
     pm_json_bool(json, "rest", layout->is_rest);
     pm_json_uint(json, "chunks_sampled", layout->chunks_sampled);
     pm_json_double(json, "share", layout->share);
@@ -116,9 +146,10 @@ write_arenas(PmJson *json, const PmSubject *subject, const PmSchema *schema)
 }
 
 static void
-write_json(const PmSink *sink, const PmSubject *subject, const PmSchema *schema)
+write_json(const PmSink *sink, const PmSubject *subject, const PmNaming *naming)
 {
     PmJson *json = sink->json;
+    const PmSchema *schema = naming->schema;
     guint64 shown = pm_sink_rows(sink->top, schema->layout_count);
     pm_sink_begin(sink, subject);
     pm_json_uint(json, "chunk_bytes", schema->chunk_bytes);
@@ -138,7 +169,7 @@ write_json(const PmSink *sink, const PmSubject *subject, const PmSchema *schema)
     write_arenas(json, subject, schema);
     pm_json_begin_array(json, "layouts");
     for (gsize i = 0; i < shown; i++)
-        write_layout(json, &schema->layouts[i]);
+        write_layout(json, naming, i);
     pm_json_end_array(json);
     pm_sink_json_omitted(sink, "layouts", schema->layout_count - shown);
     pm_sink_end(sink);
@@ -282,8 +313,29 @@ print_example(const PmSink *sink, const PmSubject *subject, const PmSchema *sche
 }
 
 static void
-print_layout(const PmSink *sink, const PmSubject *subject, const PmSchema *schema, gsize index)
+print_types(const PmSink *sink, const PmNaming *naming, gsize index)
 {
+    const PmSchemaLayout *layout = &naming->schema->layouts[index];
+    guint shown = 0;
+    for (gsize i = 0; i < naming->row_count && shown < TYPES_SHOWN; i++) {
+        const PmNamedRow *row = &naming->rows[i];
+        if (!is_typed(row, index))
+            continue;
+        g_autofree char *type = pm_typed_describe(&row->typed);
+        g_autofree char *text =
+            row->sampled == layout->chunks_sampled
+                ? g_strdup(type)
+                : g_strdup_printf(
+                      "%s %s", pm_format_share(pm_share(row->sampled, layout->chunks_sampled)).text,
+                      type);
+        pm_sink_paragraph(sink, shown++ == 0 ? "type" : "", 10, text);
+    }
+}
+
+static void
+print_layout(const PmSink *sink, const PmSubject *subject, const PmNaming *naming, gsize index)
+{
+    const PmSchema *schema = naming->schema;
     const PmSchemaLayout *layout = &schema->layouts[index];
     g_autofree char *signature = cut_text(sink, layout->signature, SIGNATURE_COLUMNS);
     g_autofree char *heading = g_strdup_printf(
@@ -291,6 +343,7 @@ print_layout(const PmSink *sink, const PmSubject *subject, const PmSchema *schem
         schema->sample->is_whole ? "" : "about ", pm_format_things(layout->estimate, "chunk").text,
         pm_format_share(layout->share).text);
     pm_sink_heading(sink, heading);
+    print_types(sink, naming, index);
     if (schema->layout_count > 1)
         print_request(sink, &layout->request);
     print_rate(sink, layout);
@@ -299,12 +352,13 @@ print_layout(const PmSink *sink, const PmSubject *subject, const PmSchema *schem
 }
 
 static void
-print_text(const PmSink *sink, const PmSubject *subject, const PmSchema *schema)
+print_text(const PmSink *sink, const PmSubject *subject, const PmNaming *naming)
 {
+    const PmSchema *schema = naming->schema;
     guint64 shown = pm_sink_rows(sink->top, schema->layout_count);
     print_head(sink, subject, schema);
     for (gsize i = 0; i < shown; i++)
-        print_layout(sink, subject, schema, i);
+        print_layout(sink, subject, naming, i);
     if (shown < schema->layout_count)
         pm_sink_line(sink, "\n%s: --top 0",
                      pm_format_more(schema->layout_count - shown, "layout").text);
@@ -320,12 +374,12 @@ print_text(const PmSink *sink, const PmSubject *subject, const PmSchema *schema)
 }
 
 void
-pm_report_schema(const PmSink *sink, const PmSubject *subject, const PmSchema *schema)
+pm_report_schema(const PmSink *sink, const PmSubject *subject, const PmNaming *naming)
 {
     if (sink->json != NULL)
-        write_json(sink, subject, schema);
+        write_json(sink, subject, naming);
     else
-        print_text(sink, subject, schema);
+        print_text(sink, subject, naming);
 }
 
 /* Up to NEAREST_MAX sizes that are in use, those next to @chunk_bytes, ascending. */

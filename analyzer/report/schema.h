@@ -3,10 +3,11 @@
  */
 #pragma once
 
-#include "analysis/schema/schema.h"
+#include "analysis/types/naming.h"
 #include "report/sink.h"
 
-void pm_report_schema(const PmSink *sink, const PmSubject *subject, const PmSchema *schema);
+/* @naming: of the sample whose schema is shown. */
+void pm_report_schema(const PmSink *sink, const PmSubject *subject, const PmNaming *naming);
 
 /* The answer where no chunk passes: says so, and names the sizes next to @chunk_bytes that are in
  * use. */
