@@ -200,15 +200,28 @@ put_tcache(Subject *subject, guint number)
 }
 
 void
-subject_fill_main_arena(Subject *subject)
+subject_begin_main_arena(Subject *subject)
 {
     HeapArena *arena = &subject->arenas[0];
     heap_arena_init(arena, subject->heap, get_data(subject) + ARENA_OFFSET, 0);
     heap_arena_begin(arena, subject->places->brk);
-    put_tcache(subject, 0);
-    put_chunks(subject, 0);
+}
+
+void
+subject_end_main_arena(Subject *subject)
+{
+    HeapArena *arena = &subject->arenas[0];
     heap_arena_put_top(arena, subject->places->brk + BRK_BYTES);
     heap_arena_set_system_mem(arena, BRK_BYTES);
+}
+
+void
+subject_fill_main_arena(Subject *subject)
+{
+    subject_begin_main_arena(subject);
+    put_tcache(subject, 0);
+    put_chunks(subject, 0);
+    subject_end_main_arena(subject);
 }
 
 void
@@ -260,6 +273,14 @@ subject_fill_rest(Subject *subject)
     heap_put_mmapped(subject->heap, mmapped + 0x21000, 0x22000, 0);
     heap_put_mmapped(subject->heap, mmapped + 0x43000, 0x30000, 0x100);
     heap_put_par(subject->heap, subject_get_par(subject), subject->places->brk);
+}
+
+void
+subject_fill(Subject *subject)
+{
+    subject_fill_main_arena(subject);
+    subject_fill_thread_arena(subject, 0x430);
+    subject_fill_rest(subject);
 }
 
 /* A thread whose TLS, at the end of its stack, holds tcache and thread_arena. */

@@ -48,7 +48,12 @@ typedef struct {
 void subject_init(Subject *subject, guint word, guint minor, gboolean new_mmapped);
 void subject_clear(Subject *subject);
 
-/* The brk heap, and the arena of it. */
+/* The brk heap, into which the caller puts chunks (heap_arena_put() of arenas[0]) up to
+ * places->brk + BRK_BYTES, and what is left becomes the top. */
+void subject_begin_main_arena(Subject *subject);
+void subject_end_main_arena(Subject *subject);
+
+/* The brk heap with chunks of every kind, and the arena of it. */
 void subject_fill_main_arena(Subject *subject);
 
 /* The same of an arena that brk did not serve any more: its top is in the second of two mappings.
@@ -61,6 +66,9 @@ void subject_fill_thread_arena(Subject *subject, guint64 left);
 
 /* Mmapped chunks, and mp_ at subject_get_par(). */
 void subject_fill_rest(Subject *subject);
+
+/* A process with all of it: the main arena, that of a thread, and the rest. */
+void subject_fill(Subject *subject);
 
 guint64 subject_get_par(const Subject *subject);
 

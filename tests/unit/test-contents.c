@@ -7,58 +7,9 @@
 #include "analysis/contents/stringtable.h"
 #include "analysis/contents/text.h"
 
-#include "heap-subject.h"
+#include "opened-subject.h"
 
 #include <string.h>
-
-typedef struct {
-    Subject made;
-    CoreFile *path;
-    PmDiagnostics *diagnostics;
-    PmImage *image;
-    PmProcess *process;
-    PmPtmalloc *ptmalloc;
-    PmSubject subject;
-} Opened;
-
-static void
-make(Opened *opened, guint word)
-{
-    *opened = (Opened){.path = NULL};
-    subject_init(&opened->made, word, 36, FALSE);
-    subject_fill_main_arena(&opened->made);
-    subject_fill_thread_arena(&opened->made, 0x430);
-    subject_fill_rest(&opened->made);
-}
-
-static void
-open_made(Opened *opened)
-{
-    g_autoptr(GError) error = NULL;
-    opened->path = subject_write_core(&opened->made, 2, NULL);
-    opened->diagnostics = pm_diagnostics_new();
-    opened->image = pm_image_open(opened->path, opened->diagnostics, &error);
-    g_assert_no_error(error);
-    opened->process = pm_process_open(opened->image, NULL, opened->diagnostics, &error);
-    g_assert_no_error(error);
-    opened->ptmalloc = pm_ptmalloc_walk(opened->process, NULL, opened->diagnostics, &error);
-    g_assert_no_error(error);
-    opened->subject = (PmSubject){.image = opened->image,
-                                  .process = opened->process,
-                                  .ptmalloc = opened->ptmalloc,
-                                  .diagnostics = opened->diagnostics};
-}
-
-static void
-close_made(Opened *opened)
-{
-    pm_ptmalloc_free(opened->ptmalloc);
-    pm_process_free(opened->process);
-    pm_image_free(opened->image);
-    pm_diagnostics_free(opened->diagnostics);
-    core_file_remove(opened->path);
-    subject_clear(&opened->made);
-}
 
 static void
 check(PmPlaces *places, guint64 value, PmWordKind kind)
@@ -91,14 +42,16 @@ check_chunk(PmPlaces *places, const HeapChunk *chunk, guint64 word)
 static void
 test_places(gconstpointer data)
 {
-    Opened opened;
+    Subject made;
+    OpenedSubject opened;
     gsize count = 0;
     const guint64 word = GPOINTER_TO_UINT(data);
-    make(&opened, (guint)word);
-    const Places *at = opened.made.places;
-    open_made(&opened);
+    subject_init(&made, (guint)word, 36, FALSE);
+    subject_fill(&made);
+    const Places *at = made.places;
+    opened_subject_init(&opened, &made, 2);
     g_autoptr(PmPlaces) places = pm_places_new(&opened.subject);
-    const HeapChunk *chunks = heap_builder_get_chunks(opened.made.heap, &count);
+    const HeapChunk *chunks = heap_builder_get_chunks(made.heap, &count);
     for (gsize i = 0; i < count; i++)
         check_chunk(places, &chunks[i], word);
     check(places, 0, PM_WORD_ZERO);
@@ -125,23 +78,27 @@ test_places(gconstpointer data)
     check(places, at->segments + 64, PM_WORD_MAPPING);
     if (word == 8)
         check(places, at->heap + at->heap_max - 8, PM_WORD_HEAP);
-    close_made(&opened);
+    opened_subject_clear(&opened);
+    subject_clear(&made);
 }
 
 /* Without a heap nothing is a chunk. */
 static void
 test_no_heap(void)
 {
-    Opened opened;
-    make(&opened, 8);
-    open_made(&opened);
+    Subject made;
+    OpenedSubject opened;
+    subject_init(&made, 8, 36, FALSE);
+    subject_fill(&made);
+    opened_subject_init(&opened, &made, 2);
     PmSubject bare = opened.subject;
     bare.ptmalloc = NULL;
     g_autoptr(PmPlaces) places = pm_places_new(&bare);
-    check(places, opened.made.places->brk + 0x100, PM_WORD_MAPPING);
-    check(places, opened.made.places->stack + 0x800, PM_WORD_STACK);
+    check(places, made.places->brk + 0x100, PM_WORD_MAPPING);
+    check(places, made.places->stack + 0x800, PM_WORD_STACK);
     g_assert_null(pm_places_get_resolver(places));
-    close_made(&opened);
+    opened_subject_clear(&opened);
+    subject_clear(&made);
 }
 
 static void
@@ -163,16 +120,18 @@ type_everything(gpointer data, const PmChunk *chunk)
 static void
 test_describe(void)
 {
-    Opened opened;
+    Subject made;
+    OpenedSubject opened;
     gsize count = 0;
-    make(&opened, 8);
-    const HeapChunk *chunks = heap_builder_get_chunks(opened.made.heap, &count);
+    subject_init(&made, 8, 36, FALSE);
+    subject_fill(&made);
+    const HeapChunk *chunks = heap_builder_get_chunks(made.heap, &count);
     gsize used = 0, free = 0;
     while (chunks[used].state != HEAP_USED)
         used++;
     while (chunks[free].state != HEAP_BIN)
         free++;
-    open_made(&opened);
+    opened_subject_init(&opened, &made, 2);
     g_autoptr(PmPlaces) places = pm_places_new(&opened.subject);
     g_autoptr(PmDescriber) describer = pm_describer_new(places, NULL);
     g_autofree char *start =
@@ -187,14 +146,15 @@ test_describe(void)
     check_described(describer, chunks[used].address, start);
     check_described(describer, chunks[free].address + 8, inside);
     check_described(describer, chunks[used].address - 8, "in a heap, but in no chunk");
-    check_described(describer, opened.made.places->libc + 0x1230, "libc.so.6+0x1230");
-    check_described(describer, opened.made.places->stack + 0x900, "stack of thread 100");
-    check_described(describer, opened.made.places->stack + 0x100,
+    check_described(describer, made.places->libc + 0x1230, "libc.so.6+0x1230");
+    check_described(describer, made.places->stack + 0x900, "stack of thread 100");
+    check_described(describer, made.places->stack + 0x100,
                     "stack of thread 100, below its stack pointer");
     pm_describer_set_typer(describer, type_everything, (gpointer) "data");
     check_described(describer, chunks[used].address, typed);
     check_described(describer, chunks[free].address + 8, inside);
-    close_made(&opened);
+    opened_subject_clear(&opened);
+    subject_clear(&made);
 }
 
 /* Strings of scanned bytes, one a line. */
@@ -367,20 +327,22 @@ test_table(void)
 static void
 test_strings(gconstpointer data)
 {
-    Opened opened;
+    Subject made;
+    OpenedSubject opened;
     gsize count = 0, used = 0;
     const guint word = GPOINTER_TO_UINT(data);
-    make(&opened, word);
-    const HeapChunk *chunks = heap_builder_get_chunks(opened.made.heap, &count);
+    subject_init(&made, word, 36, FALSE);
+    subject_fill(&made);
+    const HeapChunk *chunks = heap_builder_get_chunks(made.heap, &count);
     for (gsize i = 0; i < count; i++) {
         if (chunks[i].state == HEAP_USED && chunks[i].usable_bytes >= 24) {
-            heap_put_bytes(opened.made.heap, chunks[i].address, "a text of 19 letters", 21);
+            heap_put_bytes(made.heap, chunks[i].address, "a text of 19 letters", 21);
             used++;
         } else if (chunks[i].state == HEAP_BIN) {
-            heap_put_bytes(opened.made.heap, chunks[i].address + 32, "not in use", 11);
+            heap_put_bytes(made.heap, chunks[i].address + 32, "not in use", 11);
         }
     }
-    open_made(&opened);
+    opened_subject_init(&opened, &made, 2);
     g_autoptr(PmPlaces) places = pm_places_new(&opened.subject);
     const PmChunkFilter filter = {.states = 1u << PM_CHUNK_USED};
     const PmStringsOptions options = {.characters_min = 4, .jobs = 2};
@@ -400,7 +362,8 @@ test_strings(gconstpointer data)
     g_autofree char *text = pm_strings_read(&opened.subject, &strings->inside[0], 6, &bytes);
     g_assert_cmpuint(bytes, ==, 6);
     g_assert_cmpstr(text, ==, "a text");
-    close_made(&opened);
+    opened_subject_clear(&opened);
+    subject_clear(&made);
 }
 
 int

@@ -3,7 +3,7 @@
  */
 #include "analysis/types/recogniser.h"
 
-#include "heap-subject.h"
+#include "opened-subject.h"
 
 #include <string.h>
 
@@ -11,12 +11,7 @@
 typedef struct {
     Subject made;
     gsize word;
-    CoreFile *path;
-    PmDiagnostics *diagnostics;
-    PmImage *image;
-    PmProcess *process;
-    PmPtmalloc *ptmalloc;
-    PmSubject subject;
+    OpenedSubject opened;
     PmPlaces *places;
     PmRecognisers *recognisers;
 } Heap;
@@ -26,9 +21,7 @@ heap_init(Heap *heap, guint word)
 {
     *heap = (Heap){.word = word};
     subject_init(&heap->made, word, 31, FALSE);
-    HeapArena *arena = &heap->made.arenas[0];
-    heap_arena_init(arena, heap->made.heap, heap->made.places->libc + LIBC_TEXT + ARENA_OFFSET, 0);
-    heap_arena_begin(arena, heap->made.places->brk);
+    subject_begin_main_arena(&heap->made);
 }
 
 /* The user pointer of the next chunk. */
@@ -62,25 +55,10 @@ heap_add(Heap *heap, gsize request, guint8 filler, const void *bytes, gsize coun
 static void
 heap_open(Heap *heap)
 {
-    g_autoptr(GError) error = NULL;
-    HeapArena *arena = &heap->made.arenas[0];
-    const guint64 end = heap->made.places->brk + BRK_BYTES;
-    heap_arena_put_top(arena, end);
-    heap_arena_set_system_mem(arena, BRK_BYTES);
+    subject_end_main_arena(&heap->made);
     heap_put_par(heap->made.heap, subject_get_par(&heap->made), heap->made.places->brk);
-    heap->path = subject_write_core(&heap->made, 1, NULL);
-    heap->diagnostics = pm_diagnostics_new();
-    heap->image = pm_image_open(heap->path, heap->diagnostics, &error);
-    g_assert_no_error(error);
-    heap->process = pm_process_open(heap->image, NULL, heap->diagnostics, &error);
-    g_assert_no_error(error);
-    heap->ptmalloc = pm_ptmalloc_walk(heap->process, NULL, heap->diagnostics, &error);
-    g_assert_no_error(error);
-    heap->subject = (PmSubject){.image = heap->image,
-                                .process = heap->process,
-                                .ptmalloc = heap->ptmalloc,
-                                .diagnostics = heap->diagnostics};
-    heap->places = pm_places_new(&heap->subject);
+    opened_subject_init(&heap->opened, &heap->made, 1);
+    heap->places = pm_places_new(&heap->opened.subject);
     heap->recognisers = pm_recognisers_new(heap->places, NULL);
 }
 
@@ -89,11 +67,7 @@ heap_clear(Heap *heap)
 {
     pm_recognisers_free(heap->recognisers);
     pm_places_free(heap->places);
-    pm_ptmalloc_free(heap->ptmalloc);
-    pm_process_free(heap->process);
-    pm_image_free(heap->image);
-    pm_diagnostics_free(heap->diagnostics);
-    core_file_remove(heap->path);
+    opened_subject_clear(&heap->opened);
     subject_clear(&heap->made);
 }
 
@@ -102,7 +76,8 @@ static const char *
 heap_ask(const Heap *heap, guint64 user, PmRecognition *recognition)
 {
     PmChunk chunk;
-    g_assert_true(pm_heap_find_chunk(pm_ptmalloc_get_heap(heap->ptmalloc), user, &chunk, NULL));
+    g_assert_true(
+        pm_heap_find_chunk(pm_ptmalloc_get_heap(heap->opened.ptmalloc), user, &chunk, NULL));
     g_assert_cmphex(chunk.address, ==, user);
     if (!pm_recognisers_ask(heap->recognisers, &chunk, NULL, recognition))
         return NULL;
@@ -355,7 +330,7 @@ count_names(const Heap *heap, const GArray *users)
         guint64 first = 0;
         if (heap_ask(heap, user, &found) == NULL)
             continue;
-        g_assert_true(pm_space_read_word(pm_process_get_space(heap->process), user, &first));
+        g_assert_true(pm_space_read_word(pm_process_get_space(heap->opened.process), user, &first));
         g_test_message("0x%016" G_GINT64_MODIFIER "x is no %s", first, found.name);
         named++;
     }

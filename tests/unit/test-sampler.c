@@ -4,48 +4,11 @@
  */
 #include "analysis/contents/sampler.h"
 
-#include "heap-subject.h"
 #include "heap/builder.h"
 #include "heap/match.h"
+#include "opened-subject.h"
 
 #include <string.h>
-
-typedef struct {
-    CoreFile *path;
-    PmDiagnostics *diagnostics;
-    PmImage *image;
-    PmProcess *process;
-    PmPtmalloc *ptmalloc;
-    PmSubject subject;
-} Opened;
-
-static void
-opened_init(Opened *opened, const Subject *made, gsize threads)
-{
-    g_autoptr(GError) error = NULL;
-    *opened = (Opened){.path = subject_write_core(made, threads, NULL)};
-    opened->diagnostics = pm_diagnostics_new();
-    opened->image = pm_image_open(opened->path, opened->diagnostics, &error);
-    g_assert_no_error(error);
-    opened->process = pm_process_open(opened->image, NULL, opened->diagnostics, &error);
-    g_assert_no_error(error);
-    opened->ptmalloc = pm_ptmalloc_walk(opened->process, NULL, opened->diagnostics, &error);
-    g_assert_no_error(error);
-    opened->subject = (PmSubject){.image = opened->image,
-                                  .process = opened->process,
-                                  .ptmalloc = opened->ptmalloc,
-                                  .diagnostics = opened->diagnostics};
-}
-
-static void
-opened_clear(Opened *opened)
-{
-    pm_ptmalloc_free(opened->ptmalloc);
-    pm_process_free(opened->process);
-    pm_image_free(opened->image);
-    pm_diagnostics_free(opened->diagnostics);
-    core_file_remove(opened->path);
-}
 
 /* A large enough sample is the walk; returns how many chunks that is. */
 static guint64
@@ -123,14 +86,12 @@ test_filters(gconstpointer data)
 {
     const guint word = GPOINTER_TO_UINT(data);
     Subject made;
-    Opened opened;
+    OpenedSubject opened;
     subject_init(&made, word, 36, FALSE);
-    subject_fill_main_arena(&made);
-    subject_fill_thread_arena(&made, 0x430);
-    subject_fill_rest(&made);
-    opened_init(&opened, &made, 2);
+    subject_fill(&made);
+    opened_subject_init(&opened, &made, 2);
     check_all_filters(&opened.subject);
-    opened_clear(&opened);
+    opened_subject_clear(&opened);
     subject_clear(&made);
 }
 
@@ -141,15 +102,13 @@ fill_mixed(Subject *made)
     subject_init(made, 8, 31, FALSE);
     HeapArena *arena = &made->arenas[0];
     const guint64 end = made->places->brk + BRK_BYTES;
-    heap_arena_init(arena, made->heap, made->places->libc + LIBC_TEXT + ARENA_OFFSET, 0);
-    heap_arena_begin(arena, made->places->brk);
+    subject_begin_main_arena(made);
     while (end - arena->at > 0x400) {
         heap_arena_put(arena, 0x20, HEAP_USED);
         heap_arena_put(arena, 0x20, HEAP_USED);
         heap_arena_put(arena, 0x40, HEAP_USED);
     }
-    heap_arena_put_top(arena, end);
-    heap_arena_set_system_mem(arena, BRK_BYTES);
+    subject_end_main_arena(made);
 }
 
 #define WANTED 50
@@ -160,11 +119,11 @@ static void
 test_even(void)
 {
     Subject made = {0};
-    Opened opened;
+    OpenedSubject opened;
     const PmChunkFilter filter = {
         .states = 1u << PM_CHUNK_USED, .by_chunk_bytes = TRUE, .chunk_bytes = 0x20};
     fill_mixed(&made);
-    opened_init(&opened, &made, 1);
+    opened_subject_init(&opened, &made, 1);
 
     g_autoptr(PmSample) all = pm_sample_new(&opened.subject, NULL, &filter, 100000, 0);
     g_assert_cmpuint(all->count, >, 900);
@@ -190,7 +149,7 @@ test_even(void)
         g_assert_cmpfloat(drawn[i], >, expected * 0.4);
         g_assert_cmpfloat(drawn[i], <, expected * 1.6);
     }
-    opened_clear(&opened);
+    opened_subject_clear(&opened);
     subject_clear(&made);
 }
 
@@ -198,10 +157,10 @@ static void
 test_seed(void)
 {
     Subject made = {0};
-    Opened opened;
+    OpenedSubject opened;
     const PmChunkFilter filter = {.states = PM_CHUNK_STATES_ALL};
     fill_mixed(&made);
-    opened_init(&opened, &made, 1);
+    opened_subject_init(&opened, &made, 1);
     g_autoptr(PmSample) first = pm_sample_new(&opened.subject, NULL, &filter, WANTED, 11);
     g_autoptr(PmSample) again = pm_sample_new(&opened.subject, NULL, &filter, WANTED, 11);
     g_autoptr(PmSample) other = pm_sample_new(&opened.subject, NULL, &filter, WANTED, 12);
@@ -214,7 +173,7 @@ test_seed(void)
     g_autoptr(PmSample) none = pm_sample_new(&opened.subject, NULL, &filter, 0, 11);
     g_assert_cmpuint(none->count, ==, 0);
     g_assert_cmpuint(none->population, >, WANTED);
-    opened_clear(&opened);
+    opened_subject_clear(&opened);
     subject_clear(&made);
 }
 
@@ -223,13 +182,13 @@ static void
 test_read(void)
 {
     Subject made = {0};
-    Opened opened;
+    OpenedSubject opened;
     guint8 bytes[24];
     fill_mixed(&made);
     const PmChunkFilter filter = {
         .states = 1u << PM_CHUNK_USED, .by_chunk_bytes = TRUE, .chunk_bytes = 0x20};
     heap_put_bytes(made.heap, made.places->brk + 0x10, "sixteen letters.", 16);
-    opened_init(&opened, &made, 1);
+    opened_subject_init(&opened, &made, 1);
     g_autoptr(PmSample) sample = pm_sample_new(&opened.subject, NULL, &filter, 100000, 0);
     g_assert_cmphex(sample->chunks[0].address, ==, made.places->brk + 0x10);
     g_assert_true(pm_sample_read(&opened.subject, &sample->chunks[0], bytes, sizeof bytes));
@@ -239,7 +198,7 @@ test_read(void)
     bytes[8] = 1;
     g_assert_false(pm_sample_read(&opened.subject, &outside, bytes, sizeof bytes));
     g_assert_cmpuint(bytes[8], ==, 0);
-    opened_clear(&opened);
+    opened_subject_clear(&opened);
     subject_clear(&made);
 }
 
