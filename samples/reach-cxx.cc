@@ -286,23 +286,6 @@ operator new(size_t bytes)
     return pointer;
 }
 
-void
-operator delete(void *pointer) noexcept
-{
-    LedgerSlot slot = pointer ? ledger_find(pointer) : LEDGER_SLOT_NONE;
-    if (slot != LEDGER_SLOT_NONE)
-        ledger_free(slot);
-    else
-        std::free(pointer);
-}
-
-void
-operator delete(void *pointer, size_t bytes) noexcept
-{
-    (void)bytes;
-    operator delete(pointer);
-}
-
 int
 main(int argc, char **argv)
 {

@@ -3,12 +3,7 @@
  */
 #pragma once
 
-/* The ledger is C11. */
-#define _Noreturn [[noreturn]]
-extern "C" {
-#include "ledger.h"
-}
-#undef _Noreturn
+#include "ledger-cxx.h"
 
 /* Makes strings of the old ABI, of many lengths, in static storage. */
 void reach_cxx_keep_cow_strings();

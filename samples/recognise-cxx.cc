@@ -2,11 +2,7 @@
 // ledger are those of the classes.
 //
 // Usage: recognise-cxx [OPTIONS OF ledger.h]
-#define _Noreturn [[noreturn]]
-extern "C" {
-#include "ledger.h"
-}
-#undef _Noreturn
+#include "ledger-cxx.h"
 
 #include <exception>
 #include <malloc.h>

@@ -4,11 +4,7 @@
  *
  * Usage: typed-std [OPTIONS OF ledger.h]
  */
-#define _Noreturn [[noreturn]]
-extern "C" {
-#include "ledger.h"
-}
-#undef _Noreturn
+#include "ledger-cxx.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -37,23 +33,6 @@ operator new(size_t bytes)
     if (counting)
         ledger_describe(ledger_add(pointer, bytes, LEDGER_MALLOC), LEDGER_REACHABLE, next_name);
     return pointer;
-}
-
-/* What a container gives back is not told: its row is freed with it. */
-void
-operator delete(void *pointer) noexcept
-{
-    const LedgerSlot slot = counting && pointer != nullptr ? ledger_find(pointer) : LEDGER_SLOT_NONE;
-    if (slot != LEDGER_SLOT_NONE)
-        ledger_free(slot);
-    else
-        free(pointer);
-}
-
-void
-operator delete(void *pointer, size_t) noexcept
-{
-    operator delete(pointer);
 }
 
 namespace app

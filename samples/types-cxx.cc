@@ -9,13 +9,7 @@
  * that such a word points to; "texts…", with strings (test-sample.c knows which).
  */
 #include "types-cxx.h"
-
-/* The ledger is C11. */
-#define _Noreturn [[noreturn]]
-extern "C" {
-#include "ledger.h"
-}
-#undef _Noreturn
+#include "ledger-cxx.h"
 
 #include <array>
 #include <cstdlib>
@@ -69,23 +63,6 @@ operator new(size_t bytes)
         ledger_describe(ledger_add(pointer, bytes, LEDGER_MALLOC), LEDGER_REACHABLE, next_name);
     next_name = nullptr;
     return pointer;
-}
-
-void
-operator delete(void *pointer) noexcept
-{
-    LedgerSlot slot = pointer ? ledger_find(pointer) : LEDGER_SLOT_NONE;
-    if (slot != LEDGER_SLOT_NONE)
-        ledger_free(slot);
-    else
-        std::free(pointer);
-}
-
-void
-operator delete(void *pointer, size_t bytes) noexcept
-{
-    (void)bytes;
-    operator delete(pointer);
 }
 
 namespace app
