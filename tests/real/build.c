@@ -109,3 +109,15 @@ real_build_portable(const char *name, const char *output, const char *sysroot, c
     add_path(command, development, "crtn.o");
     return compile(command, output, ret_why);
 }
+
+gboolean
+real_copy_sample(const char *name, const char *folder, gboolean strip)
+{
+    g_autofree char *from = real_get_sample(name);
+    g_autofree char *to = g_build_filename(folder, name, NULL);
+    const char *const copy[] = {"cp", from, to, NULL};
+    const char *const strips[] = {"strip", "--strip-all", to, NULL};
+    return g_file_test(from, G_FILE_TEST_EXISTS) &&
+           real_run_command(copy, NULL, NULL, NULL, BUILD_SECONDS) == 0 &&
+           (!strip || real_run_command(strips, NULL, NULL, NULL, BUILD_SECONDS) == 0);
+}

@@ -1,5 +1,6 @@
 /*
- * Builds samples in ways that meson's own build does not: statically, and for an older glibc.
+ * Builds samples in ways that meson's own build does not: statically, for an older glibc, and
+ * without symbols.
  */
 #pragma once
 
@@ -25,6 +26,10 @@ gboolean real_build_sample(const char *name, const char *output, const char *opt
  */
 gboolean real_build_portable(const char *name, const char *output, const char *sysroot,
                              const char *runtime, char **ret_why);
+
+/* Copies the file @name of the built samples to @folder, and strips it of all symbols where @strip
+ * is set. Returns: FALSE where it was not built, or that fails. */
+gboolean real_copy_sample(const char *name, const char *folder, gboolean strip);
 
 /* The loader of a sysroot, and the folder of its libraries. (transfer full) */
 char *real_get_loader(const char *sysroot);

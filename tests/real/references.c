@@ -58,12 +58,6 @@ is_lost(const RealRow *row)
     return g_str_has_prefix(row->reach, "leak-");
 }
 
-static const char *
-get_text(JsonObject *object, const char *name)
-{
-    return json_object_get_string_member_with_default(object, name, NULL);
-}
-
 /* The word of @step that points to @next. Registers have no address; their label has their name. */
 static void
 check_step(const Question *question, JsonObject *step, JsonObject *next)
@@ -71,7 +65,7 @@ check_step(const Question *question, JsonObject *step, JsonObject *next)
     const guint64 to_offset = real_member_uint(next, "to_offset");
     const guint64 expected = real_member_address(next, "address") + to_offset;
     guint64 address = real_member_address(step, "address");
-    const char *kind = get_text(step, "kind");
+    const char *kind = real_member_text(step, "kind");
     if (g_strcmp0(kind, "registers") == 0)
         return;
     if (g_strcmp0(kind, "chunk") == 0)
@@ -81,20 +75,20 @@ check_step(const Question *question, JsonObject *step, JsonObject *next)
                  "the path leads from 0x%" G_GINT64_MODIFIER "x to 0x%" G_GINT64_MODIFIER
                  "x, but the word there does not",
                  address, expected);
-    if (to_offset == 0 && g_strcmp0(get_text(next, "edge"), "start") != 0)
-        complain(question, "a start edge is called %s", get_text(next, "edge"));
+    if (to_offset == 0 && g_strcmp0(real_member_text(next, "edge"), "start") != 0)
+        complain(question, "a start edge is called %s", real_member_text(next, "edge"));
 }
 
 static void
 check_root(const Question *question, JsonObject *root)
 {
-    const char *kind = get_text(root, "kind");
-    const char *symbol = get_text(root, "symbol");
+    const char *kind = real_member_text(root, "kind");
+    const char *symbol = real_member_text(root, "symbol");
     const RealHolder *holder = question->holder;
     const gboolean weak = json_object_get_boolean_member_with_default(root, "weak", TRUE);
     if (weak != g_str_equal(question->row->reach, "reachable-weak"))
         complain(question, "its class is %s, but its path begins at a %s root: %s",
-                 question->row->reach, weak ? "weak" : "strong", get_text(root, "label"));
+                 question->row->reach, weak ? "weak" : "strong", real_member_text(root, "label"));
     if (holder->name == NULL)
         return;
     if (g_strcmp0(kind, holder->kind) != 0 ||
@@ -102,7 +96,7 @@ check_root(const Question *question, JsonObject *root)
         complain(question, "its path begins at %s %s, but %s %s holds it", kind,
                  symbol ? symbol : "(no symbol)", holder->kind,
                  holder->symbol ? holder->symbol : "");
-    const char *label = get_text(root, "label");
+    const char *label = real_member_text(root, "label");
     const char *register_name = strrchr(question->row->name, '-');
     register_name = register_name ? register_name + 1 : question->row->name;
     if (g_str_equal(holder->kind, "registers") && strstr(question->row->name, "mm") == NULL &&
@@ -191,7 +185,7 @@ check_incoming(const Question *question, JsonNode *document)
     for (guint i = 0; i < json_array_get_length(incoming); i++) {
         JsonObject *one = json_array_get_object_element(incoming, i);
         const guint64 from = real_member_address(one, "from");
-        const char *root = get_text(one, "root");
+        const char *root = real_member_text(one, "root");
         const RealRow *row = root == NULL ? real_truth_find(question->truth, from) : NULL;
         const guint64 to = question->row->address + real_member_uint(one, "to_offset");
         if (row != NULL) {

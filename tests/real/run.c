@@ -299,6 +299,25 @@ real_run_sample(const char *const *program, const char *options, RealCoreKind ki
     return taken ? g_steal_pointer(&run) : NULL;
 }
 
+char *
+real_get_sample(const char *name)
+{
+    return g_build_filename(g_getenv("POSTMALLOC_SAMPLES"), name, NULL);
+}
+
+RealRun *
+real_run_built_sample(const char *name, const char *options, RealCoreKind kind)
+{
+    g_autofree char *path = real_get_sample(name);
+    const char *const program[] = {path, NULL};
+    if (g_file_test(path, G_FILE_TEST_EXISTS))
+        return real_run_sample(program, options, kind);
+    g_autofree char *why =
+        g_strdup_printf("the sample %s was not built: its compiler or library is not here", name);
+    g_test_skip(why);
+    return NULL;
+}
+
 RealRun *
 real_run_to_stop(const char *const *command, const char *const *environment)
 {

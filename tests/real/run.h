@@ -34,6 +34,16 @@ typedef struct {
  */
 RealRun *real_run_sample(const char *const *program, const char *options, RealCoreKind kind);
 
+/* The path of the sample @name as it was built, whether it is there or not. (transfer full) */
+char *real_get_sample(const char *name);
+
+/*
+ * real_run_sample() of the sample @name as it was built.
+ *
+ * Returns: (transfer full): NULL, after g_test_skip(), where it was not built, too.
+ */
+RealRun *real_run_built_sample(const char *name, const char *options, RealCoreKind kind);
+
 /*
  * Runs @command to its call of exit() under gdb, has it print malloc_stats() to its standard error,
  * takes a core there and kills it.

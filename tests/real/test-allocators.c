@@ -66,7 +66,7 @@ test_preloaded(gconstpointer data)
         return;
     }
     g_autofree char *preload = g_strconcat("LD_PRELOAD=", library, NULL);
-    g_autofree char *sample = g_build_filename(g_getenv("POSTMALLOC_SAMPLES"), "case1", NULL);
+    g_autofree char *sample = real_get_sample("case1");
     const char *program[] = {"/usr/bin/env", preload, sample, NULL};
     g_autoptr(RealRun) run = real_run_sample(program, "1000", REAL_KERNEL_CORE);
     if (run != NULL)

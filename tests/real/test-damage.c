@@ -31,9 +31,7 @@ static void
 test_kind(gconstpointer data)
 {
     const char *kind = data;
-    g_autofree char *sample = g_build_filename(g_getenv("POSTMALLOC_SAMPLES"), "case7", NULL);
-    const char *program[] = {sample, NULL};
-    g_autoptr(RealRun) run = real_run_sample(program, kind, REAL_KERNEL_CORE);
+    g_autoptr(RealRun) run = real_run_built_sample("case7", kind, REAL_KERNEL_CORE);
     if (run == NULL)
         return;
     const RealSubject subject = {.core = run->core};
@@ -59,9 +57,7 @@ test_kind(gconstpointer data)
 static void
 test_walks_on(void)
 {
-    g_autofree char *sample = g_build_filename(g_getenv("POSTMALLOC_SAMPLES"), "case7", NULL);
-    const char *program[] = {sample, NULL};
-    g_autoptr(RealRun) run = real_run_sample(program, "overflow", REAL_KERNEL_CORE);
+    g_autoptr(RealRun) run = real_run_built_sample("case7", "overflow", REAL_KERNEL_CORE);
     if (run == NULL)
         return;
     const RealSubject subject = {.core = run->core};

@@ -34,7 +34,7 @@ static void
 container_init(Container *container, const char *name)
 {
     container->folder = g_dir_make_tmp("postmalloc-container-XXXXXX", NULL);
-    g_autofree char *sample = g_build_filename(g_getenv("POSTMALLOC_SAMPLES"), name, NULL);
+    g_autofree char *sample = real_get_sample(name);
     container->sample = copy_into(container->folder, sample);
     container->loader = copy_into(container->folder, LOADER);
     g_autofree char *list = g_build_filename(container->folder, "list", NULL);
@@ -212,9 +212,7 @@ is_present(const GArray *present, const RealRow *row)
 static void
 test_cut(void)
 {
-    g_autofree char *sample = g_build_filename(g_getenv("POSTMALLOC_SAMPLES"), "mix", NULL);
-    const char *program[] = {sample, NULL};
-    g_autoptr(RealRun) run = real_run_sample(program, "", REAL_GCORE);
+    g_autoptr(RealRun) run = real_run_built_sample("mix", "", REAL_GCORE);
     if (run == NULL)
         return;
     real_run_cut(run, 1, 2);
@@ -258,9 +256,7 @@ test_cut(void)
 static void
 test_never_allocated(void)
 {
-    g_autofree char *sample = g_build_filename(g_getenv("POSTMALLOC_SAMPLES"), "layouts", NULL);
-    const char *program[] = {sample, NULL};
-    g_autoptr(RealRun) run = real_run_sample(program, "", REAL_KERNEL_CORE);
+    g_autoptr(RealRun) run = real_run_built_sample("layouts", "", REAL_KERNEL_CORE);
     if (run == NULL)
         return;
     RealSubject subject = {.core = run->core};

@@ -100,9 +100,7 @@ test_case(gconstpointer data)
 {
     static const char *const leaks[] = {"leaks -j 1", "leaks -j 8"};
     const Case *one = data;
-    g_autofree char *sample = g_build_filename(g_getenv("POSTMALLOC_SAMPLES"), "reach-odd", NULL);
-    const char *program[] = {sample, NULL};
-    g_autoptr(RealRun) run = real_run_sample(program, one->options, one->kind);
+    g_autoptr(RealRun) run = real_run_built_sample("reach-odd", one->options, one->kind);
     if (run == NULL)
         return;
     g_autoptr(RealTruth) truth = real_truth_read(run->ledger);

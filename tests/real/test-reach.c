@@ -190,13 +190,7 @@ compare_classes(const RealRun *run, RealTruth *truth, const Case *one)
 static void
 test_case(const Case *one, RealCoreKind kind)
 {
-    g_autofree char *sample = g_build_filename(g_getenv("POSTMALLOC_SAMPLES"), one->sample, NULL);
-    if (!g_file_test(sample, G_FILE_TEST_EXISTS)) {
-        g_test_skip("the sample was not built; it takes a C++ compiler");
-        return;
-    }
-    const char *program[] = {sample, NULL};
-    g_autoptr(RealRun) run = real_run_sample(program, one->options, kind);
+    g_autoptr(RealRun) run = real_run_built_sample(one->sample, one->options, kind);
     if (run == NULL)
         return;
     g_autoptr(RealTruth) truth = real_truth_read(run->ledger);
@@ -233,7 +227,7 @@ add_case(const char *group, const Case *one)
 static void
 add_scenes(void)
 {
-    g_autofree char *sample = g_build_filename(g_getenv("POSTMALLOC_SAMPLES"), "reach", NULL);
+    g_autofree char *sample = real_get_sample("reach");
     char *command[] = {sample, "--scenes", NULL};
     char *output = NULL;
     g_assert_true(

@@ -54,9 +54,7 @@ check_kind(const RealTruth *truth, const GArray *recognitions, gsize kind)
 static void
 test_sample(gconstpointer data)
 {
-    g_autofree char *path = g_build_filename(g_getenv("POSTMALLOC_SAMPLES"), "recognise", NULL);
-    const char *program[] = {path, NULL};
-    g_autoptr(RealRun) run = real_run_sample(program, data, REAL_KERNEL_CORE);
+    g_autoptr(RealRun) run = real_run_built_sample("recognise", data, REAL_KERNEL_CORE);
     if (run == NULL)
         return;
     g_autoptr(RealTruth) truth = real_truth_read(run->ledger);
@@ -69,14 +67,8 @@ test_sample(gconstpointer data)
 static void
 test_exceptions(void)
 {
-    g_autofree char *path = g_build_filename(g_getenv("POSTMALLOC_SAMPLES"), "recognise-cxx", NULL);
-    const char *program[] = {path, NULL};
     guint pools = 0;
-    if (!g_file_test(path, G_FILE_TEST_EXISTS)) {
-        g_test_skip("there was no C++ compiler for samples/recognise-cxx");
-        return;
-    }
-    g_autoptr(RealRun) run = real_run_sample(program, "", REAL_KERNEL_CORE);
+    g_autoptr(RealRun) run = real_run_built_sample("recognise-cxx", "", REAL_KERNEL_CORE);
     if (run == NULL)
         return;
     g_autoptr(RealTruth) truth = real_truth_read(run->ledger);
@@ -105,14 +97,7 @@ test_exceptions(void)
 static void
 test_gobject(void)
 {
-    g_autofree char *path =
-        g_build_filename(g_getenv("POSTMALLOC_SAMPLES"), "recognise-gobject", NULL);
-    const char *program[] = {path, NULL};
-    if (!g_file_test(path, G_FILE_TEST_EXISTS)) {
-        g_test_skip("there was no gobject-2.0 for samples/recognise-gobject");
-        return;
-    }
-    g_autoptr(RealRun) run = real_run_sample(program, "", REAL_KERNEL_CORE);
+    g_autoptr(RealRun) run = real_run_built_sample("recognise-gobject", "", REAL_KERNEL_CORE);
     if (run == NULL)
         return;
     g_autoptr(RealTruth) truth = real_truth_read(run->ledger);

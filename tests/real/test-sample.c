@@ -2,9 +2,8 @@
  * `sample` and `strings` on samples/types-cxx: classes by their vtables, with symbols and without,
  * words of every kind, the choice of chunks, and known texts.
  */
-#include "run.h"
-#include "tool.h"
-#include "truth.h"
+#include "build.h"
+#include "lookup.h"
 
 #include <string.h>
 
@@ -30,28 +29,10 @@ static const Case cases[] = {
 #define CLASSES_MIN 28U
 #define OBJECTS     8U
 
-/* A core of the sample. @chunks: address → JsonObject of all used chunks, from `sample`. */
 typedef struct {
     const Case *one;
-    RealRun *run;
-    RealTruth *truth;
-    RealSubject subject;
-    JsonNode *all;
-    GHashTable *chunks;
+    RealLookup lookup;
 } Opened;
-
-/* Copies the file @name of the samples to @folder, and strips it. */
-static gboolean
-copy_sample(const char *name, const char *folder, gboolean strip)
-{
-    g_autofree char *from = g_build_filename(g_getenv("POSTMALLOC_SAMPLES"), name, NULL);
-    g_autofree char *to = g_build_filename(folder, name, NULL);
-    const char *const copy[] = {"cp", from, to, NULL};
-    const char *const strips[] = {"strip", "--strip-all", to, NULL};
-    return g_file_test(from, G_FILE_TEST_EXISTS) &&
-           real_run_command(copy, NULL, NULL, NULL, 60) == 0 &&
-           (!strip || real_run_command(strips, NULL, NULL, NULL, 60) == 0);
-}
 
 static RealRun *
 run_case(const Case *one, const char *folder)
@@ -60,60 +41,13 @@ run_case(const Case *one, const char *folder)
     g_autofree char *plugin_path = g_build_filename(folder, PLUGIN, NULL);
     const gboolean is_static = g_str_has_suffix(one->sample, "-static");
     const char *program[] = {program_path, is_static ? NULL : "--plugin", plugin_path, NULL};
-    if (!copy_sample(one->sample, folder, one->stripped) ||
-        (!is_static && !copy_sample(PLUGIN, folder, one->stripped))) {
+    if (!real_copy_sample(one->sample, folder, one->stripped) ||
+        (!is_static && !real_copy_sample(PLUGIN, folder, one->stripped))) {
         g_test_skip("the sample was not built: it takes a C++ compiler, and for some cases a "
                     "static C++ library");
         return NULL;
     }
     return real_run_sample(program, "", one->kind);
-}
-
-static guint64
-parse_address(const char *text)
-{
-    return g_ascii_strtoull(text, NULL, 16);
-}
-
-static gboolean
-open_case(const Case *one, const char *folder, Opened *opened)
-{
-    *opened = (Opened){.one = one, .run = run_case(one, folder)};
-    if (opened->run == NULL)
-        return FALSE;
-    opened->truth = real_truth_read(opened->run->ledger);
-    opened->subject.core = opened->run->core;
-    opened->chunks = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
-    opened->all = real_ask(&opened->subject, "sample --count 1000000", NULL);
-    if (opened->all == NULL)
-        return FALSE;
-    JsonArray *chunks = real_get_array(opened->all, "data.chunks");
-    for (guint i = 0; i < json_array_get_length(chunks); i++) {
-        JsonObject *chunk = json_array_get_object_element(chunks, i);
-        const guint64 address = real_member_address(chunk, "address");
-        g_hash_table_insert(opened->chunks, g_memdup2(&address, sizeof address), chunk);
-    }
-    return TRUE;
-}
-
-static void
-close_case(Opened *opened)
-{
-    if (opened->run == NULL)
-        return;
-    g_hash_table_unref(opened->chunks);
-    if (opened->all != NULL)
-        json_node_unref(opened->all);
-    real_truth_free(opened->truth);
-    real_run_free(opened->run);
-}
-
-static const char *
-get_text(JsonObject *object, const char *name)
-{
-    return !json_object_has_member(object, name) || json_object_get_null_member(object, name)
-               ? NULL
-               : json_object_get_string_member(object, name);
 }
 
 static JsonObject *
@@ -148,25 +82,25 @@ get_class(const Case *one, const char *name)
 static void
 compare_row(const Opened *opened, const RealRow *row, GHashTable *classes)
 {
-    JsonObject *chunk = g_hash_table_lookup(opened->chunks, &row->address);
+    JsonObject *chunk = real_lookup_find(&opened->lookup, row->address);
     if (chunk == NULL) {
         real_fail("%s (0x%" G_GINT64_MODIFIER "x) is no chunk in use", row->name, row->address);
         return;
     }
     g_autofree char *expected = get_class(opened->one, row->name);
     const gboolean whole = strcmp(row->name, "under-construction") != 0;
-    check_text(row->name, get_text(chunk, "vtable_class"), expected);
-    check_text(row->name, get_text(chunk, "reach"), row->reach);
+    check_text(row->name, real_member_text(chunk, "vtable_class"), expected);
+    check_text(row->name, real_member_text(chunk, "reach"), row->reach);
     if (expected == NULL)
         return;
     g_hash_table_add(classes, g_strdup(expected));
-    check_text(row->name, get_text(get_word(chunk, 0), "what"), "vtable");
+    check_text(row->name, real_member_text(get_word(chunk, 0), "what"), "vtable");
     if (whole) {
-        check_text(row->name, get_text(chunk, "type"), expected);
+        check_text(row->name, real_member_text(chunk, "type"), expected);
         if (!opened->one->stripped)
-            check_text(row->name, get_text(chunk, "vtable_use"), "object");
+            check_text(row->name, real_member_text(chunk, "vtable_use"), "object");
     } else {
-        check_text(row->name, get_text(chunk, "vtable_use"),
+        check_text(row->name, real_member_text(chunk, "vtable_use"),
                    opened->one->stripped ? "unsure" : "construction");
     }
 }
@@ -177,8 +111,8 @@ compare_classes(const Opened *opened)
 {
     g_autoptr(GHashTable) classes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     guint rows = 0;
-    for (guint i = 0; i < opened->truth->live->len; i++) {
-        const RealRow *row = &g_array_index(opened->truth->live, RealRow, i);
+    for (guint i = 0; i < opened->lookup.truth->live->len; i++) {
+        const RealRow *row = &g_array_index(opened->lookup.truth->live, RealRow, i);
         rows++;
         compare_row(opened, row, classes);
     }
@@ -224,7 +158,7 @@ compare_threads(const Opened *opened, JsonObject *chunk)
 {
     const guint64 own = real_member_uint(get_word(chunk, 3), "thread");
     const guint64 other = real_member_uint(get_word(chunk, 4), "thread");
-    g_assert_cmpuint(own, ==, opened->truth->pid);
+    g_assert_cmpuint(own, ==, opened->lookup.truth->pid);
     g_assert_cmpuint(other, !=, own);
     g_assert_cmpuint(other, !=, 0);
     g_assert_cmpuint(real_member_uint(get_word(chunk, 8), "thread"), ==, own);
@@ -233,16 +167,16 @@ compare_threads(const Opened *opened, JsonObject *chunk)
 static void
 compare_fields(const Opened *opened)
 {
-    const RealRow *row = find_row(opened->truth, "fields");
-    const RealRow *target = find_row(opened->truth, "target");
-    JsonObject *chunk = g_hash_table_lookup(opened->chunks, &row->address);
+    const RealRow *row = find_row(opened->lookup.truth, "fields");
+    const RealRow *target = find_row(opened->lookup.truth, "target");
+    JsonObject *chunk = real_lookup_find(&opened->lookup, row->address);
     g_assert_nonnull(chunk);
     for (guint i = 0; i < G_N_ELEMENTS(fields); i++) {
         JsonObject *word = get_word(chunk, i);
         g_autofree char *name = g_strdup_printf("word %u", i);
-        const char *detail = get_text(word, "detail");
+        const char *detail = real_member_text(word, "detail");
         g_assert_cmpuint(real_member_uint(word, "offset"), ==, (guint64)8 * i);
-        check_text(name, get_text(word, "what"), fields[i].what);
+        check_text(name, real_member_text(word, "what"), fields[i].what);
         if (fields[i].detail == NULL)
             g_assert_null(detail);
         else if ((!fields[i].symbol || !opened->one->stripped) &&
@@ -253,24 +187,24 @@ compare_fields(const Opened *opened)
     g_assert_cmphex(real_member_address(get_word(chunk, 5), "chunk"), ==, target->address);
     g_assert_cmphex(real_member_address(get_word(chunk, 6), "chunk"), ==, target->address);
     g_assert_cmpuint(real_member_uint(get_word(chunk, 6), "chunk_offset"), ==, 16);
-    g_assert_cmphex(parse_address(get_text(get_word(chunk, 11), "value")), ==, 123456);
+    g_assert_cmphex(real_member_address(get_word(chunk, 11), "value"), ==, 123456);
 }
 
 /* The bytes are those that the words say. */
 static void
 compare_bytes(const Opened *opened)
 {
-    const RealRow *row = find_row(opened->truth, "texts");
-    JsonObject *chunk = g_hash_table_lookup(opened->chunks, &row->address);
+    const RealRow *row = find_row(opened->lookup.truth, "texts");
+    JsonObject *chunk = real_lookup_find(&opened->lookup, row->address);
     g_assert_nonnull(chunk);
-    check_text("hex", get_text(chunk, "hex"),
+    check_text("hex", real_member_text(chunk, "hex"),
                "616c7068613a2061206672657175656e742074657874"
                "000000000000000000000000000000000000");
-    check_text("text", get_text(chunk, "text"), "alpha: a frequent text..................");
-    row = find_row(opened->truth, "app::Large");
-    chunk = g_hash_table_lookup(opened->chunks, &row->address);
+    check_text("text", real_member_text(chunk, "text"), "alpha: a frequent text..................");
+    row = find_row(opened->lookup.truth, "app::Large");
+    chunk = real_lookup_find(&opened->lookup, row->address);
     g_assert_nonnull(chunk);
-    g_assert_cmpuint(strlen(get_text(chunk, "hex")), ==, (gsize)2 * 4096);
+    g_assert_cmpuint(strlen(real_member_text(chunk, "hex")), ==, (gsize)2 * 4096);
     g_assert_cmpuint(real_member_uint(chunk, "bytes_omitted"), ==, row->usable_bytes - 4096);
 }
 
@@ -278,18 +212,18 @@ compare_bytes(const Opened *opened)
 static void
 compare_show(const Opened *opened)
 {
-    const RealRow *row = find_row(opened->truth, "app::Document");
+    const RealRow *row = find_row(opened->lookup.truth, "app::Document");
     g_autofree char *address = g_strdup_printf("0x%" G_GINT64_MODIFIER "x", row->address + 4);
-    g_autoptr(JsonNode) document = real_ask(&opened->subject, "show", address);
+    g_autoptr(JsonNode) document = real_ask(&opened->lookup.subject, "show", address);
     if (document == NULL)
         return;
     check_text("show", real_get_string(document, "data.chunk.vtable_class"), "app::Document");
     check_text("show", real_get_string(document, "data.chunk.type"), "app::Document");
     JsonArray *words = real_get_array(document, "data.contents.words");
     g_assert_cmpuint(json_array_get_length(words), ==, row->usable_bytes / 8);
-    check_text("show", get_text(json_array_get_object_element(words, 0), "detail"),
+    check_text("show", real_member_text(json_array_get_object_element(words, 0), "detail"),
                "vtable of app::Document");
-    check_text("show", get_text(json_array_get_object_element(words, 2), "detail"),
+    check_text("show", real_member_text(json_array_get_object_element(words, 2), "detail"),
                "vtable of app::Document, for its base at +0x10");
 }
 
@@ -299,15 +233,15 @@ compare_show(const Opened *opened)
 static void
 compare_choice(const Opened *opened)
 {
-    JsonArray *all = real_get_array(opened->all, "data.chunks");
+    JsonArray *all = real_get_array(opened->lookup.all, "data.chunks");
     const guint count = json_array_get_length(all);
     g_autofree char *command = g_strdup_printf("sample --count %d --seed 4", WANTED);
-    g_autoptr(JsonNode) first = real_ask(&opened->subject, command, NULL);
-    g_autoptr(JsonNode) again = real_ask(&opened->subject, command, NULL);
+    g_autoptr(JsonNode) first = real_ask(&opened->lookup.subject, command, NULL);
+    g_autoptr(JsonNode) again = real_ask(&opened->lookup.subject, command, NULL);
     if (first == NULL || again == NULL)
         return;
     g_assert_cmpuint(real_get_uint(first, "data.population"), ==, count);
-    g_assert_cmpuint(real_get_uint(opened->all, "data.population"), ==, count);
+    g_assert_cmpuint(real_get_uint(opened->lookup.all, "data.population"), ==, count);
     JsonArray *chosen = real_get_array(first, "data.chunks");
     JsonArray *same = real_get_array(again, "data.chunks");
     g_assert_cmpuint(json_array_get_length(chosen), ==, WANTED);
@@ -332,8 +266,8 @@ compare_filter(const Opened *opened, const char *filter)
 {
     g_autofree char *chunks_command = g_strconcat("chunks ", filter, NULL);
     g_autofree char *sample_command = g_strconcat("sample --count 1000000 ", filter, NULL);
-    g_autoptr(JsonNode) chunks = real_ask(&opened->subject, chunks_command, NULL);
-    g_autoptr(JsonNode) sample = real_ask(&opened->subject, sample_command, NULL);
+    g_autoptr(JsonNode) chunks = real_ask(&opened->lookup.subject, chunks_command, NULL);
+    g_autoptr(JsonNode) sample = real_ask(&opened->lookup.subject, sample_command, NULL);
     if (chunks == NULL || sample == NULL)
         return;
     JsonArray *listed = real_get_array(chunks, "data.chunks");
@@ -376,7 +310,7 @@ find_text(JsonArray *strings, const char *text)
 {
     for (guint i = 0; i < json_array_get_length(strings); i++) {
         JsonObject *string = json_array_get_object_element(strings, i);
-        if (g_strcmp0(get_text(string, "text"), text) == 0)
+        if (g_strcmp0(real_member_text(string, "text"), text) == 0)
             return string;
     }
     return NULL;
@@ -420,7 +354,7 @@ compare_strings(const Opened *opened)
     g_autofree char *longest = g_strnfill(3000, 'L');
     const Known more[] = {{whole, 5}, {longest, 2}};
     for (gsize i = 0; i < G_N_ELEMENTS(commands); i++) {
-        g_autoptr(JsonNode) document = real_ask(&opened->subject, commands[i], NULL);
+        g_autoptr(JsonNode) document = real_ask(&opened->lookup.subject, commands[i], NULL);
         if (document == NULL)
             return;
         JsonArray *strings = real_get_array(document, "data.strings");
@@ -441,9 +375,10 @@ compare_strings_of_size(const Opened *opened)
     static const Known of_size[] = {{"zet", 9}, {"epsilon is cut", 0}};
     static const Known to_rodata[] = {{"theta lies in read-only data", 25}};
     static const Known to_chunk[] = {{"failure", OBJECTS}};
-    g_autoptr(JsonNode) small = real_ask(&opened->subject, "strings --size 40 --min 3", NULL);
-    g_autoptr(JsonNode) large = real_ask(&opened->subject, "strings --size 200", NULL);
-    g_autoptr(JsonNode) failures = real_ask(&opened->subject, "strings --size 24", NULL);
+    g_autoptr(JsonNode) small =
+        real_ask(&opened->lookup.subject, "strings --size 40 --min 3", NULL);
+    g_autoptr(JsonNode) large = real_ask(&opened->lookup.subject, "strings --size 200", NULL);
+    g_autoptr(JsonNode) failures = real_ask(&opened->lookup.subject, "strings --size 24", NULL);
     if (small == NULL || large == NULL || failures == NULL)
         return;
     compare_known(real_get_array(small, "data.strings"), of_size, G_N_ELEMENTS(of_size));
@@ -454,10 +389,10 @@ compare_strings_of_size(const Opened *opened)
 static void
 test_case(gconstpointer data)
 {
-    Opened opened = {.run = NULL};
+    Opened opened = {.one = data};
     g_autofree char *folder = g_dir_make_tmp("postmalloc-sample-XXXXXX", NULL);
     if (real_require_program("strip", "the samples without symbols") &&
-        open_case(data, folder, &opened)) {
+        real_lookup_init(&opened.lookup, run_case(data, folder), "sample --count 1000000")) {
         compare_classes(&opened);
         compare_fields(&opened);
         compare_bytes(&opened);
@@ -469,7 +404,7 @@ test_case(gconstpointer data)
         compare_strings(&opened);
         compare_strings_of_size(&opened);
     }
-    close_case(&opened);
+    real_lookup_clear(&opened.lookup);
     real_remove(folder);
 }
 

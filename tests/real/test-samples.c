@@ -59,12 +59,6 @@ static const Case cases[] = {
     {"top-pad", "layouts", "--top-pad 1M --body --many-mmapped 20", REAL_KERNEL_CORE, 1, 0, 1, 1},
 };
 
-static char *
-get_sample(const char *name)
-{
-    return g_build_filename(g_getenv("POSTMALLOC_SAMPLES"), name, NULL);
-}
-
 static RealExpected
 expect(const Case *one, const RealTruth *truth)
 {
@@ -84,7 +78,7 @@ static void
 test_sample(gconstpointer data)
 {
     const Case *one = data;
-    g_autofree char *sample = get_sample(one->sample);
+    g_autofree char *sample = real_get_sample(one->sample);
     const char *program[] = {sample, NULL};
     g_autoptr(RealRun) run = real_run_sample(program, one->options, one->kind);
     if (run == NULL)

@@ -11,9 +11,7 @@
 static RealRun *
 run_sample(const char *name, const char *options)
 {
-    g_autofree char *sample = g_build_filename(g_getenv("POSTMALLOC_SAMPLES"), name, NULL);
-    const char *program[] = {sample, NULL};
-    return real_run_sample(program, options, REAL_KERNEL_CORE);
+    return real_run_built_sample(name, options, REAL_KERNEL_CORE);
 }
 
 static JsonNode *

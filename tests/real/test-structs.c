@@ -145,9 +145,7 @@ rank_kind(const Opened *opened, const RealTruth *truth, const char *name)
 static RealRun *
 run_sample(const char *options)
 {
-    g_autofree char *sample = g_build_filename(g_getenv("POSTMALLOC_SAMPLES"), "structs40", NULL);
-    const char *program[] = {sample, NULL};
-    return real_run_sample(program, options, REAL_KERNEL_CORE);
+    return real_run_built_sample("structs40", options, REAL_KERNEL_CORE);
 }
 
 static void

@@ -3,79 +3,22 @@
  * in C, the containers of the C++ library, forty structures under typed variables, polymorphic
  * objects with DWARF and stripped of everything; and that what types says adds up.
  */
-#include "run.h"
-#include "tool.h"
-#include "truth.h"
+#include "build.h"
+#include "lookup.h"
 
 #include <string.h>
 
-/* A core of a sample. @chunks: address → JsonObject of all used chunks, from `chunks --paths`. */
-typedef struct {
-    RealRun *run;
-    RealTruth *truth;
-    RealSubject subject;
-    JsonNode *all;
-    GHashTable *chunks;
-} Opened;
+/* Every chunk in use, with its type and how that is known. */
+#define CHUNKS "chunks --state used --paths"
 
 /* What a row of the ledger is to be called: a pattern, or NULL where the row does not matter.
  * (transfer full) */
 typedef char *(*Expect)(const RealRow *row);
 
-static void
-close_sample(Opened *opened)
-{
-    if (opened->chunks != NULL)
-        g_hash_table_unref(opened->chunks);
-    if (opened->all != NULL)
-        json_node_unref(opened->all);
-    if (opened->truth != NULL)
-        real_truth_free(opened->truth);
-    if (opened->run != NULL)
-        real_run_free(opened->run);
-}
-
-/* @program: a path. FALSE where it cannot be run, and the test says so. */
 static gboolean
-open_program(const char *const *program, RealCoreKind kind, Opened *opened)
+open_sample(const char *name, RealCoreKind kind, RealLookup *lookup)
 {
-    if (!g_file_test(program[0], G_FILE_TEST_EXISTS)) {
-        g_test_skip("the sample was not built: it takes a C++ compiler");
-        return FALSE;
-    }
-    opened->run = real_run_sample(program, "", kind);
-    if (opened->run == NULL)
-        return FALSE;
-    opened->truth = real_truth_read(opened->run->ledger);
-    opened->subject.core = opened->run->core;
-    opened->chunks = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
-    opened->all = real_ask(&opened->subject, "chunks --state used --paths", NULL);
-    if (opened->all == NULL)
-        return FALSE;
-    JsonArray *chunks = real_get_array(opened->all, "data.chunks");
-    for (guint i = 0; i < json_array_get_length(chunks); i++) {
-        JsonObject *chunk = json_array_get_object_element(chunks, i);
-        const guint64 address = real_member_address(chunk, "address");
-        g_hash_table_insert(opened->chunks, g_memdup2(&address, sizeof address), chunk);
-    }
-    return TRUE;
-}
-
-static gboolean
-open_sample(const char *name, RealCoreKind kind, Opened *opened)
-{
-    g_autofree char *path = g_build_filename(g_getenv("POSTMALLOC_SAMPLES"), name, NULL);
-    const char *const program[] = {path, NULL};
-    *opened = (Opened){0};
-    return open_program(program, kind, opened);
-}
-
-static const char *
-get_text(JsonObject *object, const char *name)
-{
-    return !json_object_has_member(object, name) || json_object_get_null_member(object, name)
-               ? NULL
-               : json_object_get_string_member(object, name);
+    return real_lookup_init(lookup, real_run_built_sample(name, "", kind), CHUNKS);
 }
 
 static gboolean
@@ -86,13 +29,13 @@ matches(const char *pattern, const char *name)
 
 /* Compares the type of every chunk that @expect speaks of. Returns: how many there were. */
 static guint
-check_types(const Opened *opened, Expect expect)
+check_types(const RealLookup *lookup, Expect expect)
 {
     guint checked = 0;
-    for (guint i = 0; i < opened->truth->live->len; i++) {
-        const RealRow *row = &g_array_index(opened->truth->live, RealRow, i);
+    for (guint i = 0; i < lookup->truth->live->len; i++) {
+        const RealRow *row = &g_array_index(lookup->truth->live, RealRow, i);
         g_autofree char *expected = row->name == NULL ? NULL : expect(row);
-        JsonObject *chunk = g_hash_table_lookup(opened->chunks, &row->address);
+        JsonObject *chunk = real_lookup_find(lookup, row->address);
         if (expected == NULL)
             continue;
         checked++;
@@ -101,11 +44,11 @@ check_types(const Opened *opened, Expect expect)
                       expected);
             continue;
         }
-        const char *type = get_text(chunk, "type");
+        const char *type = real_member_text(chunk, "type");
         if (strcmp(expected, "noise") == 0 ? type != NULL : !matches(expected, type))
             real_fail("0x%" G_GINT64_MODIFIER "x is a %s, but is called %s (%s, by %s)",
                       row->address, expected, type == NULL ? "nothing" : type,
-                      get_text(chunk, "path"), get_text(chunk, "type_source"));
+                      real_member_text(chunk, "path"), real_member_text(chunk, "type_source"));
     }
     return checked;
 }
@@ -123,10 +66,10 @@ expect_name(const RealRow *row)
 /* The rows of `types` add up to what `sizes` says is in use, each kind of row with what belongs to
  * it. */
 static void
-check_sums(const Opened *opened)
+check_sums(const RealLookup *lookup)
 {
-    JsonNode *types = real_ask(&opened->subject, "types", NULL);
-    JsonNode *sizes = real_ask(&opened->subject, "sizes", NULL);
+    JsonNode *types = real_ask(&lookup->subject, "types", NULL);
+    JsonNode *sizes = real_ask(&lookup->subject, "sizes", NULL);
     guint64 chunks = 0;
     guint64 bytes = 0;
     if (types == NULL || sizes == NULL)
@@ -136,7 +79,7 @@ check_sums(const Opened *opened)
         JsonObject *row = json_array_get_object_element(rows, i);
         chunks += real_member_uint(row, "chunks");
         bytes += real_member_uint(row, "chunk_bytes");
-        if (get_text(row, "name") == NULL || get_text(row, "source") == NULL)
+        if (real_member_text(row, "name") == NULL || real_member_text(row, "source") == NULL)
             real_fail("row %u of types has no name or no source", i);
     }
     g_assert_cmpuint(chunks, ==, real_get_uint(sizes, "data.totals.used.chunks"));
@@ -149,13 +92,13 @@ check_sums(const Opened *opened)
 
 /* The path of the chunk that the ledger calls @name; the first one. */
 static const char *
-find_path(const Opened *opened, const char *name)
+find_path(const RealLookup *lookup, const char *name)
 {
-    for (guint i = 0; i < opened->truth->live->len; i++) {
-        const RealRow *row = &g_array_index(opened->truth->live, RealRow, i);
-        JsonObject *chunk = g_hash_table_lookup(opened->chunks, &row->address);
+    for (guint i = 0; i < lookup->truth->live->len; i++) {
+        const RealRow *row = &g_array_index(lookup->truth->live, RealRow, i);
+        JsonObject *chunk = real_lookup_find(lookup, row->address);
         if (g_strcmp0(row->name, name) == 0 && chunk != NULL)
-            return get_text(chunk, "path");
+            return real_member_text(chunk, "path");
     }
     return NULL;
 }
@@ -163,56 +106,56 @@ find_path(const Opened *opened, const char *name)
 static void
 test_pointers(void)
 {
-    Opened opened;
-    if (open_sample("typed", REAL_KERNEL_CORE, &opened)) {
-        g_assert_cmpuint(check_types(&opened, expect_name), >, 600);
-        check_sums(&opened);
+    RealLookup lookup;
+    if (open_sample("typed", REAL_KERNEL_CORE, &lookup)) {
+        g_assert_cmpuint(check_types(&lookup, expect_name), >, 600);
+        check_sums(&lookup);
         /* How they are known, as a debugger takes it. */
-        g_assert_cmpstr(find_path(&opened, "struct~point[]"), ==, "*registry.points");
-        g_assert_cmpstr(find_path(&opened, "struct~packet"), ==, "*registry.inner.first");
-        g_assert_cmpstr(find_path(&opened, "struct~gadget"), ==, "*gadget");
-        g_assert_cmpstr(find_path(&opened, "struct~label"), !=, NULL);
-        JsonNode *types = real_ask(&opened.subject, "types", NULL);
+        g_assert_cmpstr(find_path(&lookup, "struct~point[]"), ==, "*registry.points");
+        g_assert_cmpstr(find_path(&lookup, "struct~packet"), ==, "*registry.inner.first");
+        g_assert_cmpstr(find_path(&lookup, "struct~gadget"), ==, "*gadget");
+        g_assert_cmpstr(find_path(&lookup, "struct~label"), !=, NULL);
+        JsonNode *types = real_ask(&lookup.subject, "types", NULL);
         JsonArray *conflicts = real_get_array(types, "data.conflicts");
         gboolean found = FALSE;
         for (guint i = 0; i < json_array_get_length(conflicts); i++) {
             JsonObject *conflict = json_array_get_object_element(conflicts, i);
-            found = found || (g_strcmp0(get_text(conflict, "type"), "struct gadget") == 0 &&
-                              g_strcmp0(get_text(conflict, "other"), "struct widget") == 0);
+            found = found || (g_strcmp0(real_member_text(conflict, "type"), "struct gadget") == 0 &&
+                              g_strcmp0(real_member_text(conflict, "other"), "struct widget") == 0);
         }
         if (!found)
             real_fail("the stale pointer to a widget is no conflict");
         json_node_unref(types);
     }
-    close_sample(&opened);
+    real_lookup_clear(&lookup);
 }
 
 static void
 test_filter(void)
 {
-    Opened opened;
-    if (open_sample("typed", REAL_GCORE, &opened)) {
-        g_assert_cmpuint(check_types(&opened, expect_name), >, 600);
-        JsonNode *some = real_ask(&opened.subject, "chunks --type task", NULL);
+    RealLookup lookup;
+    if (open_sample("typed", REAL_GCORE, &lookup)) {
+        g_assert_cmpuint(check_types(&lookup, expect_name), >, 600);
+        JsonNode *some = real_ask(&lookup.subject, "chunks --type task", NULL);
         JsonArray *chunks = real_get_array(some, "data.chunks");
         g_assert_cmpuint(json_array_get_length(chunks), ==, 40);
         for (guint i = 0; i < json_array_get_length(chunks); i++)
-            g_assert_cmpstr(get_text(json_array_get_object_element(chunks, i), "type"), ==,
+            g_assert_cmpstr(real_member_text(json_array_get_object_element(chunks, i), "type"), ==,
                             "struct task");
         json_node_unref(some);
     }
-    close_sample(&opened);
+    real_lookup_clear(&lookup);
 }
 
 static void
 test_containers(void)
 {
-    Opened opened;
-    if (open_sample("typed-std", REAL_KERNEL_CORE, &opened)) {
-        g_assert_cmpuint(check_types(&opened, expect_name), >, 300);
-        check_sums(&opened);
+    RealLookup lookup;
+    if (open_sample("typed-std", REAL_KERNEL_CORE, &lookup)) {
+        g_assert_cmpuint(check_types(&lookup, expect_name), >, 300);
+        check_sums(&lookup);
     }
-    close_sample(&opened);
+    real_lookup_clear(&lookup);
 }
 
 /* Of the forty structures every instance, for each is held by a typed variable. */
@@ -232,12 +175,12 @@ expect_struct(const RealRow *row)
 static void
 test_structs(void)
 {
-    Opened opened;
-    if (open_sample("structs40", REAL_KERNEL_CORE, &opened)) {
-        g_assert_cmpuint(check_types(&opened, expect_struct), >=, 40 * 64);
-        check_sums(&opened);
+    RealLookup lookup;
+    if (open_sample("structs40", REAL_KERNEL_CORE, &lookup)) {
+        g_assert_cmpuint(check_types(&lookup, expect_struct), >=, 40 * 64);
+        check_sums(&lookup);
     }
-    close_sample(&opened);
+    real_lookup_clear(&lookup);
 }
 
 /* Classes with virtual functions: of others nothing is left in a stripped program. */
@@ -262,26 +205,21 @@ static void
 test_classes(gconstpointer data)
 {
     const gboolean strip = data != NULL;
-    g_autofree char *from = g_build_filename(g_getenv("POSTMALLOC_SAMPLES"), "types-cxx", NULL);
-    g_autofree char *plugin =
-        g_build_filename(g_getenv("POSTMALLOC_SAMPLES"), "libtypes-cxx-plugin.so", NULL);
+    g_autofree char *plugin = real_get_sample("libtypes-cxx-plugin.so");
     g_autofree char *folder = g_dir_make_tmp("postmalloc-XXXXXX", NULL);
-    g_autofree char *to = g_build_filename(folder, "types-cxx", NULL);
-    const char *const copy[] = {"cp", from, to, NULL};
-    const char *const strips[] = {"strip", "--strip-all", to, NULL};
-    const char *const program[] = {to, "--plugin", plugin, NULL};
-    Opened opened = {0};
-    if (!g_file_test(from, G_FILE_TEST_EXISTS)) {
+    g_autofree char *path = g_build_filename(folder, "types-cxx", NULL);
+    const char *const program[] = {path, "--plugin", plugin, NULL};
+    RealLookup lookup = {0};
+    if (!g_file_test(plugin, G_FILE_TEST_EXISTS)) {
         g_test_skip("the sample was not built: it takes a C++ compiler");
-    } else if (real_run_command(copy, NULL, NULL, NULL, 60) != 0 ||
-               (strip && real_run_command(strips, NULL, NULL, NULL, 60) != 0)) {
+    } else if (!real_copy_sample("types-cxx", folder, strip)) {
         real_fail("types-cxx could not be copied and stripped");
-    } else if (open_program(program, REAL_KERNEL_CORE, &opened)) {
-        g_assert_cmpuint(check_types(&opened, strip ? expect_class_by_rtti : expect_class), >=,
+    } else if (real_lookup_init(&lookup, real_run_sample(program, "", REAL_KERNEL_CORE), CHUNKS)) {
+        g_assert_cmpuint(check_types(&lookup, strip ? expect_class_by_rtti : expect_class), >=,
                          28 * 8);
-        check_sums(&opened);
+        check_sums(&lookup);
     }
-    close_sample(&opened);
+    real_lookup_clear(&lookup);
     real_remove(folder);
 }
 

@@ -162,6 +162,13 @@ real_member_uint(JsonObject *object, const char *name)
     return (guint64)json_node_get_int(node);
 }
 
+const char *
+real_member_text(JsonObject *object, const char *name)
+{
+    JsonNode *node = json_object_get_member(object, name);
+    return node != NULL && JSON_NODE_HOLDS_VALUE(node) ? json_node_get_string(node) : NULL;
+}
+
 char *
 real_list_warnings(JsonNode *document)
 {

@@ -53,5 +53,8 @@ guint64 real_member_address(JsonObject *object, const char *name);
 /* A member that must be there and be a whole number; else the test fails. */
 guint64 real_member_uint(JsonObject *object, const char *name);
 
+/* The string member @name of @object; NULL where it is missing or JSON null. Borrowed. */
+const char *real_member_text(JsonObject *object, const char *name);
+
 /* The diagnostics of @document that are warnings or errors, one a line; "" where there are none. */
 char *real_list_warnings(JsonNode *document);
