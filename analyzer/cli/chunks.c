@@ -4,24 +4,21 @@
 #include "report/chunks.h"
 #include "cli/command.h"
 
-/* Only chunks in use have a class, and a type. */
+/* Only chunks in use have a type. */
 static gboolean
 prepare(PmSession *session, GError **error)
 {
-    const PmChunkFilter *filter = &session->options->filter;
-    const gboolean used = (filter->states >> PM_CHUNK_USED & 1) != 0;
-    if (filter->reaches != 0 ? !pm_session_scan(session, error)
-                             : used && !pm_session_try_scan(session, error))
+    if (!pm_session_scan_chosen(session, error))
         return FALSE;
+    const gboolean used = (session->options->filter.states >> PM_CHUNK_USED & 1) != 0;
     return !used || pm_session_prepare_typing(session);
 }
 
 static int
 run(const PmSession *session, const PmSink *sink, GError **error)
 {
-    PmChunkFilter filter = session->options->filter;
-    if (filter.by_arena &&
-        !pm_chunks_find_arena(session->ptmalloc, session->options->arena, &filter.arena, error))
+    PmChunkFilter filter;
+    if (!pm_session_get_filter(session, &filter, error))
         return PM_EXIT_FAILED;
     const PmChunkTypes types = {.typing = session->typing,
                                 .only = session->options->type,

@@ -4,25 +4,18 @@
 #include "report/sample.h"
 #include "cli/command.h"
 
-/* Only chunks in use have a class. */
 static gboolean
 prepare(PmSession *session, GError **error)
 {
-    const PmChunkFilter *filter = &session->options->filter;
-    const gboolean used = (filter->states >> PM_CHUNK_USED & 1) != 0;
-    if (filter->reaches != 0 ? !pm_session_scan(session, error)
-                             : used && !pm_session_try_scan(session, error))
-        return FALSE;
-    return pm_session_prepare_typing(session);
+    return pm_session_scan_chosen(session, error) && pm_session_prepare_typing(session);
 }
 
 static int
 run(const PmSession *session, const PmSink *sink, GError **error)
 {
     const PmOptions *options = session->options;
-    PmChunkFilter filter = options->filter;
-    if (filter.by_arena &&
-        !pm_chunks_find_arena(session->ptmalloc, options->arena, &filter.arena, error))
+    PmChunkFilter filter;
+    if (!pm_session_get_filter(session, &filter, error))
         return PM_EXIT_FAILED;
     g_autoptr(PmDescriber) describer = pm_session_new_describer(session);
     g_autoptr(PmSample) sample = pm_sample_new(&session->subject, session->reach, &filter,

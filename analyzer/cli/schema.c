@@ -48,9 +48,8 @@ choose_size(const PmSession *session)
 static int
 run(const PmSession *session, const PmSink *sink, GError **error)
 {
-    PmChunkFilter filter = session->options->filter;
-    if (filter.by_arena &&
-        !pm_chunks_find_arena(session->ptmalloc, session->options->arena, &filter.arena, error))
+    PmChunkFilter filter;
+    if (!pm_session_get_filter(session, &filter, error))
         return PM_EXIT_FAILED;
     /* What the program holds, unless the user asks for something else. */
     if (filter.states == PM_CHUNK_STATES_ALL)

@@ -114,6 +114,23 @@ pm_session_try_scan(PmSession *session, G_GNUC_UNUSED GError **error)
     return TRUE;
 }
 
+gboolean
+pm_session_scan_chosen(PmSession *session, GError **error)
+{
+    const PmChunkFilter *filter = &session->options->filter;
+    if (filter->reaches != 0)
+        return pm_session_scan(session, error);
+    return (filter->states >> PM_CHUNK_USED & 1) == 0 || pm_session_try_scan(session, error);
+}
+
+gboolean
+pm_session_get_filter(const PmSession *session, PmChunkFilter *ret_filter, GError **error)
+{
+    *ret_filter = session->options->filter;
+    return !ret_filter->by_arena || pm_chunks_find_arena(session->ptmalloc, session->options->arena,
+                                                         &ret_filter->arena, error);
+}
+
 static void
 print_diagnostic(const PmDiagnostic *diagnostic)
 {

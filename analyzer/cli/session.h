@@ -64,6 +64,20 @@ gboolean pm_session_scan(PmSession *session, GError **error);
  */
 gboolean pm_session_try_scan(PmSession *session, GError **error);
 
+/*
+ * The scan that a list of chunks by the filter options takes: that of pm_session_scan() where
+ * --reach chooses among them, else of pm_session_try_scan(); none without chunks in use, for only
+ * they have a class.
+ */
+gboolean pm_session_scan_chosen(PmSession *session, GError **error);
+
+/*
+ * The filter options with --arena looked up; the session has a heap.
+ *
+ * Returns: FALSE with what pm_chunks_find_arena() set.
+ */
+gboolean pm_session_get_filter(const PmSession *session, PmChunkFilter *ret_filter, GError **error);
+
 /* Makes session->places. Returns: TRUE. */
 gboolean pm_session_prepare_places(PmSession *session);
 

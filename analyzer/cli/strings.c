@@ -18,12 +18,11 @@ static int
 run(const PmSession *session, const PmSink *sink, GError **error)
 {
     const PmOptions *options = session->options;
-    PmChunkFilter filter = options->filter;
+    PmChunkFilter filter;
     const PmStringsOptions how = {.characters_min = (gsize)options->min,
                                   .by_bytes = options->by_bytes,
                                   .jobs = options->jobs};
-    if (filter.by_arena &&
-        !pm_chunks_find_arena(session->ptmalloc, options->arena, &filter.arena, error))
+    if (!pm_session_get_filter(session, &filter, error))
         return PM_EXIT_FAILED;
     pm_progress_start(session->progress, PHASE_STRINGS);
     g_autoptr(PmStrings) strings = pm_strings_new(session->places, session->reach, &filter, &how);

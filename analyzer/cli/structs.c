@@ -7,9 +7,8 @@
 static int
 run(const PmSession *session, const PmSink *sink, GError **error)
 {
-    PmChunkFilter filter = session->options->filter;
-    if (filter.by_arena &&
-        !pm_chunks_find_arena(session->ptmalloc, session->options->arena, &filter.arena, error))
+    PmChunkFilter filter;
+    if (!pm_session_get_filter(session, &filter, error))
         return PM_EXIT_FAILED;
     /* What is free, or glibc's own, has no type; unless it was asked for. */
     if (filter.states == PM_CHUNK_STATES_ALL)
