@@ -10,8 +10,6 @@
 
 #include <string.h>
 
-/* Strings that are looked at to their end. */
-#define STRING_BYTES_MAX 4096
 /* Shorter ones are as likely numbers: by how likely strings are there. */
 #define RODATA_CHARACTERS_MIN 2
 #define OTHER_CHARACTERS_MIN  4
@@ -180,23 +178,11 @@ describe_symbol(const PmDescriber *describer, PmAddr value)
 static gboolean
 find_string(const PmDescriber *describer, PmAddr value, gsize characters_min, PmWordText *text)
 {
-    guint8 bytes[STRING_BYTES_MAX];
-    gsize characters = 0;
+    guint8 bytes[PM_TEXT_STRING_BYTES_MAX];
     gsize count = 0;
     const PmSpace *space = pm_process_get_space(describer->subject->process);
-    while (count < sizeof bytes) {
-        PmSpan span;
-        pm_space_get_span(space, value + count, &span);
-        const gsize length = (gsize)MIN(span.length_bytes, sizeof bytes - count);
-        if (span.bytes == NULL)
-            break;
-        memcpy(bytes + count, span.bytes, length);
-        count += length;
-        if (memchr(bytes + count - length, 0, length) != NULL)
-            break;
-    }
-    const gsize length = pm_text_measure(bytes, count, &characters);
-    if (characters < characters_min || length >= count || bytes[length] != 0)
+    const gsize length = pm_text_read_string(space, value, characters_min, bytes, &count);
+    if (length == 0)
         return FALSE;
     /* The bytes of an address may look like letters. */
     const gsize word_bytes = pm_space_get_target(space)->word_bytes;

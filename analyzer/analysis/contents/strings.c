@@ -20,8 +20,6 @@
 #define POINTED_MAX ((gsize)1 << 18)
 /* Blocks of planes (64 KiB of heap each) that one job takes. */
 #define JOB_BLOCKS 32
-/* What is looked at of a string that is pointed to. */
-#define POINTED_BYTES_MAX 4096
 
 /* @inside, @outside: by text. @rodata: by address, to be measured at the end: they are few, and
  * many words point to each. */
@@ -99,22 +97,10 @@ visit_string(gpointer data, gsize offset, gsize length)
 static gboolean
 read_pointed(const Scan *scan, PmAddr address, PmStringEntry *ret_entry)
 {
-    guint8 bytes[POINTED_BYTES_MAX];
-    gsize characters = 0;
-    gsize count = 0;
-    while (count < sizeof bytes) {
-        PmSpan span;
-        pm_space_get_span(scan->space, address + count, &span);
-        const gsize length = (gsize)MIN(span.length_bytes, sizeof bytes - count);
-        if (span.bytes == NULL)
-            break;
-        memcpy(bytes + count, span.bytes, length);
-        count += length;
-        if (memchr(bytes + count - length, 0, length) != NULL)
-            break;
-    }
-    const gsize length = pm_text_measure(bytes, count, &characters);
-    if (characters < scan->characters_min || length >= count || bytes[length] != 0)
+    guint8 bytes[PM_TEXT_STRING_BYTES_MAX];
+    const gsize length =
+        pm_text_read_string(scan->space, address, scan->characters_min, bytes, NULL);
+    if (length == 0)
         return FALSE;
     *ret_entry = (PmStringEntry){
         .hash = pm_string_hash(bytes, length), .length_bytes = length, .address = address};

@@ -3,6 +3,8 @@
  */
 #include "analysis/contents/text.h"
 
+#include <string.h>
+
 static gboolean
 is_plain(guint8 byte)
 {
@@ -41,6 +43,29 @@ pm_text_measure(const guint8 *bytes, gsize count, gsize *ret_characters)
     if (ret_characters != NULL)
         *ret_characters = characters;
     return length;
+}
+
+gsize
+pm_text_read_string(const PmSpace *space, PmAddr address, gsize characters_min, guint8 *bytes,
+                    gsize *ret_count)
+{
+    gsize characters = 0;
+    gsize count = 0;
+    while (count < PM_TEXT_STRING_BYTES_MAX) {
+        PmSpan span;
+        pm_space_get_span(space, address + count, &span);
+        const gsize length = (gsize)MIN(span.length_bytes, PM_TEXT_STRING_BYTES_MAX - count);
+        if (span.bytes == NULL)
+            break;
+        memcpy(bytes + count, span.bytes, length);
+        count += length;
+        if (memchr(bytes + count - length, 0, length) != NULL)
+            break;
+    }
+    const gsize length = pm_text_measure(bytes, count, &characters);
+    if (ret_count != NULL)
+        *ret_count = count;
+    return characters >= characters_min && length < count && bytes[length] == 0 ? length : 0;
 }
 
 /* Bit i for each of eight bytes that is less than 9: none of a text, NUL among them. */
