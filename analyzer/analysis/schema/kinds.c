@@ -72,8 +72,9 @@ correlate(Ranked *ranked, gsize count)
     return squares == 0 || order_squares == 0 ? 0 : product / sqrt(squares * order_squares);
 }
 
-double
-pm_rank_correlation(const guint64 *values, const guint32 *groups, gsize count)
+/* Spearman's rank correlation of the values with their order, weighed over the groups. */
+static double
+correlate_groups(const guint64 *values, const guint32 *groups, gsize count)
 {
     g_autofree Ranked *ranked = g_new(Ranked, count + 1);
     double sum = 0;
@@ -98,8 +99,12 @@ pm_rank_correlation(const guint64 *values, const guint32 *groups, gsize count)
     return weight == 0 ? 0 : sum / (double)weight;
 }
 
-gboolean
-pm_is_random(const guint64 *values, gsize count, gsize width)
+/*
+ * Whether the bytes are as uniformly random as so few can show: each bit is set in about half of
+ * the rows, and (of many rows) each byte takes about as many values as chance has it.
+ */
+static gboolean
+is_random(const guint64 *values, gsize count, gsize width)
 {
     if (count < RANDOM_LEAST || count * width < RANDOM_LEAST_BYTES)
         return FALSE;
@@ -283,7 +288,7 @@ find_number_kind(const PmFieldValues *field, const Present *present, const PmFie
     if (kind->rank_correlation >= COUNTER_RANKS && present->distinct >= COUNTER_LEAST &&
         present->distinct * 8 >= present->count)
         return PM_COLUMN_COUNTER;
-    if (pm_is_random(field->values, field->count, field->width))
+    if (is_random(field->values, field->count, field->width))
         return PM_COLUMN_RANDOM;
     return PM_COLUMN_NUMBER;
 }
@@ -297,7 +302,7 @@ pm_field_find_kind(const PmFieldValues *field, PmFieldKind *ret_kind)
     kind.distinct = present.distinct + (kind.nulls > 0);
     kind.min = kind.nulls > 0 ? 0 : present.min;
     kind.max = present.max;
-    kind.rank_correlation = pm_rank_correlation(present.values, present.groups, present.count);
+    kind.rank_correlation = correlate_groups(present.values, present.groups, present.count);
     if (present.count == 0)
         kind.kind = PM_COLUMN_ZERO;
     else if (!find_pointer_kind(field, &present, &kind)) {

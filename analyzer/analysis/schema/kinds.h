@@ -34,12 +34,3 @@ typedef struct {
 } PmFieldKind;
 
 void pm_field_find_kind(const PmFieldValues *field, PmFieldKind *ret_kind);
-
-/*
- * Whether the bytes are as uniformly random as so few can show: each bit is set in about half of
- * the rows, and (of many rows) each byte takes about as many values as chance has it.
- */
-gboolean pm_is_random(const guint64 *values, gsize count, gsize width);
-
-/* Spearman's rank correlation of the values with their order, weighed over the groups. */
-double pm_rank_correlation(const guint64 *values, const guint32 *groups, gsize count);

@@ -30,8 +30,9 @@ find_vtable(const PmAlphabet *alphabet, guint64 value)
     return at;
 }
 
-PmHalf
-pm_half_of(guint32 value)
+/* What four bytes are as a number. */
+static PmHalf
+half_of(guint32 value)
 {
     if (value == 0)
         return PM_HALF_ZERO;
@@ -45,7 +46,7 @@ static PmHalf
 upper_of(const guint8 *bytes)
 {
     guint32 upper = (guint32)pm_load_number(bytes + 4, 4);
-    return upper == G_MAXUINT32 && (bytes[3] & 0x80) != 0 ? PM_HALF_ZERO : pm_half_of(upper);
+    return upper == G_MAXUINT32 && (bytes[3] & 0x80) != 0 ? PM_HALF_ZERO : half_of(upper);
 }
 
 /* @text: where in the word a text begins; word_bytes where none does. */
@@ -58,7 +59,7 @@ symbol_of(const PmAlphabet *alphabet, const guint8 *bytes, guint8 kind, guint wo
                         find_vtable(alphabet, pm_load_number(bytes, word_bytes)));
     if (kind != PM_WORD_NUMBER)
         return pointer_symbols[kind < PM_WORD_KINDS ? kind : PM_WORD_NUMBER];
-    PmHalf lower = text < 4 ? PM_HALF_TEXT : pm_half_of((guint32)pm_load_number(bytes, 4));
+    PmHalf lower = text < 4 ? PM_HALF_TEXT : half_of((guint32)pm_load_number(bytes, 4));
     PmHalf upper = PM_HALF_ZERO;
     if (word_bytes == 8)
         upper = text < 8 ? PM_HALF_TEXT : upper_of(bytes);

@@ -56,9 +56,6 @@ typedef struct {
  */
 void pm_alphabet_init(PmAlphabet *alphabet, const PmMatrix *matrix, guint8 *symbols);
 
-/* What four bytes are as a number. */
-PmHalf pm_half_of(guint32 value);
-
 static inline gboolean
 pm_symbol_is_number(guint8 symbol)
 {
