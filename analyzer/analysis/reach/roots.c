@@ -440,24 +440,6 @@ pm_roots_get(const PmRoots *roots, gsize *ret_count)
     return (const PmRoot *)(gpointer)roots->roots->data;
 }
 
-const PmRoot *
-pm_roots_find(const PmRoots *roots, PmAddr address)
-{
-    guint low = roots->register_count;
-    guint high = roots->roots->len;
-    while (low < high) {
-        const guint middle = low + (high - low) / 2;
-        if (g_array_index(roots->roots, PmRoot, middle).range.end > address)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    if (low == roots->roots->len)
-        return NULL;
-    const PmRoot *root = &g_array_index(roots->roots, PmRoot, low);
-    return root->range.start <= address ? root : NULL;
-}
-
 void
 pm_roots_get_coverage(const PmRoots *roots, PmRootCoverage *ret_coverage)
 {

@@ -63,9 +63,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmRoots, pm_roots_free)
 /* Registers first, then ranges in ascending order, which do not overlap. Borrowed. */
 const PmRoot *pm_roots_get(const PmRoots *roots, gsize *ret_count);
 
-/* The root whose range holds @address, or NULL. O(log n). Borrowed. */
-const PmRoot *pm_roots_find(const PmRoots *roots, PmAddr address);
-
 void pm_roots_get_coverage(const PmRoots *roots, PmRootCoverage *ret_coverage);
 
 /*
