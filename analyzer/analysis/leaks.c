@@ -181,7 +181,7 @@ name_size(const Names *names, const PmReach *reach, guint64 chunk_bytes)
                                   .chunk_bytes = chunk_bytes,
                                   .reaches = 1U << PM_REACH_LEAK_ROOT | 1U << PM_REACH_LEAK_CYCLE};
     PmSample *sample =
-        pm_sample_new(names->subject, reach, &filter, PM_SCHEMA_SAMPLE, PM_LEAKS_SEED);
+        pm_sample_new(names->subject, reach, &filter, PM_LEAKS_SAMPLE, PM_LEAKS_SEED);
     PmNaming *naming = pm_naming_new(names->namer, sample);
     if (naming->row_count == 0)
         g_clear_pointer(&naming, pm_naming_free);

@@ -27,6 +27,7 @@ gboolean pm_leaks_are_certain(const PmSubject *subject, const PmReach *reach);
 /* Sizes of roots whose chunks are looked at, those with the most lost bytes first: each costs a
  * sample. */
 #define PM_LEAKS_NAMED_SIZES 64
+#define PM_LEAKS_SAMPLE      1024
 
 /*
  * One group of lost chunks.

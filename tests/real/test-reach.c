@@ -159,7 +159,11 @@ compare_groups(JsonNode *document, const char *scene)
     }
 }
 
-/* With what this machine knows of libc and without its symbols, by one worker and by eight. */
+/*
+ * With what this machine knows of libc and without its symbols, by one worker and by eight: these
+ * two agree in everything, the others in all but the names of types and the groups that hang on
+ * them.
+ */
 static void
 compare_classes(const RealRun *run, RealTruth *truth, const Case *one)
 {
@@ -170,17 +174,23 @@ compare_classes(const RealRun *run, RealTruth *truth, const Case *one)
                                  {"-j", "1", "--debug-dir", nothing, NULL},
                                  {"-j", "8", "--debug-dir", nothing, NULL}};
     g_autofree char *first = NULL;
+    g_autofree char *same = NULL;
     for (gsize i = 0; i < G_N_ELEMENTS(variants); i++) {
         RealSubject subject = {run->core, variants[i]};
         g_autoptr(JsonNode) document = real_compare_reach(&subject, truth);
         if (document == NULL)
             return;
         g_autofree char *text = json_to_string(real_get(document, "data"), FALSE);
-        if (first != NULL && !g_str_equal(text, first))
-            real_fail("the answers differ: %.2000s\n%.2000s", first, text);
+        g_autofree char *sums = json_to_string(real_get(document, "data.classes"), FALSE);
+        if (i % 2 == 1 && !g_str_equal(text, same))
+            real_fail("the answers differ: %.2000s\n%.2000s", same, text);
+        g_free(same);
+        same = g_steal_pointer(&text);
+        if (first != NULL && !g_str_equal(sums, first))
+            real_fail("the classes differ: %s\n%s", first, sums);
         if (first != NULL)
             continue;
-        first = g_steal_pointer(&text);
+        first = g_steal_pointer(&sums);
         compare_groups(document, one->options);
         if (strstr(one->options, "--clean") != NULL)
             g_assert_cmpuint(real_get_uint(document, "data.lost.chunks"), ==, 0);

@@ -13,6 +13,14 @@
 
 /* Upper halves of stale pointers: so many at least, and so many for each other number next to one,
  * for a counter passes by such a value, too. */
+/* How sure a whole field at the end is: words 0 and 1 of a free chunk are malloc's, the others
+ * survive. */
+#define FULL_SURE 0.6
+
+/* The upper half of addresses on a stack that is not randomised, and the largest number of 16
+ * bits. */
+#define LARGEST_SHORT 0x7fff
+
 #define STALE_LEAST  3
 #define STALE_EXCESS 4
 #define STALE_NEAR   64
@@ -279,7 +287,7 @@ find_stale(const Window *window, const PmSlackFacts *facts, gsize word, gboolean
         guint64 at = (window->start + word) / matrix->word_bytes;
         gboolean pointer = at < matrix->words &&
                            matrix->kinds[rows->rows[i] * matrix->words + at] != PM_WORD_NUMBER;
-        stale[i] = !pointer && is_upper_half(facts, upper);
+        stale[i] = !pointer && upper != LARGEST_SHORT && is_upper_half(facts, upper);
         count += stale[i] ? 1 : 0;
         for (gsize j = 0; j < facts->upper_count && !stale[i] && upper != 0; j++)
             near += upper + STALE_NEAR - facts->upper_halves[j] < 2 * STALE_NEAR ? 1 : 0;
@@ -294,7 +302,7 @@ find_end(const Window *window, gsize word, const gboolean *stale, gsize stale_co
 {
     gsize rows = window->rows->count;
     gsize end = word + 4;
-    for (; end > word + 1; end--) {
+    for (; end > word; end--) {
         gsize with = 0;
         gsize without = 0;
         for (gsize i = 0; i < rows; i++) {
@@ -324,6 +332,9 @@ claim_by_stale(const Window *window, const GArray *columns, const PmSlackFacts *
         if (count == 0)
             continue;
         guint64 end = window->start + find_end(window, word, stale, count);
+        /* A whole pointer to what is mapped no more is no remainder of one. */
+        if (end == window->start + word)
+            continue;
         if (end < facts->requests.min || end > facts->requests.max ||
             has_data_behind(columns, end, rows))
             continue;
@@ -441,8 +452,9 @@ pm_slack_infer(const PmRows *rows, const GArray *columns, const PmSlackFacts *fa
         say(&request, facts, "fresh mappings are zero behind the data");
     else if (is_full(columns, facts, rows->count, word_bytes))
         request = (PmSchemaRequest){
-            TRUE, requests->max, requests->max, 0.9,
-            g_strdup("the last word that a request can ask for is a field of the program's")};
+            TRUE, requests->max, requests->max, FULL_SURE,
+            g_strdup("the last word that a request can ask for is a field of the program's, or "
+                     "what a former chunk left there whole")};
     else if (ends_in_text(columns, MAX(requests->min, word_bytes)))
         say(&request, facts, "the chunks hold texts of different lengths");
     else
