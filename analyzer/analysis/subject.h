@@ -4,9 +4,11 @@
  */
 #pragma once
 
+#include "dwarf/types.h"
 #include "ptmalloc/ptmalloc.h"
 
 /*
+ * @types: what DWARF says, read when it is asked for; NULL where nothing may be asked.
  * @ptmalloc: NULL where the command did not ask for the heap, or where there is none.
  * @allocator: "glibc", the name of another that was recognised, or NULL where nothing is known.
  * @heap_message: why there is no heap, or NULL.
@@ -15,6 +17,7 @@
 typedef struct {
     const PmImage *image;
     const PmProcess *process;
+    PmTypes *types;
     const PmPtmalloc *ptmalloc;
     PmDiagnostics *diagnostics;
     const char *allocator;

@@ -14,12 +14,7 @@ pm_session_prepare_places(PmSession *session)
 gboolean
 pm_session_prepare_types(PmSession *session)
 {
-    const PmTypesOptions options = {.progress = pm_progress_tell_dwarf,
-                                    .progress_data = session->progress};
-    pm_session_prepare_places(session);
-    if (session->types == NULL)
-        session->types = pm_types_new(session->process, &options, session->diagnostics);
-    return TRUE;
+    return pm_session_prepare_places(session);
 }
 
 static void

@@ -89,6 +89,10 @@ pm_session_open(PmSession *session, PmHeapNeed heap, gboolean verify_bins, GErro
     session->subject.process = session->process;
     if (session->process == NULL)
         return FALSE;
+    const PmTypesOptions types = {.progress = pm_progress_tell_dwarf,
+                                  .progress_data = session->progress};
+    session->types = pm_types_new(session->process, &types, session->diagnostics);
+    session->subject.types = session->types;
     if (heap != PM_HEAP_UNUSED && !open_heap(session, heap, verify_bins, error))
         return FALSE;
     return TRUE;

@@ -18,8 +18,8 @@ typedef enum {
 
 /*
  * @subject: what the analyses see; its pointers are those of the session. @reach: the scan, or NULL
- * where the command did not ask for it. @places … @typing: what chunks are, each
- * NULL until a command asks for it.
+ * where the command did not ask for it. @types: there once the core is open.
+ * @places … @typing: what chunks are, each NULL until a command asks for it.
  */
 typedef struct {
     const PmOptions *options;
@@ -28,8 +28,8 @@ typedef struct {
     PmProcess *process;
     PmPtmalloc *ptmalloc;
     PmReach *reach;
-    PmPlaces *places;
     PmTypes *types;
+    PmPlaces *places;
     PmFitter *fitter;
     PmRecognisers *recognisers;
     PmTyping *typing;
@@ -81,7 +81,8 @@ gboolean pm_session_get_filter(const PmSession *session, PmChunkFilter *ret_filt
 /* Makes session->places. Returns: TRUE. */
 gboolean pm_session_prepare_places(PmSession *session);
 
-/* Makes session->places and session->types: nothing that asks for a type yet. Returns: TRUE. */
+/* Makes session->places, for what asks for types; session->types is there since the core was
+ * opened. Returns: TRUE. */
 gboolean pm_session_prepare_types(PmSession *session);
 
 /* Heaps of more chunks in use are typed only for commands that need it: it visits each of them. */

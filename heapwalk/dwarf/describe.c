@@ -1,11 +1,14 @@
 /*
- * The path from a type to what is at an offset in it.
+ * The path from a type to what is at an offset in it, and the variable and the path in it of what
+ * is at an address.
  */
 #include "dwarf/types-private.h"
 
 #define PATH_BYTES_MAX 4096
 /* Members looked at for one path; unions within unions try all. */
 #define STEPS_MAX 100000
+/* Copies of an inline variable, and objects without a size, at one address. */
+#define COVER_STEPS_MAX 64
 
 typedef struct {
     PmTypes *types;
@@ -113,4 +116,90 @@ pm_type_describe_offset(PmTypes *types, const PmType *type, guint64 offset_bytes
     Walk walk = {.types = types, .path = g_string_new(NULL)};
     descend(&walk, type, offset_bytes, 0);
     return g_string_free(walk.path, FALSE);
+}
+
+/* Where those of data, or those that are thread-local, end: counted from 0. */
+static guint
+find_end(const GArray *variables, gboolean is_tls, PmAddr address)
+{
+    guint low = 0, high = variables->len;
+    while (low < high) {
+        const guint middle = low + (high - low) / 2;
+        const PmTypedVariable *variable = &g_array_index(variables, PmTypedVariable, middle);
+        if (variable->is_tls != is_tls ? variable->is_tls : variable->address > address)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+static char *
+describe_in(PmTypes *types, const PmTypedVariable *variable, PmAddr address)
+{
+    g_autofree char *path =
+        pm_type_describe_offset(types, variable->type, address - variable->address);
+    return g_strconcat(variable->name, path, NULL);
+}
+
+/* By the variables' types alone. @ret_nearest: the last that begins at or before @address, or NULL.
+ */
+static char *
+describe_covering(PmTypes *types, const PmModule *module, gboolean is_tls, PmAddr address,
+                  const PmTypedVariable **ret_nearest)
+{
+    const GArray *variables = pm_types_get_variables(types, module);
+    const guint end = find_end(variables, is_tls, address);
+    *ret_nearest = NULL;
+    for (guint i = end; i > 0 && end - i < COVER_STEPS_MAX; i--) {
+        const PmTypedVariable *variable = &g_array_index(variables, PmTypedVariable, i - 1);
+        if (variable->is_tls != is_tls)
+            break;
+        if (*ret_nearest == NULL)
+            *ret_nearest = variable;
+        if (address - variable->address < variable->type->size_bytes)
+            return describe_in(types, variable, address);
+    }
+    return NULL;
+}
+
+char *
+pm_types_describe_variable(PmTypes *types, PmAddr address)
+{
+    const PmModule *module = pm_process_find_module(types->process, address);
+    const PmTypedVariable *nearest = NULL;
+    PmSymbol symbol;
+    guint64 offset = 0;
+    if (module == NULL)
+        return NULL;
+    char *text = describe_covering(types, module, FALSE, address, &nearest);
+    if (text != NULL || nearest == NULL)
+        return text;
+    /* An array without a size of its own, or the end of a structure that has one: the symbol knows.
+     */
+    if (!pm_process_symbolize(types->process, address, &symbol, &offset) ||
+        offset >= symbol.size_bytes || symbol.address != nearest->address)
+        return NULL;
+    return describe_in(types, nearest, address);
+}
+
+char *
+pm_types_describe_thread_local(PmTypes *types, const PmThread *thread, PmAddr address,
+                               const PmModule **ret_module)
+{
+    gsize count = 0;
+    const PmModule *modules = pm_process_get_modules(types->process, &count);
+    for (gsize i = 0; i < count; i++) {
+        const PmTypedVariable *nearest = NULL;
+        PmAddr block = 0;
+        if (modules[i].tls_bytes == 0 ||
+            !pm_process_get_tls_block(types->process, thread, modules[i].tls_modid, &block) ||
+            address < block || address - block >= modules[i].tls_bytes)
+            continue;
+        char *text = describe_covering(types, &modules[i], TRUE, address - block, &nearest);
+        if (text != NULL && ret_module != NULL)
+            *ret_module = &modules[i];
+        return text;
+    }
+    return NULL;
 }

@@ -2,7 +2,6 @@
 
 #include "dwarf/linefiles.h"
 #include "dwarf/scopes.h"
-#include "process/fields.h"
 
 #include <dwarf.h>
 
@@ -299,13 +298,45 @@ get_origin(const Dwarf_Die *die)
     return at;
 }
 
+/* Whether a string that stands among the DIEs ends before their section does; libdw sees to those
+ * of string sections. */
+static gboolean
+is_terminated(PmNames *names, const Dwarf_Attribute *attribute, const char *text)
+{
+    static const PmSectionKind kinds[] = {PM_SECTION_INFO, PM_SECTION_TYPES};
+    const PmSections *sections = pm_names_get_sections(names, dwarf_cu_getdwarf(attribute->cu));
+    for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        PmBytes bytes = pm_sections_get(sections, kinds[i]);
+        const guint8 *at = (const guint8 *)text;
+        if (bytes.at == NULL || at < bytes.at || at >= bytes.end)
+            continue;
+        bytes.at = at;
+        return pm_bytes_string(&bytes) != NULL;
+    }
+    return FALSE;
+}
+
+static const char *
+read_name(PmNames *names, Dwarf_Die *die)
+{
+    Dwarf_Attribute attribute;
+    if (dwarf_attr_integrate(die, DW_AT_name, &attribute) == NULL)
+        return "";
+    const char *name = dwarf_formstring(&attribute);
+    return name != NULL && (dwarf_whatform(&attribute) != DW_FORM_string ||
+                            is_terminated(names, &attribute, name))
+               ? name
+               : "";
+}
+
 const char *
 pm_names_get_name(PmNames *names, Dwarf_Die *die)
 {
-    (void)names;
+    const char *name = read_name(names, die);
+    if (name[0] != '\0')
+        return name;
     Dwarf_Die origin = get_origin(die);
-    const char *name = pm_die_get_name(die);
-    return name[0] != '\0' ? name : pm_die_get_name(&origin);
+    return read_name(names, &origin);
 }
 
 static const char *

@@ -3,8 +3,6 @@
  */
 #include "dwarf/types-private.h"
 
-#include "process/fields.h"
-
 #include <stdlib.h>
 
 /* A member or a base as its DIE has it. */
@@ -69,12 +67,11 @@ get_start(Dwarf_Die *member, guint64 *ret_start_bytes)
 static guint64
 get_storage_bytes(Dwarf_Die *member)
 {
-    const char *typedef_name = NULL;
     guint64 size_bytes = 0;
     Dwarf_Die type;
     if (pm_die_get_number(member, DW_AT_byte_size, &size_bytes))
         return size_bytes;
-    return pm_type_of(member, &type) && pm_type_strip(&type, &typedef_name) &&
+    return pm_type_of(member, &type) && pm_type_strip(&type, NULL) &&
                    pm_die_get_number(&type, DW_AT_byte_size, &size_bytes)
                ? size_bytes
                : 0;
@@ -168,12 +165,11 @@ is_polymorphic(PmTypes *types, Dwarf_Die *record, guint depth)
         return FALSE;
     member_walk_init(&members, types, record);
     while (member_walk_next(&members, &member)) {
-        const char *typedef_name = NULL;
         Dwarf_Die base;
         if (members.has_virtual_base || (member.is_vptr && member.offset_bytes == 0))
             return TRUE;
         if (member.is_base && member.offset_bytes == 0 && pm_type_of(&member.die, &base) &&
-            pm_type_strip(&base, &typedef_name) && is_polymorphic(types, &base, depth + 1))
+            pm_type_strip(&base, NULL) && is_polymorphic(types, &base, depth + 1))
             return TRUE;
     }
     return members.has_virtual_base;
@@ -246,12 +242,10 @@ is_declaration(Dwarf_Die *die)
 }
 
 PmTypeEntry *
-pm_types_intern_record(PmTypes *types, const PmModule *module, Dwarf_Die *die,
-                       const char *typedef_name, guint depth)
+pm_types_intern_record(PmTypes *types, const PmModule *module, Dwarf_Die *die, guint depth)
 {
     const PmTypeKind kind = dwarf_tag(die) == DW_TAG_union_type ? PM_TYPE_UNION : PM_TYPE_STRUCT;
     PmTypeKey key;
-    (void)typedef_name;
     if (is_declaration(die))
         return intern_declaration(types, module, die, kind, depth);
     PmTypeEntry entry = describe(types, module, die, kind, depth);
@@ -276,10 +270,9 @@ compare_values(const void *a, const void *b)
 static gboolean
 is_signed(Dwarf_Die *die)
 {
-    const char *typedef_name = NULL;
     guint64 encoding = 0;
     Dwarf_Die type;
-    return pm_type_of(die, &type) && pm_type_strip(&type, &typedef_name) &&
+    return pm_type_of(die, &type) && pm_type_strip(&type, NULL) &&
            pm_die_get_number(&type, DW_AT_encoding, &encoding) &&
            (encoding == DW_ATE_signed || encoding == DW_ATE_signed_char);
 }

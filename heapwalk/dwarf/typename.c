@@ -5,8 +5,6 @@
 #include "dwarf/spelling.h"
 #include "dwarf/types-private.h"
 
-#include "process/fields.h"
-
 #include <string.h>
 
 #define PARAMETERS_MAX 64
@@ -129,9 +127,8 @@ follow_signature(Dwarf_Die *die)
 }
 
 gboolean
-pm_type_strip(Dwarf_Die *die, const char **ret_typedef)
+pm_type_strip(Dwarf_Die *die, Dwarf_Die *ret_typedef)
 {
-    *ret_typedef = NULL;
     for (guint i = 0; i < PM_TYPE_DEPTH_MAX; i++) {
         Dwarf_Die type;
         const int tag = dwarf_tag(die);
@@ -139,8 +136,8 @@ pm_type_strip(Dwarf_Die *die, const char **ret_typedef)
             continue;
         if (!is_transparent(tag))
             return tag > 0;
-        if (tag == DW_TAG_typedef)
-            *ret_typedef = pm_die_get_name(die);
+        if (tag == DW_TAG_typedef && ret_typedef != NULL)
+            *ret_typedef = *die;
         if (!pm_type_of(die, &type))
             return FALSE;
         *die = type;
@@ -185,7 +182,7 @@ pm_types_get_dimensions(PmTypes *types, Dwarf_Die *array, guint64 counts[PM_DIME
 
 /* A structure, union or enumeration, or anything else that has a name of its own. */
 static PmTypeName
-name_by_itself(PmTypes *types, Dwarf_Die *die, const char *typedef_name)
+name_by_itself(PmTypes *types, Dwarf_Die *die, Dwarf_Die *typedef_die)
 {
     const int tag = dwarf_tag(die);
     const gboolean is_scoped = pm_names_is_scoped(types->names, die);
@@ -196,7 +193,7 @@ name_by_itself(PmTypes *types, Dwarf_Die *die, const char *typedef_name)
         keyword = "";
         name = pm_names_get_typedef(types->names, die);
         if (name == NULL)
-            name = typedef_name != NULL ? typedef_name : "";
+            name = typedef_die->addr != NULL ? pm_names_get_name(types->names, typedef_die) : "";
     }
     if (name[0] == '\0') {
         if (pm_die_get_keyword(tag)[0] != '\0')
@@ -284,7 +281,7 @@ name_member_pointer(PmTypes *types, Dwarf_Die *die, guint depth)
 }
 
 static PmTypeName
-make_name(PmTypes *types, Dwarf_Die *die, const char *typedef_name, guint depth)
+make_name(PmTypes *types, Dwarf_Die *die, Dwarf_Die *typedef_die, guint depth)
 {
     switch (dwarf_tag(die)) {
     case DW_TAG_pointer_type:
@@ -301,25 +298,25 @@ make_name(PmTypes *types, Dwarf_Die *die, const char *typedef_name, guint depth)
     case DW_TAG_subprogram:
         return name_function(types, die, depth);
     default:
-        return name_by_itself(types, die, typedef_name);
+        return name_by_itself(types, die, typedef_die);
     }
 }
 
 PmTypeName
 pm_types_name_die(PmTypes *types, Dwarf_Die *die, guint depth)
 {
-    const char *typedef_name = NULL;
+    Dwarf_Die typedef_die = {.addr = NULL};
     if (die == NULL)
         return keep_plain(types, "void");
     Dwarf_Die at = *die;
-    if (!pm_type_strip(&at, &typedef_name))
+    if (!pm_type_strip(&at, &typedef_die))
         return keep_plain(types, "void");
     if (depth >= PM_TYPE_DEPTH_MAX)
         return keep_plain(types, "?");
     const PmTypeName *known = g_hash_table_lookup(types->name_of, at.addr);
     if (known != NULL)
         return *known;
-    const PmTypeName name = make_name(types, &at, typedef_name, depth);
+    const PmTypeName name = make_name(types, &at, &typedef_die, depth);
     g_hash_table_insert(types->name_of, at.addr, g_memdup2(&name, sizeof name));
     return name;
 }

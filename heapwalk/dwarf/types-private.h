@@ -123,10 +123,10 @@ PmTypeName pm_types_name_array(PmTypes *types, PmTypeName name, const guint64 *c
 /*
  * typename.c: what @die is a typedef or a qualified form of.
  *
- * @die: (inout). @ret_typedef: (out): the name of the last typedef on the way, or NULL.
- * Returns: FALSE where that is void, or damaged.
+ * @die: (inout). @ret_typedef: (out) (optional): the last typedef on the way; untouched where there
+ * is none. Returns: FALSE where that is void, or damaged.
  */
-gboolean pm_type_strip(Dwarf_Die *die, const char **ret_typedef);
+gboolean pm_type_strip(Dwarf_Die *die, Dwarf_Die *ret_typedef);
 /* The type that @die refers to as its own, as it stands there. */
 gboolean pm_type_of(Dwarf_Die *die, Dwarf_Die *ret_type);
 /* typename.c: the dimensions of an array's DIE, outermost first; 0 where there are none or too
@@ -145,7 +145,7 @@ PmTypeEntry *pm_types_intern_of(PmTypes *types, const PmModule *module, Dwarf_Di
 
 /* records.c: a structure, union or enumeration; declarations are resolved. */
 PmTypeEntry *pm_types_intern_record(PmTypes *types, const PmModule *module, Dwarf_Die *die,
-                                    const char *typedef_name, guint depth);
+                                    guint depth);
 PmTypeEntry *pm_types_intern_enum(PmTypes *types, const PmModule *module, Dwarf_Die *die,
                                   guint depth);
 

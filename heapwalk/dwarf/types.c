@@ -314,10 +314,8 @@ intern_pointer(PmTypes *types, const PmModule *module, Dwarf_Die *die, const cha
 static PmTypeEntry *
 intern_member_pointer(PmTypes *types, const PmModule *module, Dwarf_Die *die, guint depth)
 {
-    const char *typedef_name = NULL;
     Dwarf_Die target;
-    const gboolean is_function = pm_type_of(die, &target) &&
-                                 pm_type_strip(&target, &typedef_name) &&
+    const gboolean is_function = pm_type_of(die, &target) && pm_type_strip(&target, NULL) &&
                                  dwarf_tag(&target) == DW_TAG_subroutine_type;
     return add_named(types, module, die, is_function ? PM_TYPE_UNKNOWN : PM_TYPE_INT,
                      (is_function ? 2 : 1) * (guint64)types->word_bytes, depth);
@@ -342,8 +340,7 @@ intern_array(PmTypes *types, const PmModule *module, Dwarf_Die *die, guint depth
 }
 
 static PmTypeEntry *
-make_type(PmTypes *types, const PmModule *module, Dwarf_Die *die, const char *typedef_name,
-          guint depth)
+make_type(PmTypes *types, const PmModule *module, Dwarf_Die *die, guint depth)
 {
     guint64 size_bytes = 0;
     switch (dwarf_tag(die)) {
@@ -363,7 +360,7 @@ make_type(PmTypes *types, const PmModule *module, Dwarf_Die *die, const char *ty
     case DW_TAG_class_type:
     case DW_TAG_interface_type:
     case DW_TAG_union_type:
-        return pm_types_intern_record(types, module, die, typedef_name, depth);
+        return pm_types_intern_record(types, module, die, depth);
     case DW_TAG_enumeration_type:
         return pm_types_intern_enum(types, module, die, depth);
     case DW_TAG_subroutine_type:
@@ -378,9 +375,9 @@ PmTypeEntry *
 pm_types_intern(PmTypes *types, const PmModule *module, Dwarf_Die *die, guint depth)
 {
     Dwarf_Die at = *die;
-    const char *typedef_name = NULL;
+    Dwarf_Die typedef_die = {.addr = NULL};
     gpointer known = NULL;
-    if (!pm_type_strip(&at, &typedef_name))
+    if (!pm_type_strip(&at, &typedef_die))
         return NULL;
     if (g_hash_table_lookup_extended(types->by_die, at.addr, NULL, &known))
         return known;
@@ -394,11 +391,11 @@ pm_types_intern(PmTypes *types, const PmModule *module, Dwarf_Die *die, guint de
         types->has_told_depth = TRUE;
         return types->unknown;
     }
-    if (typedef_name != NULL)
+    if (typedef_die.addr != NULL)
         pm_types_name_die(types, die, depth);
     /* What is asked for again while it is being read leads to itself: only damage does. */
     g_hash_table_insert(types->by_die, at.addr, types->unknown);
-    PmTypeEntry *entry = make_type(types, module, &at, typedef_name, depth);
+    PmTypeEntry *entry = make_type(types, module, &at, depth);
     g_hash_table_insert(types->by_die, at.addr, entry);
     return entry;
 }

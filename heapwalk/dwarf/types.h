@@ -172,3 +172,27 @@ typedef struct {
  * borrowed from the table.
  */
 const GArray *pm_types_get_variables(PmTypes *types, const PmModule *module);
+
+/*
+ * The variable that covers @address in a module's data, with the field there: "session_table",
+ * "session_table.buckets[3].head", "app::cache.head", "next_id::counter" (a static local of
+ * next_id), "session_table.count + 0x4" (within the field, or in padding behind it).
+ *
+ * A path ends at a pointer or a scalar, as pm_type_describe_offset() has it.
+ *
+ * Returns: (transfer full): NULL where no variable is known there: @address in no module, no DWARF
+ *   for the module, no variable that covers it. The bytes are those of the DWARF: to be sanitised
+ *   before they are shown.
+ *
+ * The first call for a module reads its variables; the others are O(log n).
+ */
+char *pm_types_describe_variable(PmTypes *types, PmAddr address);
+
+/*
+ * The same for @address in a TLS block of @thread, static or dynamic.
+ *
+ * @thread: one of the process; its DTV says where the blocks are.
+ * @ret_module: (out) (optional): the module whose variable it is, borrowed; untouched on NULL.
+ */
+char *pm_types_describe_thread_local(PmTypes *types, const PmThread *thread, PmAddr address,
+                                     const PmModule **ret_module);

@@ -7,7 +7,6 @@
 typedef struct PmDebugInfo PmDebugInfo;
 typedef struct PmSymbolTables PmSymbolTables;
 typedef struct PmUnwinder PmUnwinder;
-typedef struct PmVariables PmVariables;
 
 typedef struct {
     guint64 type;
@@ -59,7 +58,6 @@ struct PmProcess {
     PmSymbolTables *symbols;
     PmUnwinder *unwinder;
     PmDebugInfo *debuginfo;
-    PmVariables *variables;
 };
 
 /* info.c: NT_AUXV, before anything else. */
@@ -104,10 +102,6 @@ void pm_unwinder_free(PmUnwinder *unwinder);
  * its life. */
 PmDebugInfo *pm_debug_info_new(const PmProcess *process);
 void pm_debug_info_free(PmDebugInfo *info);
-/* variables.c: where variables are; empty until one is first asked for. @process: borrowed for its
- * life. */
-PmVariables *pm_variables_new(const PmProcess *process);
-void pm_variables_free(PmVariables *variables);
 
 static inline PmModule *
 pm_process_module_at(const PmProcess *process, guint index)

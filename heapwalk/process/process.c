@@ -80,7 +80,6 @@ pm_process_open(const PmImage *image, const PmProcessOptions *options, PmDiagnos
     process->symbols = pm_symbol_tables_new(process);
     process->unwinder = pm_unwinder_new(process);
     process->debuginfo = pm_debug_info_new(process);
-    process->variables = pm_variables_new(process);
     pm_process_read_threads(process);
     if (process->threads->len == 0)
         pm_process_recover_threads(process);
@@ -96,7 +95,6 @@ pm_process_free(PmProcess *process)
         return;
     pm_symbol_tables_free(process->symbols);
     pm_unwinder_free(process->unwinder);
-    pm_variables_free(process->variables);
     pm_debug_info_free(process->debuginfo);
     pm_space_free(process->space);
     g_array_unref(process->threads);

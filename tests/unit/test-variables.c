@@ -1,8 +1,8 @@
 /*
- * heapwalk/process/variables.h on a real core of this program, whose own variables are what is
+ * pm_types_describe_variable() on a real core of this program, whose own variables are what is
  * looked for; and with its DWARF damaged.
  */
-#include "process/variables.h"
+#include "dwarf/types.h"
 
 #include <gelf.h>
 #include <glib/gstdio.h>
@@ -60,6 +60,7 @@ static const char *skip_reason;
 static PmDiagnostics *diagnostics;
 static PmImage *image;
 static PmProcess *process;
+static PmTypes *types;
 
 /* Returns: the address of a variable that no other function can name. */
 static G_NO_INLINE guint64 *
@@ -80,6 +81,7 @@ open_core(void)
     g_assert_no_error(error);
     process = pm_process_open(image, NULL, diagnostics, &error);
     g_assert_no_error(error);
+    types = pm_types_new(process, &(PmTypesOptions){.cache_folder = ""}, diagnostics);
     const PmModule *modules = pm_process_get_modules(process, &count);
     g_assert_cmpuint(count, >, 0);
     if (!modules[0].dwarf)
@@ -97,7 +99,7 @@ prepare(void)
 static void
 assert_variable(const volatile void *variable, gsize offset, const char *expected)
 {
-    g_autofree char *text = pm_process_describe_variable(process, (guintptr)variable + offset);
+    g_autofree char *text = pm_types_describe_variable(types, (guintptr)variable + offset);
     g_assert_cmpstr(text, ==, expected);
 }
 
@@ -151,7 +153,7 @@ assert_thread_local(const PmThread *thread, PmAddr address, const char *expected
     gsize count = 0;
     const PmModule *modules = pm_process_get_modules(process, &count);
     const PmModule *module = NULL;
-    g_autofree char *text = pm_process_describe_thread_local(process, thread, address, &module);
+    g_autofree char *text = pm_types_describe_thread_local(types, thread, address, &module);
     g_assert_cmpstr(text, ==, expected);
     g_assert_true(module == (expected != NULL ? &modules[0] : NULL));
 }
@@ -215,15 +217,18 @@ describe_all(const char *program)
         pm_process_open(image, &(PmProcessOptions){.exe = program}, diagnostics, &error);
     gsize count = 0;
     g_assert_no_error(error);
+    g_autoptr(PmTypes) damaged_types =
+        pm_types_new(damaged, &(PmTypesOptions){.cache_folder = ""}, diagnostics);
     const PmModule *modules = pm_process_get_modules(damaged, &count);
     const PmThread *threads = pm_process_get_threads(damaged, &count);
     g_assert_cmpstr(modules[0].file, ==, program);
     for (PmAddr at = (guintptr)&table; at < (guintptr)(&table + 1); at += 4) {
-        g_autofree char *text = pm_process_describe_variable(damaged, at);
+        g_autofree char *text = pm_types_describe_variable(damaged_types, at);
         g_assert_true(text == NULL || text[0] != '\0');
     }
     for (PmAddr at = threads[0].static_tls.start; at < threads[0].static_tls.end; at += 4) {
-        g_autofree char *text = pm_process_describe_thread_local(damaged, &threads[0], at, NULL);
+        g_autofree char *text =
+            pm_types_describe_thread_local(damaged_types, &threads[0], at, NULL);
         g_assert_true(text == NULL || text[0] != '\0');
     }
 }
@@ -275,6 +280,7 @@ main(int argc, char **argv)
     g_test_add_func("/variables/damaged", test_damaged);
     const int status = g_test_run();
     if (process != NULL) {
+        pm_types_free(types);
         pm_process_free(process);
         pm_image_free(image);
         pm_diagnostics_free(diagnostics);

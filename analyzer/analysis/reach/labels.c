@@ -6,7 +6,6 @@
 #include <elf.h>
 
 #include "process/unwind.h"
-#include "process/variables.h"
 
 /* "rbx": the register at @offset of the general registers (user_regs_struct of <sys/user.h>); NULL
  * where it has no name. */
@@ -75,11 +74,13 @@ static char *
 describe_data(const PmRoots *roots, const PmRoot *root, PmAddr address, char **ret_symbol,
               guint64 *ret_offset_bytes)
 {
-    const PmProcess *process = pm_roots_get_subject(roots)->process;
+    const PmSubject *subject = pm_roots_get_subject(roots);
+    const PmProcess *process = subject->process;
     PmSymbol symbol;
     guint64 offset = 0;
     g_autofree char *module = g_path_get_basename(root->module->path);
-    g_autofree char *variable = pm_process_describe_variable(process, address);
+    g_autofree char *variable =
+        subject->types != NULL ? pm_types_describe_variable(subject->types, address) : NULL;
     const gboolean has_symbol = pm_process_symbolize(process, address, &symbol, &offset) &&
                                 (symbol.size_bytes == 0 || offset < symbol.size_bytes);
 
@@ -101,7 +102,7 @@ describe_data(const PmRoots *roots, const PmRoot *root, PmAddr address, char **r
 static char *
 describe_thread_data(const PmRoots *roots, const PmRoot *root, PmAddr address)
 {
-    const PmProcess *process = pm_roots_get_subject(roots)->process;
+    const PmSubject *subject = pm_roots_get_subject(roots);
     const guint64 offset = address - root->range.start;
     const PmModule *module = NULL;
     g_autofree char *variable = NULL;
@@ -110,10 +111,13 @@ describe_thread_data(const PmRoots *roots, const PmRoot *root, PmAddr address)
     if (root->tid == 0)
         return g_strdup_printf("%s of a thread that ended + 0x%" G_GINT64_MODIFIER "x",
                                pm_root_kind_name(root->kind), offset);
-    const PmThread *threads = pm_process_get_threads(process, &count);
-    for (gsize i = 0; i < count && variable == NULL && root->kind == PM_ROOT_TLS; i++)
+    const PmThread *threads = pm_process_get_threads(subject->process, &count);
+    if (subject->types == NULL || root->kind != PM_ROOT_TLS)
+        count = 0;
+    for (gsize i = 0; i < count && variable == NULL; i++)
         if (threads[i].tid == root->tid)
-            variable = pm_process_describe_thread_local(process, &threads[i], address, &module);
+            variable =
+                pm_types_describe_thread_local(subject->types, &threads[i], address, &module);
     if (variable == NULL)
         return g_strdup_printf("%s of thread %u + 0x%" G_GINT64_MODIFIER "x",
                                pm_root_kind_name(root->kind), root->tid, offset);
