@@ -36,7 +36,6 @@ typedef struct {
     gint64 *enumerators;
     gsize enumerator_count;
     gboolean has_contents; /* fields, enumerators and an enumeration's target were read */
-    gboolean is_resolving;
     gboolean is_restored;
 } PmTypeEntry;
 
