@@ -30,9 +30,8 @@ allocate(size_t bytes, const char *name)
 static char *
 new_text(const char *text)
 {
-    char *copy = allocate(strlen(text) + 1, "char[]");
-    strcpy(copy, text);
-    return copy;
+    const size_t bytes = strlen(text) + 1;
+    return memcpy(allocate(bytes, "char[]"), text, bytes);
 }
 
 #define NEW(type) ((struct type *)allocate(sizeof(struct type), "struct~" #type))

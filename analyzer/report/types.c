@@ -43,6 +43,7 @@ write_coverage(PmJson *json, const PmTypeCoverage *coverage)
     pm_json_uint(json, "reached_bytes", coverage->reached_bytes);
     pm_json_uint(json, "typed_chunks", coverage->typed_chunks);
     pm_json_uint(json, "typed_bytes", coverage->typed_bytes);
+    pm_json_uint(json, "fit_bytes", coverage->fit_bytes);
     if (coverage->reached_bytes == 0)
         pm_json_null(json, "share");
     else

@@ -9,7 +9,7 @@ pm_assignments_init(PmAssignments *assignments, guint64 slots)
 {
     *assignments = (PmAssignments){0};
     assignments->page_count = (slots >> (PM_ASSIGNMENTS_PAGE_SHIFT + 1)) + 1;
-    assignments->pages = g_try_malloc0_n(assignments->page_count, sizeof *assignments->pages);
+    assignments->pages = g_try_malloc0_n(assignments->page_count, sizeof(gpointer));
     if (assignments->pages == NULL)
         assignments->page_count = 0;
 }

@@ -38,6 +38,16 @@ pm_typing_intern(PmTyping *typing, const PmBinding *binding)
     return id;
 }
 
+void
+pm_typing_mark_fit(PmBinding *binding)
+{
+    if (binding->level != PM_LEVEL_FIT)
+        return;
+    binding->by = PM_TYPED_BY_FIT;
+    binding->rank = MIN(binding->rank, PM_RANK_FIT);
+    binding->reason = "a pointer leads to it from a structure that was found by fit";
+}
+
 const char *
 pm_typing_intern_name(PmTyping *typing, const char *name)
 {

@@ -64,20 +64,20 @@ get_shape(const PmTyping *typing, const PmPointee *target, guint64 bytes)
 }
 
 guint32
-pm_classes_decide(PmTyping *typing, const PmSpot *place)
+pm_classes_decide(PmTyping *typing, const PmSpot *spot)
 {
-    const guint64 word = pm_reader_get_word(&typing->target_reader,
-                                            place->user + place->offset_bytes, typing->word_bytes);
+    const guint64 word = pm_reader_get_word(&typing->target_reader, spot->user + spot->offset_bytes,
+                                            typing->word_bytes);
     if (word < 4096 || word % typing->word_bytes != 0 ||
         pm_resolver_may_hold(&typing->filter, word) ||
         pm_process_find_module(typing->process, word) == NULL)
         return 0;
     const PmClass *class = get_class(typing, word);
     if (class == NULL || class->offset_to_top > 0 ||
-        (guint64) - class->offset_to_top > place->offset_bytes)
+        (guint64) - class->offset_to_top > spot->offset_bytes)
         return 0;
-    const guint64 offset = place->offset_bytes - (guint64) - class->offset_to_top;
-    const PmShape shape = get_shape(typing, class->target, place->usable_bytes - offset);
+    const guint64 offset = spot->offset_bytes - (guint64) - class->offset_to_top;
+    const PmShape shape = get_shape(typing, class->target, spot->usable_bytes - offset);
     const PmBinding binding = {
         .by = PM_TYPED_BY_VTABLE,
         .shape = shape,

@@ -105,9 +105,9 @@ pm_containers_find(PmTyping *typing, const PmPointee *target, guint64 offset, gu
 }
 
 gboolean
-pm_groups_has_containers(PmTyping *typing, PmPointee *target, const PmSpot *place)
+pm_groups_has_containers(PmTyping *typing, PmPointee *target, const PmSpot *spot)
 {
-    if (place->usable_bytes > CONTAINER_BYTES_MAX)
+    if (spot->usable_bytes > CONTAINER_BYTES_MAX)
         return FALSE;
-    return pm_containers_find(typing, target, 0, place->usable_bytes)->len > 0;
+    return pm_containers_find(typing, target, 0, spot->usable_bytes)->len > 0;
 }

@@ -246,7 +246,11 @@ enter(Closure *closure, const PmSpot *spot, const Source *source, PmAddr at)
     pm_resolver_get_chunk(typing->resolver, spot->slot, spot->region, &chunk);
     coverage->reached_chunks++;
     coverage->reached_bytes += chunk.chunk_bytes;
-    if (pm_assignments_get(&typing->assignments, spot->slot) != NULL) {
+    const guint32 id = pm_assignments_get_binding(&typing->assignments, spot->slot);
+    const gboolean by_fit = pm_typing_get_binding(typing, id)->by == PM_TYPED_BY_FIT;
+    if (id != 0 && by_fit)
+        coverage->fit_bytes += chunk.chunk_bytes;
+    if (id != 0 && !by_fit) {
         coverage->typed_chunks++;
         coverage->typed_bytes += chunk.chunk_bytes;
         pm_slot_queue_push(&closure->typed, spot->slot, spot->region);

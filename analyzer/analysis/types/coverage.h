@@ -23,6 +23,7 @@ typedef struct {
 /*
  * @reached_chunks, @reached_bytes: of the closure, glibc's own chunks left out. @typed_chunks,
  * @typed_bytes: of them, those with a type by vtable, pointer or recogniser.
+ * @fit_bytes: of the others, those that a type was found for by fit.
  * @edges: most bytes first. @complete: FALSE where memory was short.
  */
 typedef struct {
@@ -30,6 +31,7 @@ typedef struct {
     guint64 reached_bytes;
     guint64 typed_chunks;
     guint64 typed_bytes;
+    guint64 fit_bytes;
     PmUntypedEdge *edges;
     gsize edge_count;
     gboolean complete;

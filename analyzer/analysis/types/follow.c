@@ -31,7 +31,8 @@ follow_outside(PmTyping *typing, const PmWordAhead *word, PmPointee *target, gui
             return; /* a free chunk */
     }
     pm_space_get_span(typing->target_reader.space, value, &span);
-    if (span.kind != PM_BYTES_DUMPED || span.length_bytes < target->size_bytes)
+    if (span.kind != PM_BYTES_DUMPED || span.length_bytes < target->size_bytes ||
+        pm_match_weigh(typing, target, value, target->size_bytes) < 0)
         return;
     /* What a list of free blocks holds has members that nobody keeps. */
     if (pm_match_weigh(typing, target, value, target->size_bytes) < 0)
@@ -41,63 +42,70 @@ follow_outside(PmTyping *typing, const PmWordAhead *word, PmPointee *target, gui
                              .type = target->type,
                              .target = target,
                              .parent = word->parent,
-                             .level = MIN(word->level + 1, PM_LEVELS - 1)};
+                             .level = pm_level_weaker(word->level)};
     (void)pm_propagate_add_object(typing, &object);
 }
 
 /* A pointer into a chunk where its own type says nothing of what is there: bytes, or what is behind
  * the type. */
 static void
-follow_inside(PmTyping *typing, const PmWordAhead *word, PmPointee *target, const PmSpot *place,
+follow_inside(PmTyping *typing, const PmWordAhead *word, PmPointee *target, const PmSpot *spot,
               const PmBinding *binding)
 {
-    if (target->kind != PM_POINTEE_RECORD || place->offset_bytes == 0 || typing->audits ||
-        target->size_bytes > place->usable_bytes - place->offset_bytes)
+    if (target->kind != PM_POINTEE_RECORD || spot->offset_bytes == 0 || typing->audits ||
+        target->size_bytes > spot->usable_bytes - spot->offset_bytes)
         return;
-    if (binding->rank != PM_RANK_BYTES && pm_match_covers(typing, binding, place->offset_bytes))
+    if (binding->rank != PM_RANK_BYTES && pm_match_covers(typing, binding, spot->offset_bytes))
         return;
     /* Another of the same behind one that takes any size: not one, but many. */
     if (binding->target == target && target->is_flexible && binding->shape == PM_SHAPE_ONE)
         (void)pm_assignments_set(
-            &typing->assignments, place->slot,
-            (PmAssignment){pm_groups_make_pool(typing, target, PM_RANK_WHOLE), word->parent});
-    const PmObject object = {.address = place->user + place->offset_bytes,
+            &typing->assignments, spot->slot,
+            (PmAssignment){pm_groups_make_pool(typing, target, PM_RANK_WHOLE, word->level),
+                           word->parent});
+    const PmObject object = {.address = spot->user + spot->offset_bytes,
                              .bytes = target->size_bytes,
                              .type = target->type,
                              .target = target,
                              .parent = word->parent,
-                             .level = MIN(word->level + 1, PM_LEVELS - 1)};
+                             .level = pm_level_weaker(word->level)};
     (void)pm_propagate_add_object(typing, &object);
 }
 
-/* What a pointer to @target says of the chunk at @place. */
+/* What a pointer to @target says of the chunk at @spot. */
 static guint32
-decide(PmTyping *typing, const PmWordAhead *word, PmPointee *target, const PmSpot *place)
+decide(PmTyping *typing, const PmWordAhead *word, PmPointee *target, const PmSpot *spot)
 {
     guint32 binding = 0;
     if (target->is_polymorphic)
-        binding = pm_classes_decide(typing, place);
+        binding = pm_classes_decide(typing, spot);
     if (binding == 0)
-        binding = pm_match_decide(typing, target, place, word->level);
-    if (binding == 0)
-        binding = pm_groups_ask(typing, word->slot->edge, target, word->owner, place, word->level);
-    return binding;
+        binding = pm_match_decide(typing, target, spot, word->level);
+    if (binding != 0 && pm_typing_get_binding(typing, binding)->rank > PM_RANK_HEAD)
+        return binding;
+    /* What was learnt of its like says more than that it begins so. */
+    const guint32 learnt =
+        pm_groups_ask(typing, word->slot->edge, target, word->owner, spot, word->level);
+    return learnt != 0 && (binding == 0 || pm_typing_get_binding(typing, learnt)->rank >
+                                               pm_typing_get_binding(typing, binding)->rank)
+               ? learnt
+               : binding;
 }
 
-/* How well the contents of the chunk at @place agree with what @binding says. */
+/* How well the contents of the chunk at @spot agree with what @binding says. */
 static gint
-weigh_binding(PmTyping *typing, const PmBinding *binding, const PmSpot *place)
+weigh_binding(PmTyping *typing, const PmBinding *binding, const PmSpot *spot)
 {
-    if (binding->target == NULL || binding->offset_bytes >= place->usable_bytes)
+    if (binding->target == NULL || binding->offset_bytes >= spot->usable_bytes)
         return 0;
-    return pm_match_weigh(typing, binding->target, place->user + binding->offset_bytes,
-                          place->usable_bytes - binding->offset_bytes);
+    return pm_match_weigh(typing, binding->target, spot->user + binding->offset_bytes,
+                          spot->usable_bytes - binding->offset_bytes);
 }
 
 /* Two declarations contradict each other, and neither is stronger: one of the pointers is stale, or
  * was never set. The contents tell, once. */
 static void
-contest(PmTyping *typing, const PmWordAhead *word, PmPointee *target, const PmSpot *place,
+contest(PmTyping *typing, const PmWordAhead *word, PmPointee *target, const PmSpot *spot,
         PmAssignment *old)
 {
     const PmBinding own = *pm_typing_get_binding(typing, old->binding);
@@ -105,19 +113,19 @@ contest(PmTyping *typing, const PmWordAhead *word, PmPointee *target, const PmSp
         return;
     if (typing->contested == NULL)
         typing->contested = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
-    if (g_hash_table_contains(typing->contested, &place->slot) ||
+    if (g_hash_table_contains(typing->contested, &spot->slot) ||
         g_hash_table_size(typing->contested) >= CONTESTS_MAX)
         return;
-    const guint32 id = pm_match_decide(typing, target, place, word->level);
+    const guint32 id = pm_match_decide(typing, target, spot, word->level);
     if (id == 0 || pm_typing_get_binding(typing, id)->rank < PM_RANK_ARRAY)
         return;
-    const gint weight = weigh_binding(typing, pm_typing_get_binding(typing, id), place);
-    if (weight <= 0 || weight < weigh_binding(typing, &own, place) + CONTEST_MARGIN)
+    const gint weight = weigh_binding(typing, pm_typing_get_binding(typing, id), spot);
+    if (weight <= 0 || weight < weigh_binding(typing, &own, spot) + CONTEST_MARGIN)
         return;
-    g_hash_table_add(typing->contested, g_memdup2(&place->slot, sizeof place->slot));
+    g_hash_table_add(typing->contested, g_memdup2(&spot->slot, sizeof spot->slot));
     pm_propagate_note_change(typing, &own, pm_typing_get_binding(typing, id));
     *old = (PmAssignment){id, word->parent};
-    pm_slot_queue_push(&typing->queue, place->slot, place->region);
+    pm_slot_queue_push(&typing->queue, spot->slot, spot->region);
 }
 
 /* The same as @id, for a pointer that the program may have left there before the chunk was its. */
@@ -128,48 +136,48 @@ weaken(PmTyping *typing, guint32 id)
         return 0;
     PmBinding binding = *pm_typing_get_binding(typing, id);
     binding.rank = MIN(binding.rank, PM_RANK_HEAD);
-    binding.level = PM_LEVELS - 1;
+    binding.level = MAX(binding.level, PM_LEVEL_WEAK);
     binding.reason = "a typed pointer leads to it, from what may be slack behind its structure";
     return pm_typing_intern(typing, &binding);
 }
 
-/* Follows a pointer to @target into the chunk at @place. One that may be stale counts where nothing
+/* Follows a pointer to @target into the chunk at @spot. One that may be stale counts where nothing
  * else speaks for the chunk. */
 static void
-follow_chunk(PmTyping *typing, const PmWordAhead *word, PmPointee *target, const PmSpot *place)
+follow_chunk(PmTyping *typing, const PmWordAhead *word, PmPointee *target, const PmSpot *spot)
 {
-    PmAssignment *old = pm_assignments_get(&typing->assignments, place->slot);
+    PmAssignment *old = pm_assignments_get(&typing->assignments, spot->slot);
     if (word->is_slack && (old != NULL || !typing->settles))
         return;
     if (old != NULL) {
         const PmBinding *binding = pm_typing_get_binding(typing, old->binding);
-        if (binding->target == target && binding->offset_bytes == place->offset_bytes)
+        if (binding->target == target && binding->offset_bytes == spot->offset_bytes)
             return;
-        if (!pm_match_agrees(typing, binding, place->offset_bytes, target)) {
+        if (!pm_match_agrees(typing, binding, spot->offset_bytes, target)) {
             if (typing->audits)
                 pm_typing_note_conflict(typing, binding->name, target->type->name);
             else if (binding->rank >= PM_RANK_ARRAY)
-                contest(typing, word, target, place, old);
+                contest(typing, word, target, spot, old);
         } else if (binding->rank > PM_RANK_HEAD) {
-            follow_inside(typing, word, target, place, binding);
+            follow_inside(typing, word, target, spot, binding);
             return;
         }
         if (binding->rank >= PM_RANK_WHOLE || typing->audits)
             return;
     }
-    const guint32 id = word->is_slack ? weaken(typing, decide(typing, word, target, place))
-                                      : decide(typing, word, target, place);
+    const guint32 id = word->is_slack ? weaken(typing, decide(typing, word, target, spot))
+                                      : decide(typing, word, target, spot);
     if (id != 0) {
-        (void)pm_propagate_assign(typing, place, id, word->parent);
-        old = pm_assignments_get(&typing->assignments, place->slot);
+        (void)pm_propagate_assign(typing, spot, id, word->parent);
+        old = pm_assignments_get(&typing->assignments, spot->slot);
     }
     if (old != NULL)
-        follow_inside(typing, word, target, place, pm_typing_get_binding(typing, old->binding));
+        follow_inside(typing, word, target, spot, pm_typing_get_binding(typing, old->binding));
 }
 
 /* Several members of a union, or void. */
 static void
-follow_choice(PmTyping *typing, const PmWordAhead *word, const PmSpot *place)
+follow_choice(PmTyping *typing, const PmWordAhead *word, const PmSpot *spot)
 {
     const PmTypedEdge *edge = word->slot->edge;
     PmPointee *only = NULL;
@@ -181,18 +189,22 @@ follow_choice(PmTyping *typing, const PmWordAhead *word, const PmSpot *place)
         only = target;
         count++;
     }
-    if (count == 1 && place->offset_bytes == 0 &&
-        (only->kind != PM_POINTEE_RECORD || only->least_bytes <= place->usable_bytes)) {
+    if (count == 1 && spot->offset_bytes == 0 &&
+        (only->kind != PM_POINTEE_RECORD || only->least_bytes <= spot->usable_bytes)) {
         PmWordAhead sure = *word;
-        sure.level = MIN(word->level + 1, PM_LEVELS - 1);
-        follow_chunk(typing, &sure, only, place);
+        sure.level = pm_level_weaker(word->level);
+        follow_chunk(typing, &sure, only, spot);
         return;
     }
-    if (typing->audits || pm_assignments_get(&typing->assignments, place->slot) != NULL)
+    if (typing->audits)
         return;
-    const guint32 id = pm_groups_ask(typing, edge, NULL, word->owner, place, word->level);
+    if (pm_assignments_get(&typing->assignments, spot->slot) != NULL) {
+        pm_groups_note(typing, edge, word->owner, spot);
+        return;
+    }
+    const guint32 id = pm_groups_ask(typing, edge, NULL, word->owner, spot, word->level);
     if (id != 0)
-        (void)pm_propagate_assign(typing, place, id, word->parent);
+        (void)pm_propagate_assign(typing, spot, id, word->parent);
 }
 
 void
@@ -201,7 +213,7 @@ pm_follow(PmTyping *typing, const PmWordAhead *word)
     const guint64 value = word->value;
     PmPointee *target = word->slot->target;
     PmHit hit;
-    PmSpot place;
+    PmSpot spot;
 
     if (!pm_resolver_may_hold(&typing->filter, value) ||
         !pm_resolver_find(typing->resolver, value, &hit)) {
@@ -217,16 +229,16 @@ pm_follow(PmTyping *typing, const PmWordAhead *word)
             typing->proven == NULL)
             return;
     }
-    if (!pm_propagate_find(typing, value, &place))
+    if (!pm_propagate_find(typing, value, &spot))
         return;
     /* Flags in the low bits of a pointer to a chunk. */
-    if (place.offset_bytes != 0 && place.offset_bytes <= TAG_BITS && target != NULL &&
+    if (spot.offset_bytes != 0 && spot.offset_bytes <= TAG_BITS && target != NULL &&
         target->kind == PM_POINTEE_RECORD)
-        place.offset_bytes = 0;
+        spot.offset_bytes = 0;
     if (typing->proven != NULL)
-        pm_prove_follow(typing, word, &place);
+        pm_prove_follow(typing, word, &spot);
     else if (target == NULL || target->kind == PM_POINTEE_VOID)
-        follow_choice(typing, word, &place);
+        follow_choice(typing, word, &spot);
     else
-        follow_chunk(typing, word, target, &place);
+        follow_chunk(typing, word, target, &spot);
 }

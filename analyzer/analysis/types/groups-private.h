@@ -3,18 +3,21 @@
 
 #include "analysis/types/typing-private.h"
 
-/* A pointer: to @place, in a structure that begins at @owner. */
+/* A pointer: to @spot, in a structure that begins at @owner. */
 typedef struct {
-    PmSpot place;
+    PmSpot spot;
     PmAddr owner;
 } PmGroupSample;
 
 /* A number in a structure: what may be a tag. @in_owner: of what points, not of what is pointed to.
- * @with_size: the chunk's size counts too. @none: nothing but that does. */
+ * @holder: of what holds what points, a structure of this type. @is_pointer: into the program's own
+ * data. @with_size: the chunk's size counts too. @none: nothing but that does. */
 typedef struct {
     gboolean none;
     gboolean in_owner;
     gboolean with_size;
+    gboolean is_pointer;
+    const PmPointee *holder;
     guint64 offset_bytes;
     guint64 size_bytes;
     guint bit_offset;
@@ -25,7 +28,7 @@ typedef struct {
 /*
  * @target, @offset_bytes: of a group of pointers to (or into) what holds @target at that offset;
  * NULL for one of an edge's. @samples: PmGroupSample, some of them, evenly. @rule: what each value
- * of @tag stands for: guint64 → PmPointee; NULL where nothing was learnt.
+ * of @tag stands for: guint64 → PmGroupVerdict; NULL where nothing was learnt.
  */
 typedef struct {
     const PmTypedEdge *edge;
@@ -33,9 +36,23 @@ typedef struct {
     guint64 offset_bytes;
     guint64 seen;
     GArray *samples;
+    guint open; /* of them were kept because the rule did not tell what they are */
     PmGroupTag tag;
     GHashTable *rule;
 } PmGroup;
+
+/* @by_fit: nothing but contents speaks for @target. @is_doubtful: some may be of another type. */
+typedef struct {
+    PmPointee *target;
+    gboolean by_fit;
+    gboolean is_doubtful;
+} PmGroupVerdict;
+
+/* The structure at @address that leads to others, which are all of one other type. */
+typedef struct {
+    PmAddr address;
+    const PmPointee *target;
+} PmGroupHolder;
 
 /* @containers, @flexible: types that begin with another, by size (containers.c). */
 struct PmGroups {
@@ -48,6 +65,10 @@ struct PmGroups {
 /* The value of @tag for @sample. FALSE where it cannot be read. */
 gboolean pm_group_read_tag(PmTyping *typing, const PmGroupTag *tag, const PmGroupSample *sample,
                            guint64 *ret_value);
+
+/* What the structure at @owner hangs on: the first of another type on the chain of pointers that
+ * led there. FALSE where there is none. */
+gboolean pm_group_find_holder(const PmTyping *typing, PmAddr owner, PmGroupHolder *ret_holder);
 
 /* The tables of containers. */
 void pm_containers_init(PmGroups *groups);

@@ -51,8 +51,9 @@ pm_match_is_whole_or_slack(const PmTyping *typing, const PmPointee *target, guin
 }
 
 static guint32
-make_binding(PmTyping *typing, const PmBinding *binding)
+make_binding(PmTyping *typing, PmBinding *binding)
 {
+    pm_typing_mark_fit(binding);
     return pm_typing_intern(typing, binding);
 }
 
@@ -60,7 +61,7 @@ static guint32
 get_one(PmTyping *typing, PmPointee *target, guint level)
 {
     if (target->exact[level] == 0) {
-        const PmBinding binding = {
+        PmBinding binding = {
             .by = PM_TYPED_BY_POINTER,
             .shape = target->kind == PM_POINTEE_OPAQUE ? PM_SHAPE_NAME : PM_SHAPE_ONE,
             .rank = PM_RANK_WHOLE,
@@ -86,7 +87,7 @@ get_array(PmTyping *typing, PmPointee *target, guint level)
 {
     if (target->array[level] == 0) {
         const gboolean bytes = target->kind == PM_POINTEE_TEXT || target->size_bytes == 1;
-        const PmBinding binding = {
+        PmBinding binding = {
             .by = PM_TYPED_BY_POINTER,
             .shape = PM_SHAPE_ARRAY,
             .rank = bytes ? PM_RANK_BYTES : PM_RANK_ARRAY,
@@ -102,42 +103,41 @@ get_array(PmTyping *typing, PmPointee *target, guint level)
 
 /* Several of @target fill the chunk, and the first of them look like it. */
 static gboolean
-is_array(PmTyping *typing, PmPointee *target, const PmSpot *place)
+is_array(PmTyping *typing, PmPointee *target, const PmSpot *spot)
 {
-    const guint64 count = place->usable_bytes / target->size_bytes;
+    const guint64 count = spot->usable_bytes / target->size_bytes;
     gint sum = 0;
     if (count < 2 ||
-        count * target->size_bytes < pm_typing_get_request_min(typing, place->usable_bytes))
+        count * target->size_bytes < pm_typing_get_request_min(typing, spot->usable_bytes))
         return FALSE;
     for (guint64 i = 1; i < MIN(count, ELEMENTS_WEIGHED); i++) {
-        const gint weight = pm_match_weigh(typing, target, place->user + i * target->size_bytes,
-                                           target->size_bytes);
+        const gint weight =
+            pm_match_weigh(typing, target, spot->user + i * target->size_bytes, target->size_bytes);
         if (weight < 0)
             return FALSE;
         sum += weight;
     }
     /* malloc() gives a chunk whole where what it would split off is too small for a chunk: one of
      * them may be all there is. */
-    if (pm_match_is_whole_or_slack(typing, target, place->usable_bytes))
+    if (pm_match_is_whole_or_slack(typing, target, spot->usable_bytes))
         return sum > 0;
     return sum >= 0;
 }
 
 /* new T[n]: where T has a destructor, n stands before the elements. (Itanium C++ ABI, 2.7) */
 static guint32
-decide_cookie(PmTyping *typing, PmPointee *target, const PmSpot *place, guint level)
+decide_cookie(PmTyping *typing, PmPointee *target, const PmSpot *spot, guint level)
 {
-    const guint64 offset = place->offset_bytes;
+    const guint64 offset = spot->offset_bytes;
     if (offset > COOKIES_MAX || offset % typing->word_bytes != 0 || !target->type->is_cxx)
         return 0;
     const guint64 count = pm_reader_get_word(
-        &typing->target_reader, place->user + offset - typing->word_bytes, typing->word_bytes);
-    const guint64 room = place->usable_bytes - offset;
+        &typing->target_reader, spot->user + offset - typing->word_bytes, typing->word_bytes);
+    const guint64 room = spot->usable_bytes - offset;
     if (count == 0 || count > room / target->size_bytes ||
-        count * target->size_bytes + offset <
-            pm_typing_get_request_min(typing, place->usable_bytes))
+        count * target->size_bytes + offset < pm_typing_get_request_min(typing, spot->usable_bytes))
         return 0;
-    const PmBinding binding = {
+    PmBinding binding = {
         .by = PM_TYPED_BY_POINTER,
         .shape = PM_SHAPE_ARRAY,
         .rank = PM_RANK_ARRAY,
@@ -151,13 +151,13 @@ decide_cookie(PmTyping *typing, PmPointee *target, const PmSpot *place, guint le
 }
 
 static guint32
-decide_head(PmTyping *typing, PmPointee *target)
+decide_head(PmTyping *typing, PmPointee *target, guint level)
 {
-    const PmBinding binding = {
+    PmBinding binding = {
         .by = PM_TYPED_BY_POINTER,
         .shape = PM_SHAPE_HEAD,
         .rank = PM_RANK_HEAD,
-        .level = PM_LEVELS - 1,
+        .level = MAX(level, PM_LEVEL_WEAK),
         .target = target,
         .name = target->type->name,
         .reason = "a typed pointer leads to it, but the chunk is larger than the type",
@@ -166,24 +166,24 @@ decide_head(PmTyping *typing, PmPointee *target)
 }
 
 static guint32
-decide_record(PmTyping *typing, PmPointee *target, const PmSpot *place, guint level)
+decide_record(PmTyping *typing, PmPointee *target, const PmSpot *spot, guint level)
 {
-    const guint less = MIN(level + 1, PM_LEVELS - 1);
-    if (place->offset_bytes > 0)
-        return decide_cookie(typing, target, place, level);
-    if (pm_match_is_whole(typing, target, place->usable_bytes))
+    const guint less = pm_level_weaker(level);
+    if (spot->offset_bytes > 0)
+        return decide_cookie(typing, target, spot, level);
+    if (pm_match_is_whole(typing, target, spot->usable_bytes))
         return get_one(typing, target, level);
-    if (target->size_bytes > place->usable_bytes)
+    if (target->size_bytes > spot->usable_bytes)
         return 0;
-    const gboolean is_base = pm_groups_has_containers(typing, target, place);
-    if (!is_base && is_array(typing, target, place))
+    const gboolean is_base = pm_groups_has_containers(typing, target, spot);
+    if (!is_base && is_array(typing, target, spot))
         return get_array(typing, target, less);
     if (is_base && !typing->settles)
         return 0;
     /* malloc() gives a chunk whole where what it would split off is too small for a chunk. */
-    if (pm_match_is_whole_or_slack(typing, target, place->usable_bytes))
+    if (pm_match_is_whole_or_slack(typing, target, spot->usable_bytes))
         return get_one(typing, target, less);
-    return typing->settles ? decide_head(typing, target) : 0;
+    return typing->settles ? decide_head(typing, target, level) : 0;
 }
 
 /*
@@ -191,18 +191,18 @@ decide_record(PmTyping *typing, PmPointee *target, const PmSpot *place, guint le
  * and stqh_last of BSD's lists), which need not be declared.
  */
 static guint32
-decide_pointers(PmTyping *typing, PmPointee *target, const PmSpot *place, guint level)
+decide_pointers(PmTyping *typing, PmPointee *target, const PmSpot *spot, guint level)
 {
     const PmPointee *to =
         pm_plans_get_target(typing->plans, pm_type_get_target(typing->types, target->type));
-    const guint64 sure = MAX(pm_typing_get_request_min(typing, place->usable_bytes), 1);
+    const guint64 sure = MAX(pm_typing_get_request_min(typing, spot->usable_bytes), 1);
     const guint64 words = MIN((sure + typing->word_bytes - 1) / typing->word_bytes, WORDS_WEIGHED);
     guint64 good = 0;
     guint64 bad = 0;
     gboolean begins_bad = FALSE;
     for (guint64 i = 0; i < words; i++) {
         const guint64 value = pm_reader_get_word(
-            &typing->target_reader, place->user + i * typing->word_bytes, typing->word_bytes);
+            &typing->target_reader, spot->user + i * typing->word_bytes, typing->word_bytes);
         const gint weight = value == 0 ? 0 : weigh_pointer(typing, to, value);
         good += weight > 0 ? 1 : 0;
         bad += weight <= WEIGHT_NOTHING ? 1 : 0;
@@ -211,27 +211,26 @@ decide_pointers(PmTyping *typing, PmPointee *target, const PmSpot *place, guint 
     /* What is behind the last one in use may never have been written. */
     if (!begins_bad && bad * 4 <= good)
         return get_array(typing, target, level);
-    return good > 0 && !begins_bad && typing->settles ? decide_head(typing, target) : 0;
+    return good > 0 && !begins_bad && typing->settles ? decide_head(typing, target, level) : 0;
 }
 
 guint32
-pm_match_decide(PmTyping *typing, PmPointee *target, const PmSpot *place, guint level)
+pm_match_decide(PmTyping *typing, PmPointee *target, const PmSpot *spot, guint level)
 {
     switch (target->kind) {
     case PM_POINTEE_POINTER:
-        if (place->offset_bytes != 0 || target->size_bytes > place->usable_bytes)
+        if (spot->offset_bytes != 0 || target->size_bytes > spot->usable_bytes)
             return 0;
-        return decide_pointers(typing, target, place, level);
+        return decide_pointers(typing, target, spot, level);
     case PM_POINTEE_TEXT:
     case PM_POINTEE_SCALAR:
-        if (place->offset_bytes != 0 || target->size_bytes > place->usable_bytes)
+        if (spot->offset_bytes != 0 || target->size_bytes > spot->usable_bytes)
             return 0;
         return get_array(typing, target, level);
     case PM_POINTEE_RECORD:
-        return decide_record(typing, target, place, level);
+        return decide_record(typing, target, spot, level);
     case PM_POINTEE_OPAQUE:
-        return place->offset_bytes == 0 ? get_one(typing, target, MIN(level + 1, PM_LEVELS - 1))
-                                        : 0;
+        return spot->offset_bytes == 0 ? get_one(typing, target, pm_level_weaker(level)) : 0;
     case PM_POINTEE_VOID:
     case PM_POINTEE_FUNCTION:
         break;
@@ -336,7 +335,7 @@ agree_cached(PmTyping *typing, const PmType *type, guint64 offset, const PmPoint
  * What is at @offset_bytes of a chunk that @binding says something of.
  *
  * @ret_type: (out): the type there, of which @ret_offset_bytes; Returns: FALSE where the binding
- * says nothing of that place.
+ * says nothing of that spot.
  */
 static gboolean
 find_inner(PmTyping *typing, const PmBinding *binding, guint64 offset_bytes,
@@ -404,9 +403,9 @@ pm_match_covers(PmTyping *typing, const PmBinding *binding, guint64 offset_bytes
 /* ---- plausibility ---- */
 
 static gint
-weigh_chunk(PmTyping *typing, const PmPointee *target, const PmSpot *place)
+weigh_chunk(PmTyping *typing, const PmPointee *target, const PmSpot *spot)
 {
-    const guint32 id = pm_assignments_get_binding(&typing->assignments, place->slot);
+    const guint32 id = pm_assignments_get_binding(&typing->assignments, spot->slot);
     if (target->kind == PM_POINTEE_FUNCTION)
         return -3;
     if (target->kind == PM_POINTEE_VOID)
@@ -414,33 +413,40 @@ weigh_chunk(PmTyping *typing, const PmPointee *target, const PmSpot *place)
     const PmBinding *binding = pm_typing_get_binding(typing, id);
     /* A pool is what this very pointer may have made of it. */
     if (id != 0 && binding->shape != PM_SHAPE_POOL) {
-        if (!pm_match_agrees(typing, binding, place->offset_bytes, target))
+        if (!pm_match_agrees(typing, binding, spot->offset_bytes, target))
             return WEIGHT_NOTHING;
         return binding->target == target ? 3 : 1;
     }
-    if (target->least_bytes > place->usable_bytes - place->offset_bytes)
+    if (target->least_bytes > spot->usable_bytes - spot->offset_bytes)
         return -2;
-    if (place->offset_bytes != 0)
+    if (spot->offset_bytes != 0)
         return 0;
-    return pm_match_is_whole(typing, target, place->usable_bytes) ? 2 : 1;
+    return pm_match_is_whole_or_slack(typing, target, spot->usable_bytes) ? 2 : 1;
 }
 
 /* A pointer to @target that holds @value. */
 static gint
 weigh_pointer(PmTyping *typing, const PmPointee *target, guint64 value)
 {
-    PmSpot place;
+    PmSpot spot;
     if (value == 0)
         return 0;
-    if (pm_propagate_find(typing, value, &place))
-        return weigh_chunk(typing, target, &place);
-    const PmModule *module = pm_process_find_module(typing->process, value);
-    if (module != NULL)
-        return 1;
+    if (pm_propagate_find(typing, value, &spot))
+        return weigh_chunk(typing, target, &spot);
+    if (pm_process_find_module(typing->process, value) != NULL) {
+        PmWord word;
+        pm_places_classify_plain(typing->places, value, &word);
+        return (word.kind == PM_WORD_CODE) == (target->kind == PM_POINTEE_FUNCTION) ||
+                       target->kind == PM_POINTEE_VOID
+                   ? 1
+                   : -3;
+    }
     if (target->kind == PM_POINTEE_FUNCTION)
         return -3;
     PmSpan span;
     pm_space_get_span(typing->reader.space, value, &span);
+    if (span.kind == PM_BYTES_NOT_MAPPED && target->kind == PM_POINTEE_VOID)
+        return value >> 32 == 0 ? 0 : -1; /* a number, as some programs keep them */
     if (span.kind == PM_BYTES_NOT_MAPPED)
         return value + 1 <= 2 ? -1 : -3; /* 1 and −1 are marks */
     return pm_resolver_may_hold(&typing->filter, value) ? -1 : 0;

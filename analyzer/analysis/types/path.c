@@ -86,6 +86,19 @@ get_parent_node(const PmTyping *typing, guint32 parent, Node *ret_node)
 
 static const PmPlanSlot *find_slot(PmTyping *typing, const Node *node, guint64 offset);
 
+gboolean
+pm_typing_get_parent(const PmTyping *typing, guint32 parent, PmAddr *ret_address,
+                     PmPointee **ret_target, guint32 *ret_parent)
+{
+    Node node;
+    if (!get_parent_node(typing, parent, &node))
+        return FALSE;
+    *ret_address = node.address;
+    *ret_target = node.target;
+    *ret_parent = node.parent;
+    return TRUE;
+}
+
 /* Where in @parent the declared pointer to @child is. */
 static gboolean
 find_pointer(PmTyping *typing, const Node *parent, const Node *child, guint64 *ret_offset,

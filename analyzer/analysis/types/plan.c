@@ -52,7 +52,7 @@ equal_edges(gconstpointer a, gconstpointer b)
     const PmTypedEdge *right = b;
     return left->owner == right->owner && left->offset_bytes == right->offset_bytes &&
            left->target_count == right->target_count &&
-           memcmp(left->targets, right->targets, left->target_count * sizeof *left->targets) == 0;
+           memcmp(left->targets, right->targets, left->target_count * sizeof(gpointer)) == 0;
 }
 
 static void
@@ -404,7 +404,7 @@ intern_edge(PmPlans *plans, const RawSlot *raw, PmPointee *const *targets, guint
     *edge = key;
     edge->id = plans->edge_list->len;
     edge->in_union = raw->in_union;
-    edge->targets = g_memdup2(targets, count * sizeof *targets);
+    edge->targets = g_memdup2(targets, count * sizeof(gpointer));
     g_ptr_array_add(plans->edge_list, edge);
     g_hash_table_add(plans->edges, edge);
     return edge;
@@ -471,100 +471,4 @@ pm_plans_get(PmPlans *plans, PmPointee *target)
         (target->kind == PM_POINTEE_POINTER || target->kind == PM_POINTEE_RECORD))
         target->plan = make_plan(plans, target);
     return target->plan;
-}
-
-/* ---- what begins with what ---- */
-
-/* Whether the first members of @type are all of @head's. */
-static gboolean
-has_same_head(PmTypes *types, const PmType *type, const PmType *head)
-{
-    gsize count = 0;
-    gsize head_count = 0;
-    const PmField *head_fields = pm_type_get_fields(types, head, &head_count);
-    const PmField *fields = pm_type_get_fields(types, type, &count);
-    if (head_count < 2 || count < head_count)
-        return FALSE;
-    for (gsize i = 0; i < head_count; i++) {
-        if (fields[i].offset_bytes != head_fields[i].offset_bytes ||
-            fields[i].type != head_fields[i].type || fields[i].name[0] == '\0' ||
-            strcmp(fields[i].name, head_fields[i].name) != 0)
-            return FALSE;
-    }
-    return TRUE;
-}
-
-gboolean
-pm_type_begins_with(PmTypes *types, const PmType *type, const PmType *head)
-{
-    for (guint depth = 0; depth < PM_TYPE_DEPTH_MAX && type != NULL; depth++) {
-        gsize count = 0;
-        if (type == head)
-            return TRUE;
-        if (type->kind == PM_TYPE_ARRAY) {
-            type = pm_type_get_target(types, type);
-            continue;
-        }
-        if (type->kind != PM_TYPE_STRUCT && type->kind != PM_TYPE_UNION)
-            return FALSE;
-        if (type->kind == PM_TYPE_STRUCT && head->kind == PM_TYPE_STRUCT &&
-            has_same_head(types, type, head))
-            return TRUE;
-        const PmField *fields = pm_type_get_fields(types, type, &count);
-        const PmType *first = NULL;
-        for (gsize i = 0; i < count && fields[i].offset_bytes == 0; i++) {
-            /* Of a union's members each begins it; of a structure's the first that has bytes. */
-            if (type->kind == PM_TYPE_UNION) {
-                if (fields[i].type == head)
-                    return TRUE;
-            }
-            if (first == NULL && fields[i].type->size_bytes > 0)
-                first = fields[i].type;
-        }
-        type = first;
-    }
-    return FALSE;
-}
-
-gboolean
-pm_type_holds_at(PmTypes *types, const PmType *type, guint64 offset_bytes, const PmType *head)
-{
-    for (guint depth = 0; depth < PM_TYPE_DEPTH_MAX; depth++) {
-        gsize count = 0;
-        const PmType *inner = NULL;
-        if (offset_bytes == 0 && pm_type_begins_with(types, type, head))
-            return TRUE;
-        if (type->kind == PM_TYPE_ARRAY) {
-            inner = pm_type_get_target(types, type);
-            if (inner == NULL || inner->size_bytes == 0)
-                return FALSE;
-            offset_bytes %= inner->size_bytes;
-            type = inner;
-            continue;
-        }
-        const PmField *fields = pm_type_get_fields(types, type, &count);
-        for (gsize i = 0; i < count; i++) {
-            const guint64 end = fields[i].offset_bytes + fields[i].type->size_bytes;
-            if (offset_bytes < fields[i].offset_bytes || offset_bytes >= end)
-                continue;
-            /* Of a union any member will do, but only one is looked into. */
-            if (offset_bytes == fields[i].offset_bytes &&
-                pm_type_begins_with(types, fields[i].type, head))
-                return TRUE;
-            if (inner == NULL || fields[i].type->size_bytes > inner->size_bytes) {
-                inner = fields[i].type;
-            }
-        }
-        if (inner == NULL)
-            return FALSE;
-        for (gsize i = 0; i < count; i++) {
-            if (fields[i].type == inner && offset_bytes >= fields[i].offset_bytes &&
-                offset_bytes < fields[i].offset_bytes + inner->size_bytes) {
-                offset_bytes -= fields[i].offset_bytes;
-                break;
-            }
-        }
-        type = inner;
-    }
-    return FALSE;
 }

@@ -16,8 +16,17 @@ typedef enum {
     PM_POINTEE_OPAQUE, /* a structure of which only the name is known */
 } PmPointeeKind;
 
-/* How sure a chunk's type is, best first. */
-#define PM_LEVELS 4
+/* How sure a chunk's type is, best first; the last one for what hangs on a type that was found by
+ * fit: it is no declaration's. */
+#define PM_LEVELS     5
+#define PM_LEVEL_WEAK 3
+#define PM_LEVEL_FIT  4
+
+static inline guint
+pm_level_weaker(guint level)
+{
+    return level < PM_LEVEL_WEAK ? level + 1 : level;
+}
 
 typedef struct PmPlan PmPlan;
 

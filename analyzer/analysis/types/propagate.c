@@ -26,7 +26,7 @@ is_used(const PmResolver *resolver, PmSlot slot, guint32 region)
 }
 
 gboolean
-pm_propagate_find(const PmTyping *typing, guint64 value, PmSpot *ret_place)
+pm_propagate_find(const PmTyping *typing, guint64 value, PmSpot *ret_spot)
 {
     PmHit hit;
     PmSlotChunk chunk;
@@ -35,7 +35,7 @@ pm_propagate_find(const PmTyping *typing, guint64 value, PmSpot *ret_place)
         !is_used(typing->resolver, hit.slot, hit.region))
         return FALSE;
     pm_resolver_get_chunk(typing->resolver, hit.slot, hit.region, &chunk);
-    *ret_place = (PmSpot){hit.slot, hit.region, chunk.user, chunk.usable_bytes, value - chunk.user};
+    *ret_spot = (PmSpot){hit.slot, hit.region, chunk.user, chunk.usable_bytes, value - chunk.user};
     return TRUE;
 }
 
@@ -50,9 +50,9 @@ pm_propagate_note_change(PmTyping *typing, const PmBinding *old, const PmBinding
 }
 
 gboolean
-pm_propagate_assign(PmTyping *typing, const PmSpot *place, guint32 binding, guint32 parent)
+pm_propagate_assign(PmTyping *typing, const PmSpot *spot, guint32 binding, guint32 parent)
 {
-    const PmAssignment *old = pm_assignments_get(&typing->assignments, place->slot);
+    const PmAssignment *old = pm_assignments_get(&typing->assignments, spot->slot);
     const PmBinding *new = pm_typing_get_binding(typing, binding);
     if (binding == 0 || typing->audits)
         return FALSE;
@@ -60,10 +60,10 @@ pm_propagate_assign(PmTyping *typing, const PmSpot *place, guint32 binding, guin
         return FALSE;
     if (old != NULL)
         pm_propagate_note_change(typing, pm_typing_get_binding(typing, old->binding), new);
-    if (!pm_assignments_set(&typing->assignments, place->slot, (PmAssignment){binding, parent}))
+    if (!pm_assignments_set(&typing->assignments, spot->slot, (PmAssignment){binding, parent}))
         return FALSE;
     if (new->target != NULL && pm_plans_get(typing->plans, new->target) != NULL)
-        pm_slot_queue_push(&typing->queue, place->slot, place->region);
+        pm_slot_queue_push(&typing->queue, spot->slot, spot->region);
     return TRUE;
 }
 
@@ -139,14 +139,35 @@ follow_oldest(PmTyping *typing)
     pm_follow(typing, &word);
 }
 
+/* Whether a pointer that leads to no heap leads anywhere; void may hold a number, and 1 and −1 are
+ * marks. */
+static void
+weigh_outside(PmTyping *typing, const PmWordAhead *word)
+{
+    PmSpan span;
+    const PmPointee *target = word->slot->target;
+    if (target == NULL || target->kind == PM_POINTEE_VOID || word->value + 1 <= 2)
+        return;
+    if (pm_process_find_module(typing->process, word->value) == NULL) {
+        pm_space_get_span(typing->target_reader.space, word->value, &span);
+        if (span.kind == PM_BYTES_NOT_MAPPED) {
+            typing->bad_words++;
+            return;
+        }
+    }
+    typing->good_words++;
+}
+
 /* Puts @word off until what it leads to has come nearer. */
 static void
 put_off(PmTyping *typing, const PmWordAhead *word)
 {
     if (!pm_resolver_may_hold(&typing->filter, word->value)) {
+        weigh_outside(typing, word);
         pm_follow(typing, word);
         return;
     }
+    typing->good_words++;
     /* What has long to wait is fetched again when its turn comes. */
     pm_propagate_prefetch(typing, word->value, typing->queue.count < AHEAD && !typing->audits);
     if (typing->ahead_count == PM_WORDS_AHEAD)
@@ -257,24 +278,49 @@ visit_object(PmTyping *typing, PmPointee *target, const Visit *visit, gboolean i
     visit_array(typing, plan->tail, &tail);
 }
 
-void
-pm_propagate_visit_chunk(PmTyping *typing, const PmSpot *place)
+/*
+ * What a single pointer said of the chunk at @spot, whose own pointers lead nowhere: it may be
+ * stale, and the chunk something else. Anything else that speaks for it says more.
+ */
+static void
+doubt(PmTyping *typing, const PmSpot *spot, const PmBinding *binding)
 {
-    const guint32 id = pm_assignments_get_binding(&typing->assignments, place->slot);
+    PmAssignment *own = pm_assignments_get(&typing->assignments, spot->slot);
+    const PmPlan *plan = pm_plans_get(typing->plans, binding->target);
+    if (typing->bad_words == 0 || typing->good_words > 0 || typing->audits ||
+        typing->proven != NULL || own == NULL || plan == NULL ||
+        binding->by != PM_TYPED_BY_POINTER || binding->rank <= PM_RANK_HEAD ||
+        (typing->bad_words < 2 && plan->slot_count > 1))
+        return;
+    PmBinding weak = *binding;
+    weak.rank = PM_RANK_HEAD;
+    weak.level = PM_LEVEL_WEAK;
+    weak.reason = "a typed pointer leads to it, but its own pointers lead nowhere";
+    own->binding = pm_typing_intern(typing, &weak);
+}
+
+void
+pm_propagate_visit_chunk(PmTyping *typing, const PmSpot *spot)
+{
+    const guint32 id = pm_assignments_get_binding(&typing->assignments, spot->slot);
     const PmBinding binding = *pm_typing_get_binding(typing, id);
     if (id == 0 || binding.target == NULL || binding.shape == PM_SHAPE_POOL ||
-        binding.offset_bytes >= place->usable_bytes)
+        binding.offset_bytes >= spot->usable_bytes)
         return;
     /* malloc() may also have given a chunk one granule larger. */
-    const guint64 least = pm_typing_get_request_min(typing, place->usable_bytes);
+    const guint64 least = pm_typing_get_request_min(typing, spot->usable_bytes);
     const guint64 request = least - MIN(least, 2 * (guint64)typing->word_bytes);
-    const Visit visit = {.address = place->user + binding.offset_bytes,
-                         .bytes = place->usable_bytes - binding.offset_bytes,
+    const Visit visit = {.address = spot->user + binding.offset_bytes,
+                         .bytes = spot->usable_bytes - binding.offset_bytes,
                          .sure_bytes = request - MIN(request, binding.offset_bytes),
                          .likely_bytes = least - MIN(least, binding.offset_bytes),
-                         .parent = pm_parent_of_slot(place->slot),
+                         .parent = pm_parent_of_slot(spot->slot),
                          .level = binding.level};
+    typing->good_words = 0;
+    typing->bad_words = 0;
     visit_object(typing, binding.target, &visit, binding.shape == PM_SHAPE_ARRAY);
+    if (binding.shape == PM_SHAPE_ONE)
+        doubt(typing, spot, &binding);
 }
 
 static void
@@ -282,8 +328,8 @@ visit_chunk(PmTyping *typing, PmSlot slot, guint32 region)
 {
     PmSlotChunk chunk;
     pm_resolver_get_chunk(typing->resolver, slot, region, &chunk);
-    const PmSpot place = {slot, region, chunk.user, chunk.usable_bytes, 0};
-    pm_propagate_visit_chunk(typing, &place);
+    const PmSpot spot = {slot, region, chunk.user, chunk.usable_bytes, 0};
+    pm_propagate_visit_chunk(typing, &spot);
 }
 
 /* A local in a register, as if it stood in memory. */
@@ -360,13 +406,13 @@ pm_propagate_run(PmTyping *typing)
 }
 
 static void
-visit_swept(PmTyping *typing, const PmSpot *place, G_GNUC_UNUSED gpointer data)
+visit_swept(PmTyping *typing, const PmSpot *spot, G_GNUC_UNUSED gpointer data)
 {
     /* An even choice of many millions tells of contradictions as well. */
     if (typing->audits && typing->assignments.count > AUDITS_MAX &&
-        (place->user * HASH_SEED >> 32) % (typing->assignments.count / AUDITS_MAX + 1) != 0)
+        (spot->user * HASH_SEED >> 32) % (typing->assignments.count / AUDITS_MAX + 1) != 0)
         return;
-    pm_propagate_visit_chunk(typing, place);
+    pm_propagate_visit_chunk(typing, spot);
     if (typing->queue.count > 4096)
         pm_propagate_run(typing);
 }

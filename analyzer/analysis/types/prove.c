@@ -37,13 +37,14 @@ is_ground(PmTyping *typing, const PmBinding *binding, const PmPointee *target, g
 }
 
 static void
-prove(PmTyping *typing, const PmWordAhead *word, const PmSpot *place)
+prove(PmTyping *typing, const PmWordAhead *word, const PmSpot *spot)
 {
-    PmAssignment *own = pm_assignments_get(&typing->assignments, place->slot);
-    set_proven(typing, place->slot);
-    if (pm_typing_get_binding(typing, own->binding)->by == PM_TYPED_BY_POINTER)
+    PmAssignment *own = pm_assignments_get(&typing->assignments, spot->slot);
+    set_proven(typing, spot->slot);
+    const PmTypedBy by = pm_typing_get_binding(typing, own->binding)->by;
+    if (by == PM_TYPED_BY_POINTER || by == PM_TYPED_BY_FIT)
         own->parent = word->parent;
-    pm_slot_queue_push(&typing->queue, place->slot, place->region);
+    pm_slot_queue_push(&typing->queue, spot->slot, spot->region);
 }
 
 void
@@ -59,65 +60,67 @@ pm_prove_follow_object(PmTyping *typing, PmAddr address, const PmPointee *target
 /* Whether what was learnt of pointers like @word still says @binding. */
 static gboolean
 is_learnt(PmTyping *typing, const PmBinding *binding, const PmWordAhead *word, PmPointee *target,
-          const PmSpot *place)
+          const PmSpot *spot)
 {
-    const guint32 id = pm_groups_peek(typing, word->slot->edge, target, word->owner, place);
+    const guint32 id = pm_groups_peek(typing, word->slot->edge, target, word->owner, spot);
     return id != 0 && pm_typing_get_binding(typing, id)->target == binding->target;
 }
 
 /* Whether @word, to @target (of a union, to one of them), is a ground for what the chunk is. */
 static gboolean
-proves(PmTyping *typing, const PmWordAhead *word, PmPointee *target, const PmSpot *place)
+proves(PmTyping *typing, const PmWordAhead *word, PmPointee *target, const PmSpot *spot)
 {
-    const guint32 id = pm_assignments_get_binding(&typing->assignments, place->slot);
+    const guint32 id = pm_assignments_get_binding(&typing->assignments, spot->slot);
     const PmBinding *binding = pm_typing_get_binding(typing, id);
     const gboolean vague = target->kind == PM_POINTEE_VOID || word->slot->edge->target_count > 1;
-    if (is_ground(typing, binding, target, place->offset_bytes) && binding->target == target)
+    if (is_ground(typing, binding, target, spot->offset_bytes) && binding->target == target)
         return TRUE;
-    if (binding->rank == PM_RANK_GUESS)
-        return (vague && is_learnt(typing, binding, word, NULL, place)) ||
+    if (binding->rank == PM_RANK_GUESS || binding->rank == PM_RANK_FIT)
+        return (binding->rank == PM_RANK_FIT &&
+                is_ground(typing, binding, target, spot->offset_bytes)) ||
+               (vague && is_learnt(typing, binding, word, NULL, spot)) ||
                (target->kind == PM_POINTEE_RECORD &&
-                is_learnt(typing, binding, word, target, place));
-    return is_ground(typing, binding, target, place->offset_bytes);
+                is_learnt(typing, binding, word, target, spot));
+    return is_ground(typing, binding, target, spot->offset_bytes);
 }
 
 void
-pm_prove_follow(PmTyping *typing, const PmWordAhead *word, const PmSpot *place)
+pm_prove_follow(PmTyping *typing, const PmWordAhead *word, const PmSpot *spot)
 {
     const PmTypedEdge *edge = word->slot->edge;
-    gboolean open = pm_assignments_get(&typing->assignments, place->slot) != NULL &&
-                    !is_proven(typing, place->slot);
+    gboolean open = pm_assignments_get(&typing->assignments, spot->slot) != NULL &&
+                    !is_proven(typing, spot->slot);
     for (guint i = 0; i < edge->target_count; i++) {
         PmPointee *target = edge->targets[i];
-        if (open && proves(typing, word, target, place)) {
-            prove(typing, word, place);
+        if (open && proves(typing, word, target, spot)) {
+            prove(typing, word, spot);
             open = FALSE;
         }
-        if (place->offset_bytes > 0 && target->kind == PM_POINTEE_RECORD)
-            pm_prove_follow_object(typing, place->user + place->offset_bytes, target);
+        if (spot->offset_bytes > 0 && target->kind == PM_POINTEE_RECORD)
+            pm_prove_follow_object(typing, spot->user + spot->offset_bytes, target);
     }
 }
 
 /* What says itself what it is. */
 static void
-begin_at_chunk(PmTyping *typing, const PmSpot *place, G_GNUC_UNUSED gpointer data)
+begin_at_chunk(PmTyping *typing, const PmSpot *spot, G_GNUC_UNUSED gpointer data)
 {
-    const guint32 id = pm_assignments_get_binding(&typing->assignments, place->slot);
+    const guint32 id = pm_assignments_get_binding(&typing->assignments, spot->slot);
     const PmBinding *binding = pm_typing_get_binding(typing, id);
     if (binding->by == PM_TYPED_BY_POINTER || binding->by == PM_TYPED_BY_FIT ||
-        is_proven(typing, place->slot))
+        is_proven(typing, spot->slot))
         return;
-    set_proven(typing, place->slot);
-    pm_slot_queue_push(&typing->queue, place->slot, place->region);
+    set_proven(typing, spot->slot);
+    pm_slot_queue_push(&typing->queue, spot->slot, spot->region);
     pm_propagate_run(typing);
 }
 
 static void
-drop_chunk(PmTyping *typing, const PmSpot *place, G_GNUC_UNUSED gpointer data)
+drop_chunk(PmTyping *typing, const PmSpot *spot, G_GNUC_UNUSED gpointer data)
 {
-    if (is_proven(typing, place->slot))
+    if (is_proven(typing, spot->slot))
         return;
-    PmAssignment *own = pm_assignments_get(&typing->assignments, place->slot);
+    PmAssignment *own = pm_assignments_get(&typing->assignments, spot->slot);
     *own = (PmAssignment){0};
     typing->assignments.count--;
     typing->asked = TRUE;
@@ -157,6 +160,8 @@ pm_prove(PmTyping *typing)
             drop_unproven(typing);
     }
     typing->retyped = 0;
-    g_clear_pointer(&typing->proven, g_free);
-    g_clear_pointer(&typing->proven_objects, g_array_unref);
+    g_free(typing->proven);
+    typing->proven = NULL;
+    g_array_unref(typing->proven_objects);
+    typing->proven_objects = NULL;
 }

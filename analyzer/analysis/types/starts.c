@@ -150,7 +150,15 @@ make_binding(PmTyping *typing, const PmRecognition *found)
 static gboolean
 is_doubtful(const PmBinding *binding)
 {
-    return binding->by == PM_TYPED_BY_POINTER && binding->rank < PM_RANK_WHOLE;
+    return binding->by == PM_TYPED_BY_FIT ||
+           (binding->by == PM_TYPED_BY_POINTER && binding->rank < PM_RANK_WHOLE);
+}
+
+/* Whether nothing but a pointer, which the contents contradict, gave @binding. */
+static gboolean
+is_contradicted(const PmBinding *binding)
+{
+    return binding->rank == PM_RANK_HEAD && binding->level >= PM_LEVEL_WEAK;
 }
 
 /* What recognisers look at of a chunk in use; its place among all chunks takes a search. */
@@ -184,7 +192,9 @@ ask_recognisers(PmTyping *typing, const PmSpot *spot, gpointer data)
         pm_chunks_find_runtime(typing->subject->ptmalloc, chunk.address) != NULL)
         return;
     /* Text is what char[] holds. */
-    if (old == 0 || (found.confidence >= SURE && strcmp(id, "text") != 0))
+    if (old == 0 ||
+        (found.confidence >= SURE &&
+         (strcmp(id, "text") != 0 || is_contradicted(pm_typing_get_binding(typing, old)))))
         (void)pm_propagate_assign(typing, spot, make_binding(typing, &found), 0);
 }
 

@@ -23,6 +23,7 @@ typedef enum {
 typedef enum {
     PM_RANK_NONE,
     PM_RANK_POOL,
+    PM_RANK_FIT,   /* no declaration's: by what the contents of a group of chunks agree with */
     PM_RANK_BYTES, /* char[]: whatever else is said of the bytes is more */
     PM_RANK_HEAD,
     PM_RANK_GUESS,      /* by what the data of a group of chunks agrees with */
@@ -129,6 +130,8 @@ struct PmTyping {
     PmWordAhead ahead[PM_WORDS_AHEAD];
     guint ahead_first;
     guint ahead_count;
+    guint good_words;       /* pointers of the chunk that is looked at: that lead somewhere … */
+    guint bad_words;        /* … and that lead to no memory */
     GHashTable *classes;    /* a vtable's address → PmClass */
     GHashTable *agreements; /* two types and an offset → whether they agree */
     PmGroups *groups;
@@ -153,6 +156,9 @@ pm_typing_get_binding(const PmTyping *typing, guint32 id)
 {
     return &g_array_index(typing->bindings, PmBinding, id);
 }
+
+/* Makes of @binding, where its level says so, one by fit. */
+void pm_typing_mark_fit(PmBinding *binding);
 
 /* @name as one string for all who say it; lives as long as the typing. */
 const char *pm_typing_intern_name(PmTyping *typing, const char *name);
@@ -182,7 +188,7 @@ gboolean pm_match_is_whole_or_slack(const PmTyping *typing, const PmPointee *tar
  * The binding that a pointer to @target gives a chunk; 0 where it does not say enough, and the
  * chunks that it leads to are to be compared (groups.c).
  */
-guint32 pm_match_decide(PmTyping *typing, PmPointee *target, const PmSpot *place, guint level);
+guint32 pm_match_decide(PmTyping *typing, PmPointee *target, const PmSpot *spot, guint level);
 
 /* Whether what @binding says of a chunk and a pointer to @target, @offset_bytes into it, can both
  * be true. */
@@ -205,15 +211,14 @@ gint pm_match_weigh(PmTyping *typing, PmPointee *target, PmAddr address, guint64
 /* ---- classes by vtable (classes.c) ---- */
 
 /*
- * The binding of a chunk by the vtable pointer at @place; 0 where there is none.
+ * The binding of a chunk by the vtable pointer at @spot; 0 where there is none.
  */
-guint32 pm_classes_decide(PmTyping *typing, const PmSpot *place);
+guint32 pm_classes_decide(PmTyping *typing, const PmSpot *spot);
 
 /* ---- following pointers (propagate.c) ---- */
 
 /* Assigns @binding, where it is stronger than what the chunk has, and queues the chunk. */
-gboolean pm_propagate_assign(PmTyping *typing, const PmSpot *place, guint32 binding,
-                             guint32 parent);
+gboolean pm_propagate_assign(PmTyping *typing, const PmSpot *spot, guint32 binding, guint32 parent);
 
 /* Adds an object that is no chunk. Returns: its index; 0 where it is known or there are too many.
  */
@@ -236,8 +241,8 @@ void pm_follow(PmTyping *typing, const PmWordAhead *word);
  */
 void pm_prove(PmTyping *typing);
 
-/* What @word proves, of the chunk at @place. (prove.c) */
-void pm_prove_follow(PmTyping *typing, const PmWordAhead *word, const PmSpot *place);
+/* What @word proves, of the chunk at @spot. (prove.c) */
+void pm_prove_follow(PmTyping *typing, const PmWordAhead *word, const PmSpot *spot);
 void pm_prove_follow_object(PmTyping *typing, PmAddr address, const PmPointee *target);
 
 /* Follows all that waits, and what that leads to. */
@@ -250,7 +255,7 @@ void pm_propagate_revisit(PmTyping *typing);
 void pm_propagate_prefetch(PmTyping *typing, guint64 value, gboolean contents);
 
 /* The chunk in use that @value points into; FALSE where it points into none. */
-gboolean pm_propagate_find(const PmTyping *typing, guint64 value, PmSpot *ret_place);
+gboolean pm_propagate_find(const PmTyping *typing, guint64 value, PmSpot *ret_spot);
 
 /* The parent of what a chunk leads to. */
 static inline guint32
@@ -275,24 +280,36 @@ PmGroups *pm_groups_new(void);
 void pm_groups_free(PmGroups *groups);
 
 /*
- * A pointer that does not say enough: of @edge, whose structure begins at @owner, to @place.
+ * A pointer that does not say enough: of @edge, whose structure begins at @owner, to @spot.
  *
  * @target: where there is one; else the edge's are meant.
  * Returns: the binding that was learnt for its like, or 0; then it is noted as an example.
  */
 guint32 pm_groups_ask(PmTyping *typing, const PmTypedEdge *edge, PmPointee *target, PmAddr owner,
-                      const PmSpot *place, guint level);
+                      const PmSpot *spot, guint level);
 
 /* The same, but nothing is noted. */
 guint32 pm_groups_peek(PmTyping *typing, const PmTypedEdge *edge, PmPointee *target, PmAddr owner,
-                       const PmSpot *place);
+                       const PmSpot *spot);
 
 /* Whether there are types that begin with one of @target, and whose size is right for the chunk at
- * @place. */
-gboolean pm_groups_has_containers(PmTyping *typing, PmPointee *target, const PmSpot *place);
+ * @spot. */
+gboolean pm_groups_has_containers(PmTyping *typing, PmPointee *target, const PmSpot *spot);
 
 /* The binding of a chunk that holds some of @target. */
-guint32 pm_groups_make_pool(PmTyping *typing, PmPointee *target, PmRank rank);
+guint32 pm_groups_make_pool(PmTyping *typing, PmPointee *target, PmRank rank, guint level);
+
+/* Notes that a pointer of @edge, whose structure begins at @owner, leads to what has a type. */
+void pm_groups_note(PmTyping *typing, const PmTypedEdge *edge, PmAddr owner, const PmSpot *spot);
+
+/*
+ * What @parent, not 0, of an assignment stands for.
+ *
+ * @ret_target: (out): NULL where only its name is known. @ret_parent: (out): of it in turn.
+ * Returns: FALSE where it has no type any more.
+ */
+gboolean pm_typing_get_parent(const PmTyping *typing, guint32 parent, PmAddr *ret_address,
+                              PmPointee **ret_target, guint32 *ret_parent);
 
 /* Learns from the examples. Returns: whether there is anything new. */
 gboolean pm_groups_learn(PmTyping *typing);
@@ -301,7 +318,7 @@ gboolean pm_groups_learn(PmTyping *typing);
 void pm_typing_note_conflict(PmTyping *typing, const char *first, const char *second);
 
 /* Calls @visit for every chunk in use, ascending. */
-typedef void (*PmSlotVisitor)(PmTyping *typing, const PmSpot *place, gpointer data);
+typedef void (*PmSlotVisitor)(PmTyping *typing, const PmSpot *spot, gpointer data);
 void pm_typing_sweep(PmTyping *typing, gboolean typed, PmSlotVisitor visit, gpointer data);
 
 /* The confidence that a level stands for. */

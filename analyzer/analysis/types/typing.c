@@ -34,7 +34,7 @@ pm_typed_is(const PmTyped *typed, const char *name)
 double
 pm_typing_get_confidence(PmTypedBy by, guint level)
 {
-    static const double levels[PM_LEVELS] = {0.95, 0.85, 0.7, 0.4};
+    static const double levels[PM_LEVELS] = {0.95, 0.85, 0.7, 0.4, 0.5};
     return by == PM_TYPED_BY_VTABLE ? 0.99 : levels[MIN(level, PM_LEVELS - 1)];
 }
 
@@ -208,20 +208,28 @@ pm_typing_new(PmPlaces *places, PmTypes *types)
     return typing;
 }
 
+static void
+free_table(GHashTable *table)
+{
+    if (table != NULL)
+        g_hash_table_unref(table);
+}
+
 void
 pm_typing_free(PmTyping *typing)
 {
     pm_assignments_clear(&typing->assignments);
     pm_plans_free(typing->plans);
     pm_groups_free(typing->groups);
-    g_clear_pointer(&typing->recognisers, pm_recognisers_free);
+    if (typing->recognisers != NULL)
+        pm_recognisers_free(typing->recognisers);
     g_array_unref(typing->bindings);
     g_array_unref(typing->objects);
-    g_clear_pointer(&typing->binding_ids, g_hash_table_unref);
-    g_clear_pointer(&typing->object_keys, g_hash_table_unref);
-    g_clear_pointer(&typing->classes, g_hash_table_unref);
-    g_clear_pointer(&typing->agreements, g_hash_table_unref);
-    g_clear_pointer(&typing->contested, g_hash_table_unref);
+    free_table(typing->binding_ids);
+    free_table(typing->object_keys);
+    free_table(typing->classes);
+    free_table(typing->agreements);
+    free_table(typing->contested);
     g_hash_table_unref(typing->conflicts);
     g_string_chunk_free(typing->names);
     pm_slot_queue_clear(&typing->queue);
@@ -231,10 +239,10 @@ pm_typing_free(PmTyping *typing)
 static guint64
 count_elements(const PmBinding *binding, guint64 usable_bytes)
 {
-    if (binding->shape != PM_SHAPE_ARRAY || binding->target->size_bytes == 0 ||
-        binding->offset_bytes > usable_bytes)
+    const guint64 size = binding->target == NULL ? 0 : binding->target->size_bytes;
+    if (binding->shape != PM_SHAPE_ARRAY || size == 0 || binding->offset_bytes > usable_bytes)
         return 1;
-    return (usable_bytes - binding->offset_bytes) / binding->target->size_bytes;
+    return (usable_bytes - binding->offset_bytes) / size;
 }
 
 void
