@@ -265,32 +265,47 @@ estimate(PmNaming *naming)
     }
 }
 
-/* Sorts the rows and makes the tables that lead to them agree. */
+/* The layout that most of the chunks of @count have. */
+static gsize
+get_layout(const Count *count)
+{
+    gsize most = 0;
+    for (gsize i = 1; i < PM_SCHEMA_LAYOUTS_MAX; i++)
+        if (count->by_layout[i] > count->by_layout[most])
+            most = i;
+    return most;
+}
+
+/* Makes the tables that lead to rows say where these are now; @names: of the rows as they were. */
+static void
+renumber(PmNaming *naming, const char *const *names)
+{
+    for (gsize i = 0; i < naming->row_count; i++)
+        g_hash_table_insert(naming->by_name, (gpointer)naming->rows[i].typed.name,
+                            GUINT_TO_POINTER(i));
+    for (gsize i = 0; i < naming->schema->layout_count; i++) {
+        guint16 *row = &naming->row_of_layout[i];
+        if (*row != NO_ROW)
+            *row = (guint16)GPOINTER_TO_UINT(g_hash_table_lookup(naming->by_name, names[*row]));
+    }
+}
+
+/* Sorts the rows. */
 static void
 finish(Naming *work)
 {
     PmNaming *naming = work->naming;
     naming->row_count = work->counts->len;
     naming->rows = g_new0(PmNamedRow, naming->row_count + 1);
-    g_autofree const char **layouts = g_new0(const char *, PM_SCHEMA_LAYOUTS_MAX);
+    g_autofree const char **names = g_new0(const char *, naming->row_count + 1);
     for (gsize i = 0; i < naming->row_count; i++) {
         const Count *count = &g_array_index(work->counts, Count, i);
         naming->rows[i] = count->row;
-        for (gsize j = 1; j < PM_SCHEMA_LAYOUTS_MAX; j++)
-            if (count->by_layout[j] > count->by_layout[naming->rows[i].layout])
-                naming->rows[i].layout = j;
-        for (gsize j = 0; j < naming->schema->layout_count; j++)
-            if (naming->row_of_layout[j] == i)
-                layouts[j] = count->row.typed.name;
+        naming->rows[i].layout = get_layout(count);
+        names[i] = count->row.typed.name;
     }
     qsort(naming->rows, naming->row_count, sizeof *naming->rows, compare_rows);
-    for (gsize i = 0; i < naming->row_count; i++) {
-        const char *name = naming->rows[i].typed.name;
-        g_hash_table_insert(naming->by_name, (gpointer)name, GUINT_TO_POINTER(i));
-        for (gsize j = 0; j < naming->schema->layout_count; j++)
-            if (layouts[j] == name)
-                naming->row_of_layout[j] = (guint16)i;
-    }
+    renumber(naming, names);
     estimate(naming);
 }
 
