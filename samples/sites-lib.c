@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void *lib_alloc(size_t size) __attribute__((visibility("default")));
-
 SITE void *
 lib_alloc(size_t size)
 {

@@ -135,7 +135,7 @@ s15_is_1048576(void)
 SITE void
 s16_is_0(void)
 {
-    site_sink = malloc(0);
+    site_sink = malloc(0); /* NOLINT: that is the point */
 }
 
 SITE void
@@ -170,7 +170,7 @@ SITE void
 s20_is_64(void)
 {
     unsigned bits = 3;
-    site_sink = malloc((size_t)(8u << bits));
+    site_sink = malloc(8ul << bits);
 }
 
 SITE void
@@ -284,7 +284,7 @@ SITE void
 s30_multiple_8(void)
 {
     for (size_t i = 0; i < site_number; i++)
-        site_sink = malloc(i * 8);
+        site_sink = malloc(i * 8); /* NOLINT: the first is of 0 */
 }
 
 SITE void

@@ -56,6 +56,7 @@ write_site(const PmSink *sink, const PmSite *site)
     for (gsize i = 0; site->through != NULL && site->through[i] != NULL; i++)
         pm_json_string(json, NULL, site->through[i]);
     pm_json_end_array(json);
+    pm_json_bool(json, "by_pointer", site->by_pointer);
     pm_json_string(json, "argument", site->argument);
     if (site->request_bytes != PM_SIZE_UNKNOWN)
         pm_json_uint(json, "request_bytes", site->request_bytes);
@@ -164,6 +165,18 @@ format_line(const PmSink *sink, const PmSite *site)
     return pm_sanitise_short(line, sink->utf8, LINE_COLUMNS);
 }
 
+/* How the call gets to what it calls, where that is not plain. (transfer full) (nullable) */
+static char *
+format_note(const PmSite *site)
+{
+    g_autofree char *chain = site->through != NULL ? g_strjoinv(", ", site->through) : g_strdup("");
+    if (site->through == NULL && !site->by_pointer)
+        return NULL;
+    return g_strconcat(site->by_pointer ? "through a pointer" : "",
+                       site->by_pointer && site->through != NULL ? "; " : "",
+                       site->through != NULL ? "by way of " : "", chain, NULL);
+}
+
 static void
 print_table(const PmSink *sink, const PmSite *sites, gsize count)
 {
@@ -185,9 +198,8 @@ print_table(const PmSink *sink, const PmSite *sites, gsize count)
         pm_table_add_cell(table, line);
         pm_table_add_cell(table, module);
         pm_table_add_cell(table, score);
-        if (site->through != NULL) {
-            g_autofree char *chain = g_strjoinv(", ", site->through);
-            g_autofree char *note = g_strdup_printf("by way of %s", chain);
+        g_autofree char *note = format_note(site);
+        if (note != NULL) {
             g_autofree char *plain = pm_sanitise_short(note, sink->utf8, PM_SINK_COLUMNS - 8);
             pm_table_add_note(table, 4, plain);
         }

@@ -25,7 +25,7 @@ PmCacheFile *pm_cache_file_map(const char *folder, const char *kind, const char 
                                gsize least_bytes, gboolean *ret_exists);
 
 /* A PmCacheFile *; NULL is allowed. */
-void pm_cache_file_free(gpointer file);
+void pm_cache_file_free(gpointer data);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmCacheFile, pm_cache_file_free)
 
 /* One run of bytes of a file. */

@@ -142,15 +142,16 @@ is_one_of(const PmTargets *targets, guint64 target)
     return targets != NULL && pm_targets_contain(targets, target);
 }
 
-/* The number of the call at @address among those that were seen. */
+/* The number of the call at @address among the first RESULTS_MAX that were seen, or RESULTS_MAX. */
 static guint
 number_call(PmFlow *flow, guint64 address)
 {
-    for (guint i = 0; i < flow->numbers->len; i++)
-        if (g_array_index(flow->numbers, guint64, i) == address)
-            return i;
-    g_array_append_val(flow->numbers, address);
-    return flow->numbers->len - 1;
+    guint number = 0;
+    while (number < flow->numbers->len && g_array_index(flow->numbers, guint64, number) != address)
+        number++;
+    if (number == flow->numbers->len && number < RESULTS_MAX)
+        g_array_append_val(flow->numbers, address);
+    return number;
 }
 
 static PmValue

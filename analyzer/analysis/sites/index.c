@@ -236,24 +236,44 @@ add_call(const Search *search, guint which, const PmFlowCall *call, const PmExpr
     g_array_append_val(search->results[which], site);
 }
 
+/* Whether one of @calls, which ascend, covers @address. */
 static gboolean
 has_call(const GArray *calls, guint64 address)
 {
-    for (guint i = 0; i < calls->len; i++) {
-        const PmFlowCall *call = &g_array_index(calls, PmFlowCall, i);
-        if (address >= call->address && address < call->after)
-            return TRUE;
+    guint low = 0, high = calls->len;
+    while (low < high) {
+        const guint middle = low + (high - low) / 2;
+        if (g_array_index(calls, PmFlowCall, middle).address > address)
+            high = middle;
+        else
+            low = middle + 1;
     }
-    return FALSE;
+    return low > 0 && address < g_array_index(calls, PmFlowCall, low - 1).after;
+}
+
+/* The first reference at or behind @address. */
+static guint
+find_reference(const Search *search, guint64 address)
+{
+    guint low = 0, high = search->references->len;
+    while (low < high) {
+        const guint middle = low + (high - low) / 2;
+        if (g_array_index(search->references, PmReference, middle).address >= address)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
 }
 
 /* Calls that the search for references saw, and that disassembly ran past: sites all the same. */
 static void
-add_missed(const Search *search, guint which, const GArray *calls, const PmExprs *exprs)
+add_missed(const Search *search, guint which, const PmCodeRange *range, const GArray *calls)
 {
-    const PmUnit *unit = g_ptr_array_index(search->units, which);
-    for (guint i = 0; i < search->references->len; i++) {
+    for (guint i = find_reference(search, range->start); i < search->references->len; i++) {
         const PmReference *reference = &g_array_index(search->references, PmReference, i);
+        if (reference->address >= range->end)
+            break;
         if (reference->kind != PM_REFERENCE_CALL || has_call(calls, reference->address))
             continue;
         PmFlowCall call = {.address = reference->address,
@@ -261,11 +281,7 @@ add_missed(const Search *search, guint which, const GArray *calls, const PmExprs
                            .target = reference->target};
         for (guint j = 0; j < PM_ARGUMENTS; j++)
             call.arguments[j] = pm_value_unknown();
-        for (guint j = 0; j < unit->ranges->len; j++) {
-            const PmCodeRange *range = &g_array_index(unit->ranges, PmCodeRange, j);
-            if (reference->address >= range->start && reference->address < range->end)
-                add_call(search, which, &call, exprs);
-        }
+        add_call(search, which, &call, NULL);
     }
 }
 
@@ -288,8 +304,8 @@ look_at_unit(const Search *search, PmFlow *flow, guint which)
     const PmExprs *exprs = pm_flow_get_exprs(flow);
     for (guint i = 0; i < calls->len; i++)
         add_call(search, which, &g_array_index(calls, PmFlowCall, i), exprs);
-    if (pm_flow_is_unsure(flow))
-        add_missed(search, which, calls, exprs);
+    for (guint i = 0; pm_flow_is_unsure(flow) && i < unit->ranges->len; i++)
+        add_missed(search, which, &g_array_index(unit->ranges, PmCodeRange, i), calls);
 }
 
 static void

@@ -14,6 +14,8 @@
 #define SCORE_EXACT    0.5
 #define SCORE_RANGE    0.05
 #define SCORE_VARIABLE 0.01
+/* A pointer may have held something else before. */
+#define FACTOR_POINTER 0.8
 
 struct PmSites {
     const PmSubject *subject;
@@ -123,14 +125,17 @@ add_site(PmSites *sites, const PmSiteModule *module, const PmForwarder *callee,
     const PmValue size = pm_site_world_measure(sites->world, module, callee, call);
     PmSite site = {
         .address = module->module->bias + call->address,
-        .return_address = module->module->bias + call->after,
+        .return_address = call->is_tail ? PM_ADDR_NONE : module->module->bias + call->after,
         .module = module->module,
+        .by_pointer = g_hash_table_contains(module->pointers, &call->target),
         .size = drop_impossible(&size),
     };
     site.kind = get_kind(&site.size);
     sites->counts.sites[site.kind]++;
     if (!match(&sites->query, &site))
         return;
+    if (site.by_pointer)
+        site.score *= FACTOR_POINTER;
     site.allocator = pm_describe_forwarder(sites->world, callee);
     site.through = pm_describe_chain(sites->world, callee);
     site.argument = pm_describe_call(sites->world, module, callee, call);

@@ -17,13 +17,15 @@ typedef enum {
 /*
  * One call.
  *
- * @address: of the call instruction, @return_address: of the one behind it. @module: where it is.
+ * @address: of the call instruction, @return_address: of the one behind it, or PM_ADDR_NONE for a
+ * jump, which leaves none. @module: where it is.
  * @function: the symbol that covers it, demangled, without parameters, or NULL; @offset_bytes: from
  *   the symbol, or from the module's start where there is none.
  * @file, @line: by DWARF; NULL and 0 where there is none. Bytes of the DWARF.
  * @allocator: what it calls, "malloc", "operator new[]", "xcalloc", "libfoo.so+0x1f0".
  * @through: (nullable): what that calls to allocate, innermost last: "xmalloc", "malloc"; NULL-
  *   terminated, NULL for none.
+ * @by_pointer: the call goes through a pointer of the program's own, by what it holds in the core.
  * @argument: the call as text: "calloc(1024, 8)", "malloc(16 or 32)", "strdup(variable)".
  * @size: SET for EXACT and SEVERAL, RANGE, or UNKNOWN. @request_bytes: the one size of it that was
  * asked for; PM_SIZE_UNKNOWN where it is not one.
@@ -39,6 +41,7 @@ typedef struct {
     guint line;
     char *allocator;
     char **through;
+    gboolean by_pointer;
     char *argument;
     PmSiteKind kind;
     PmValue size;

@@ -315,16 +315,10 @@ get_width(guint width_bytes)
     return (Width){largest / 2, largest};
 }
 
-/*
- * Cuts [*low, *high] to what fulfils @condition with @number, unsigned. Signed conditions are only
- * followed where numbers below zero are out of question on one side.
- *
- * Returns: FALSE where nothing fulfils it.
- */
+/* Cuts [*low, *high] to what fulfils an unsigned @condition with @number. FALSE: nothing does. */
 static gboolean
-narrow(PmCondition condition, guint64 number, Width width, guint64 *low, guint64 *high)
+narrow_unsigned(PmCondition condition, guint64 number, guint64 *low, guint64 *high)
 {
-    const gboolean positive = *high <= width.largest_signed && number <= width.largest_signed;
     switch (condition) {
     case PM_WHEN_EQUAL:
         if (number < *low || number > *high)
@@ -337,38 +331,62 @@ narrow(PmCondition condition, guint64 number, Width width, guint64 *low, guint64
         *low += *low == number ? 1 : 0;
         *high -= *high == number ? 1 : 0;
         return TRUE;
-    case PM_WHEN_LESS:
-        return !positive || narrow(PM_WHEN_BELOW, number, width, low, high);
-    case PM_WHEN_LESS_EQUAL:
-        return !positive || narrow(PM_WHEN_BELOW_EQUAL, number, width, low, high);
-    case PM_WHEN_GREATER:
-    case PM_WHEN_GREATER_EQUAL:
-        if (number > width.largest_signed)
-            return TRUE;
-        *high = MIN(*high, width.largest_signed);
-        return *low <= *high &&
-               narrow(condition == PM_WHEN_GREATER ? PM_WHEN_ABOVE : PM_WHEN_ABOVE_EQUAL, number,
-                      width, low, high);
     case PM_WHEN_BELOW:
-        if (number == 0 || *low >= number)
+        if (number == 0)
             return FALSE;
         *high = MIN(*high, number - 1);
-        return TRUE;
+        return *low <= *high;
     case PM_WHEN_BELOW_EQUAL:
         *high = MIN(*high, number);
         return *low <= *high;
     case PM_WHEN_ABOVE:
-        if (*high <= number)
+        if (number == G_MAXUINT64)
             return FALSE;
         *low = MAX(*low, number + 1);
-        return TRUE;
+        return *low <= *high;
     case PM_WHEN_ABOVE_EQUAL:
         *low = MAX(*low, number);
         return *low <= *high;
-    case PM_WHEN_OTHER:
-        break;
+    default:
+        return TRUE;
     }
-    return TRUE;
+}
+
+/* A signed condition as the unsigned one that it is among numbers of one sign. */
+static PmCondition
+drop_sign(PmCondition condition)
+{
+    switch (condition) {
+    case PM_WHEN_LESS:
+        return PM_WHEN_BELOW;
+    case PM_WHEN_LESS_EQUAL:
+        return PM_WHEN_BELOW_EQUAL;
+    case PM_WHEN_GREATER:
+        return PM_WHEN_ABOVE;
+    case PM_WHEN_GREATER_EQUAL:
+        return PM_WHEN_ABOVE_EQUAL;
+    default:
+        return condition;
+    }
+}
+
+/*
+ * The same for any condition. Signed ones are only followed where numbers below zero are out of
+ * question on one side.
+ */
+static gboolean
+narrow(PmCondition condition, guint64 number, Width width, guint64 *low, guint64 *high)
+{
+    const PmCondition plain = drop_sign(condition);
+    if (plain == condition)
+        return narrow_unsigned(condition, number, low, high);
+    if (number > width.largest_signed)
+        return TRUE;
+    if (condition == PM_WHEN_GREATER || condition == PM_WHEN_GREATER_EQUAL) {
+        *high = MIN(*high, width.largest_signed);
+        return *low <= *high && narrow_unsigned(plain, number, low, high);
+    }
+    return *high > width.largest_signed || narrow_unsigned(plain, number, low, high);
 }
 
 /* Whether @number, @width_bytes of it, fulfils @condition. */
@@ -376,30 +394,12 @@ static gboolean
 fulfils(PmCondition condition, guint64 number, const PmComparison *comparison)
 {
     const Width width = get_width(comparison->width_bytes);
-    const guint64 left = number & width.largest;
-    const guint64 sign = width.largest_signed + 1;
-    guint64 low = left, high = left, right = comparison->b;
-    PmCondition unsigned_one = condition;
+    const PmCondition plain = drop_sign(condition);
     /* With the sign bit flipped signed order is unsigned order. */
-    switch (condition) {
-    case PM_WHEN_LESS:
-        unsigned_one = PM_WHEN_BELOW;
-        break;
-    case PM_WHEN_LESS_EQUAL:
-        unsigned_one = PM_WHEN_BELOW_EQUAL;
-        break;
-    case PM_WHEN_GREATER:
-        unsigned_one = PM_WHEN_ABOVE;
-        break;
-    case PM_WHEN_GREATER_EQUAL:
-        unsigned_one = PM_WHEN_ABOVE_EQUAL;
-        break;
-    default:
-        return narrow(condition, right, width, &low, &high);
-    }
-    low = high = left ^ sign;
-    right ^= sign;
-    return narrow(unsigned_one, right, width, &low, &high);
+    const guint64 sign = plain == condition ? 0 : width.largest_signed + 1;
+    guint64 low = (number & width.largest) ^ sign;
+    guint64 high = low;
+    return narrow_unsigned(plain, comparison->b ^ sign, &low, &high);
 }
 
 /* The expression that was compared lies in a range. */

@@ -47,23 +47,38 @@ add_range(const Search *search, PmUnit *unit, guint64 start, guint64 end)
     return TRUE;
 }
 
+static guint
+get_function_index(const Search *search, const PmFunctionRange *range)
+{
+    return (guint)(range - (const PmFunctionRange *)(gpointer)search->code->functions->data);
+}
+
+static const PmFunctionRange *
+get_function(const Search *search, guint index)
+{
+    return &g_array_index(search->code->functions, PmFunctionRange, index);
+}
+
 /* The bounds that the frame descriptions around @address leave. */
 static void
 get_gap(const Search *search, guint64 address, guint64 *ret_start, guint64 *ret_end)
 {
     const GArray *functions = search->code->functions;
     const PmCodeRange *text = pm_module_code_find_text(search->code, address);
+    guint low = 0, high = functions->len;
     *ret_start = text->start;
     *ret_end = text->end;
-    for (guint i = 0; i < functions->len; i++) {
-        const PmFunctionRange *range = &g_array_index(functions, PmFunctionRange, i);
-        if (range->end <= address)
-            *ret_start = MAX(*ret_start, range->end);
-        if (range->start > address) {
-            *ret_end = MIN(*ret_end, range->start);
-            break;
-        }
+    while (low < high) {
+        const guint middle = low + (high - low) / 2;
+        if (g_array_index(functions, PmFunctionRange, middle).start > address)
+            high = middle;
+        else
+            low = middle + 1;
     }
+    if (low > 0)
+        *ret_start = MAX(*ret_start, get_function(search, low - 1)->end);
+    if (low < functions->len)
+        *ret_end = MIN(*ret_end, get_function(search, low)->start);
 }
 
 /* A reference in what has no frame description. Returns: where its unit ends. */
@@ -90,18 +105,6 @@ add_undescribed(Search *search, guint64 address)
     }
     add_range(search, unit, start, end);
     return end;
-}
-
-static guint
-get_function_index(const Search *search, const PmFunctionRange *range)
-{
-    return (guint)(range - (const PmFunctionRange *)(gpointer)search->code->functions->data);
-}
-
-static const PmFunctionRange *
-get_function(const Search *search, guint index)
-{
-    return &g_array_index(search->code->functions, PmFunctionRange, index);
 }
 
 /* A linkage table's jumps refer to what they lead to; they are no functions. */
@@ -242,7 +245,7 @@ make_units(Search *search)
     for (guint i = 0; i < search->members->len; i++) {
         const guint index = g_array_index(search->members, guint, i);
         const PmFunctionRange *range = get_function(search, index);
-        const gpointer key = GUINT_TO_POINTER(find_group(search, index) + 1);
+        gpointer key = GUINT_TO_POINTER(find_group(search, index) + 1);
         PmUnit *unit = g_hash_table_lookup(units, key);
         if (unit == NULL) {
             unit = add_unit(search, PM_ADDR_NONE, FALSE);

@@ -13,21 +13,28 @@
 void
 pm_exprs_init(PmExprs *exprs)
 {
-    exprs->all = g_array_new(FALSE, TRUE, sizeof(PmExpr));
+    *exprs = (PmExprs){
+        .all = g_array_new(FALSE, TRUE, sizeof(PmExpr)),
+        .next = g_array_new(FALSE, TRUE, sizeof(guint32)),
+    };
 }
 
 void
 pm_exprs_clear(PmExprs *exprs)
 {
-    if (exprs->all != NULL)
-        g_array_unref(exprs->all);
-    exprs->all = NULL;
+    if (exprs->all == NULL)
+        return;
+    g_array_unref(exprs->all);
+    g_array_unref(exprs->next);
+    exprs->all = exprs->next = NULL;
 }
 
 void
 pm_exprs_reset(PmExprs *exprs)
 {
     g_array_set_size(exprs->all, 0);
+    g_array_set_size(exprs->next, 0);
+    memset(exprs->first, 0, sizeof exprs->first);
 }
 
 static gboolean
@@ -55,19 +62,30 @@ pm_expr_equals(const PmExpr *a, const PmExpr *b)
     return TRUE;
 }
 
+static guint
+hash_expr(const PmExpr *expr)
+{
+    guint64 hash = expr->arguments[0] + 8U * expr->arguments[1] + 64U * expr->widen[0];
+    for (guint i = 0; i < expr->step_count; i++)
+        hash = (hash ^ expr->steps[i].kind ^ expr->steps[i].a << 3) * 0x9e3779b97f4a7c15;
+    return (guint)(hash >> 32 ^ hash) % PM_EXPR_BUCKETS;
+}
+
 gboolean
 pm_exprs_add(PmExprs *exprs, const PmExpr *expr, guint32 *ret_id)
 {
-    for (guint i = exprs->all->len; i > 0; i--) {
-        if (pm_expr_equals(pm_exprs_get(exprs, i - 1), expr)) {
-            *ret_id = i - 1;
-            return TRUE;
-        }
+    const guint bucket = hash_expr(expr);
+    guint32 at = exprs->first[bucket];
+    while (at != 0 && !pm_expr_equals(pm_exprs_get(exprs, at - 1), expr))
+        at = g_array_index(exprs->next, guint32, at - 1);
+    if (at == 0) {
+        if (exprs->all->len >= PM_EXPRS_MAX)
+            return FALSE;
+        g_array_append_vals(exprs->all, expr, 1);
+        g_array_append_val(exprs->next, exprs->first[bucket]);
+        at = exprs->first[bucket] = exprs->all->len;
     }
-    if (exprs->all->len >= PM_EXPRS_MAX)
-        return FALSE;
-    *ret_id = exprs->all->len;
-    g_array_append_vals(exprs->all, expr, 1);
+    *ret_id = at - 1;
     return TRUE;
 }
 

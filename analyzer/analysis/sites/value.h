@@ -79,9 +79,18 @@ typedef struct {
     PmStep steps[PM_EXPR_STEPS];
 } PmExpr;
 
-/* The expressions of a function or of an index; equal ones have one number. */
+#define PM_EXPR_BUCKETS 64
+
+/*
+ * The expressions of a function or of an index; equal ones have one number.
+ *
+ * @all: PmExpr. @next: guint32 of each, @first: by hash: one more than the number of the next one
+ * in the same bucket, 0 for none.
+ */
 typedef struct {
-    GArray *all; /* PmExpr */
+    GArray *all;
+    GArray *next;
+    guint32 first[PM_EXPR_BUCKETS];
 } PmExprs;
 
 void pm_exprs_init(PmExprs *exprs);

@@ -15,6 +15,8 @@
 /* Each one finds at least one function more that is no wrapper. */
 #define RESTARTS_MAX     16
 #define STRING_BYTES_MAX 65536
+/* Words of data that point to code: most are those of C++'s virtual functions. */
+#define POINTERS_MAX (1U << 21)
 /* Wrappers are short: a first look at short functions alone finds most of them, so that each long
  * one is disassembled once, with all of them known. */
 #define FIRST_LOOK_BYTES 512
@@ -71,6 +73,86 @@ add_target(PmSiteWorld *world, guint module, guint64 target, PmForwarder *forwar
     g_hash_table_insert(where->callees, g_memdup2(&target, sizeof target), forwarder);
 }
 
+static gint
+compare_pointers(gconstpointer a, gconstpointer b)
+{
+    const PmPointer *left = a;
+    const PmPointer *right = b;
+    return left->value < right->value ? -1 : left->value > right->value;
+}
+
+/* Words of data that lead to @forwarder: hooks, and tables of functions of which the code takes one
+ * by name. */
+static void
+add_pointers(PmSiteWorld *world, PmForwarder *forwarder, PmAddr address)
+{
+    const PmPointer *all = (const PmPointer *)(gconstpointer)world->pointers->data;
+    gsize low = 0, high = world->pointers->len;
+    while (low < high) {
+        const gsize middle = low + (high - low) / 2;
+        if (all[middle].value >= address)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    for (; low < world->pointers->len && all[low].value == address; low++) {
+        PmSiteModule *module = get_module(world, all[low].module);
+        if (module->code == NULL || g_hash_table_contains(module->callees, &all[low].slot))
+            continue;
+        add_target(world, all[low].module, all[low].slot, forwarder);
+        g_hash_table_add(module->pointers, g_memdup2(&all[low].slot, sizeof all[low].slot));
+    }
+}
+
+static gboolean
+is_text(const PmSiteWorld *world, PmAddr address)
+{
+    for (guint i = 0; i < world->modules->len; i++) {
+        const PmSiteModule *module = get_module(world, i);
+        if (address >= module->module->start && address < module->module->end)
+            return module->code != NULL &&
+                   pm_module_code_find_text(module->code, address - module->module->bias) != NULL;
+    }
+    return FALSE;
+}
+
+static void
+read_pointers_in(PmSiteWorld *world, guint index, PmRange data)
+{
+    const PmSpace *space = pm_process_get_space(world->process);
+    const PmModule *module = get_module(world, index)->module;
+    PmAddr lowest = G_MAXUINT64, highest = 0;
+    for (guint i = 0; i < world->modules->len; i++) {
+        lowest = MIN(lowest, get_module(world, i)->module->start);
+        highest = MAX(highest, get_module(world, i)->module->end);
+    }
+    PmSpan span;
+    for (PmAddr at = pm_align_up(data.start, 8); at < data.end; at += span.length_bytes) {
+        pm_space_get_span(space, at, &span);
+        const guint64 size = MIN(span.length_bytes, data.end - at);
+        for (guint64 i = 0; span.bytes != NULL && !span.hole && i + 8 <= size; i += 8) {
+            const PmPointer pointer = {pm_load_u64(span.bytes + i), index, at + i - module->bias};
+            if (pointer.value >= lowest && pointer.value < highest &&
+                world->pointers->len < POINTERS_MAX && is_text(world, pointer.value))
+                g_array_append_val(world->pointers, pointer);
+        }
+        /* Spans of cores end at pages. */
+        if (span.length_bytes % 8 != 0)
+            break;
+    }
+}
+
+static void
+read_pointers(PmSiteWorld *world)
+{
+    for (guint i = 0; i < world->modules->len; i++) {
+        const PmModule *module = get_module(world, i)->module;
+        for (gsize j = 0; get_module(world, i)->code != NULL && j < module->data_count; j++)
+            read_pointers_in(world, i, module->data[j]);
+    }
+    g_array_sort(world->pointers, compare_pointers);
+}
+
 static void
 place_forwarder(PmSiteWorld *world, PmForwarder *forwarder, guint module, guint64 address)
 {
@@ -78,6 +160,14 @@ place_forwarder(PmSiteWorld *world, PmForwarder *forwarder, guint module, guint6
     if (pm_site_world_find(world, module, address) == NULL)
         g_hash_table_insert(world->by_place, g_memdup2(&place, sizeof place), forwarder);
     add_target(world, module, address, forwarder);
+}
+
+/* It is to be looked for in the next round. */
+static void
+note_change(PmSiteWorld *world, PmForwarder *forwarder)
+{
+    forwarder->round = world->round + 1;
+    world->changed++;
 }
 
 static PmForwarder *
@@ -93,7 +183,7 @@ get_known(PmSiteWorld *world, const PmAllocator *allocator)
     forwarder->name = g_strdup(allocator->title);
     g_hash_table_insert(world->known, (gpointer)allocator, forwarder);
     g_ptr_array_add(world->forwarders, forwarder);
-    g_ptr_array_add(world->changed, forwarder);
+    note_change(world, forwarder);
     return forwarder;
 }
 
@@ -113,6 +203,19 @@ add_known(PmSiteWorld *world, guint index)
         const PmAllocator *allocator = pm_allocator_find(import->name);
         if (allocator != NULL)
             add_target(world, index, import->slot, get_known(world, allocator));
+    }
+}
+
+/* Words that lead to what the module has itself; once the imported ones are known as such. */
+static void
+add_known_pointers(PmSiteWorld *world, guint index)
+{
+    const PmSiteModule *module = get_module(world, index);
+    for (guint i = 0; i < module->code->named->len; i++) {
+        const PmExport *named = &g_array_index(module->code->named, PmExport, i);
+        const PmAllocator *allocator = pm_allocator_find(named->name);
+        if (allocator != NULL)
+            add_pointers(world, get_known(world, allocator), module->module->bias + named->address);
     }
 }
 
@@ -157,27 +260,64 @@ leads_to(const PmSiteWorld *world, guint module, const PmImport *import,
            place.address == forwarder->address;
 }
 
-/* The words of all modules that lead to a wrapper that its module exports. */
+/* A module that imports a name. */
+typedef struct {
+    guint module;
+    guint import;
+} Importer;
+
+static void
+add_importers(PmSiteWorld *world, guint module)
+{
+    const PmModuleCode *code = get_module(world, module)->code;
+    for (guint i = 0; i < code->dynamic.imports->len; i++) {
+        const char *name = g_array_index(code->dynamic.imports, PmImport, i).name;
+        GArray *importers = g_hash_table_lookup(world->importers, name);
+        const Importer importer = {module, i};
+        if (importers == NULL) {
+            importers = g_array_new(FALSE, FALSE, sizeof(Importer));
+            g_hash_table_insert(world->importers, (gpointer)name, importers);
+        }
+        g_array_append_val(importers, importer);
+    }
+}
+
+/* The words of all modules that lead to a wrapper by its name @name. */
+static void
+add_imports_of(PmSiteWorld *world, PmForwarder *forwarder, const char *name)
+{
+    const GArray *importers = g_hash_table_lookup(world->importers, name);
+    for (guint i = 0; importers != NULL && i < importers->len; i++) {
+        const Importer *importer = &g_array_index(importers, Importer, i);
+        const PmModuleCode *code = get_module(world, importer->module)->code;
+        const PmImport *import = &g_array_index(code->dynamic.imports, PmImport, importer->import);
+        if (leads_to(world, importer->module, import, forwarder))
+            add_target(world, importer->module, import->slot, forwarder);
+    }
+}
+
+static gint
+compare_address(gconstpointer key, gconstpointer element)
+{
+    const guint64 address = *(const guint64 *)key;
+    const guint64 other = ((const PmExport *)element)->address;
+    return address < other ? -1 : address > other;
+}
+
+/* By all the names under which its module exports it. */
 static void
 add_imports(PmSiteWorld *world, PmForwarder *forwarder)
 {
-    const PmModuleCode *home = get_module(world, forwarder->module)->code;
-    g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
-    for (guint i = 0; i < home->dynamic.exports->len; i++) {
-        const PmExport *export = &g_array_index(home->dynamic.exports, PmExport, i);
-        if (export->address == forwarder->address)
-            g_hash_table_add(names, (gpointer) export->name);
-    }
-    if (g_hash_table_size(names) == 0)
+    const GArray *exports = get_module(world, forwarder->module)->code->dynamic.exports;
+    const PmExport *all = (const PmExport *)(gconstpointer)exports->data;
+    const PmExport *found =
+        bsearch(&forwarder->address, all, exports->len, sizeof all[0], compare_address);
+    if (found == NULL)
         return;
-    for (guint i = 0; i < world->modules->len; i++) {
-        const PmModuleCode *code = get_module(world, i)->code;
-        for (guint j = 0; code != NULL && j < code->dynamic.imports->len; j++) {
-            const PmImport *import = &g_array_index(code->dynamic.imports, PmImport, j);
-            if (g_hash_table_contains(names, import->name) && leads_to(world, i, import, forwarder))
-                add_target(world, i, import->slot, forwarder);
-        }
-    }
+    while (found > all && found[-1].address == forwarder->address)
+        found--;
+    for (; found < all + exports->len && found->address == forwarder->address; found++)
+        add_imports_of(world, forwarder, found->name);
 }
 
 /* Its name, where a symbol begins there. */
@@ -220,12 +360,13 @@ add_wrapper(PmSiteWorld *world, guint module, guint64 address, const PmExpr *siz
         g_ptr_array_add(world->forwarders, forwarder);
         place_forwarder(world, forwarder, module, address);
         add_imports(world, forwarder);
+        add_pointers(world, forwarder, get_module(world, module)->module->bias + address);
     }
     if (forwarder->known != NULL || forwarder->size_count == PM_FORMULAS_MAX ||
         has_size(forwarder, size))
         return;
     forwarder->sizes[forwarder->size_count++] = *size;
-    g_ptr_array_add(world->changed, forwarder);
+    note_change(world, forwarder);
 }
 
 /* A string that cannot change: its length and one. */
@@ -285,6 +426,8 @@ pm_site_world_is_forwarding(PmSiteWorld *world, guint module, const PmForwarder 
         return FALSE;
     if (holder->known != NULL)
         return TRUE;
+    if (holder->callers == 0)
+        return FALSE;
     const PmValue size = pm_site_world_measure(world, get_module(world, module), callee, call);
     return size.kind == PM_VALUE_EXPR && has_size(holder, pm_exprs_get(&world->exprs, size.id));
 }
@@ -325,31 +468,48 @@ follow_calls(PmSiteWorld *world, guint module, guint64 target, const PmForwarder
     }
 }
 
-/* The targets of @module that lead to one of @changed. */
+/* The targets of @module that lead to what changed in the round before. */
 static GArray *
-list_targets(const PmSiteModule *module, const GPtrArray *changed)
+list_targets(const PmSiteWorld *world, const PmSiteModule *module)
 {
     GArray *targets = g_array_new(FALSE, FALSE, sizeof(guint64));
     GHashTableIter iter;
     gpointer target = NULL, forwarder = NULL;
     g_hash_table_iter_init(&iter, module->callees);
     while (g_hash_table_iter_next(&iter, &target, &forwarder))
-        if (g_ptr_array_find((GPtrArray *)changed, forwarder, NULL))
+        if (((const PmForwarder *)forwarder)->round == world->round)
             g_array_append_vals(targets, target, 1);
     return targets;
+}
+
+/* How many calls of each forwarder there are. */
+static void
+count_callers(PmSiteWorld *world)
+{
+    for (guint i = 0; i < world->modules->len; i++) {
+        const PmSiteModule *module = get_module(world, i);
+        GHashTableIter iter;
+        gpointer target = NULL, forwarder = NULL;
+        g_hash_table_iter_init(&iter, module->callees);
+        while (g_hash_table_iter_next(&iter, &target, &forwarder)) {
+            gsize count = 0;
+            pm_site_index_get(module->index, *(const guint64 *)target, &count);
+            ((PmForwarder *)forwarder)->callers += count;
+        }
+    }
 }
 
 static gboolean
 is_empty(const PmSiteModule *module)
 {
-    return module->index != NULL && module->index->asked->len == 0;
+    return module->index == NULL || module->index->asked->len == 0;
 }
 
 static void
 ask(const PmSiteWorld *world, const PmSiteModule *module, GArray *targets)
 {
     const guint64 *all = NULL;
-    if (world->is_first_look && (module->index->is_partial || is_empty(module))) {
+    if (world->is_first_look && (is_empty(module) || module->index->is_partial)) {
         all = (const guint64 *)(gconstpointer)targets->data;
         pm_site_index_ask_small(module->index, module->code, all, targets->len, FIRST_LOOK_BYTES,
                                 world->jobs);
@@ -366,13 +526,13 @@ ask(const PmSiteWorld *world, const PmSiteModule *module, GArray *targets)
 static void
 follow(PmSiteWorld *world)
 {
-    g_autoptr(GPtrArray) changed = g_steal_pointer(&world->changed);
-    world->changed = g_ptr_array_new();
+    world->changed = 0;
+    world->round++;
     for (guint i = 0; i < world->modules->len; i++) {
         const PmSiteModule *module = get_module(world, i);
         if (module->code == NULL)
             continue;
-        g_autoptr(GArray) targets = list_targets(module, changed);
+        g_autoptr(GArray) targets = list_targets(world, module);
         ask(world, module, targets);
         const guint64 *all = (const guint64 *)(gconstpointer)targets->data;
         for (guint j = 0; j < targets->len; j++)
@@ -409,10 +569,13 @@ add_module(PmSiteWorld *world, const PmModule *module, const PmMachine *machine)
     PmSiteModule site = {.module = module};
     if (!module->is_vdso)
         site.code = pm_module_code_new(world->process, module, machine);
-    if (site.code != NULL && site.code->text_bytes == 0)
-        g_clear_pointer(&site.code, pm_module_code_free);
+    if (site.code != NULL && site.code->text_bytes == 0) {
+        pm_module_code_free(site.code);
+        site.code = NULL;
+    }
     if (site.code != NULL)
         site.index = pm_site_index_new();
+    site.pointers = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     site.hints = g_array_new(FALSE, FALSE, sizeof(guint64));
     site.callees = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     g_array_append_val(world->modules, site);
@@ -422,11 +585,13 @@ add_module(PmSiteWorld *world, const PmModule *module, const PmMachine *machine)
 static void
 reset(PmSiteWorld *world)
 {
-    for (guint i = 0; i < world->modules->len; i++)
+    for (guint i = 0; i < world->modules->len; i++) {
         g_hash_table_remove_all(get_module(world, i)->callees);
+        g_hash_table_remove_all(get_module(world, i)->pointers);
+    }
     g_hash_table_remove_all(world->by_place);
     g_hash_table_remove_all(world->known);
-    g_ptr_array_set_size(world->changed, 0);
+    world->changed = 0;
     g_ptr_array_set_size(world->forwarders, 0);
     world->is_stale = FALSE;
 }
@@ -439,7 +604,10 @@ solve(PmSiteWorld *world)
     for (guint i = 0; i < world->modules->len; i++)
         if (get_module(world, i)->code != NULL)
             add_known(world, i);
-    for (guint i = 0; i < ROUNDS_MAX && world->changed->len > 0; i++)
+    for (guint i = 0; i < world->modules->len; i++)
+        if (get_module(world, i)->code != NULL)
+            add_known_pointers(world, i);
+    for (guint i = 0; i < ROUNDS_MAX && world->changed > 0; i++)
         follow(world);
     return !world->is_stale;
 }
@@ -451,7 +619,7 @@ look_first(PmSiteWorld *world)
 {
     gboolean any = FALSE;
     for (guint i = 0; i < world->modules->len; i++)
-        any = any || is_empty(get_module(world, i));
+        any = any || (get_module(world, i)->index != NULL && is_empty(get_module(world, i)));
     if (!any)
         return;
     world->is_first_look = TRUE;
@@ -486,7 +654,9 @@ pm_site_world_new(const PmProcess *process, const PmSiteWorldOptions *options)
     world->forwarders = g_ptr_array_new_with_free_func(forwarder_free);
     world->by_place = g_hash_table_new_full(hash_place, equal_places, g_free, NULL);
     world->known = g_hash_table_new(NULL, NULL);
-    world->changed = g_ptr_array_new();
+    world->pointers = g_array_new(FALSE, FALSE, sizeof(PmPointer));
+    world->importers =
+        g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)g_array_unref);
     world->spoiled = g_hash_table_new_full(hash_place, equal_places, g_free, NULL);
     pm_exprs_init(&world->exprs);
     gsize count = 0;
@@ -497,10 +667,15 @@ pm_site_world_new(const PmProcess *process, const PmSiteWorldOptions *options)
     for (guint i = 0; i < world->modules->len; i++)
         if (get_module(world, i)->index != NULL)
             load_index(get_module(world, i), options->diagnostics, folder);
+    for (guint i = 0; i < world->modules->len; i++)
+        if (get_module(world, i)->code != NULL)
+            add_importers(world, i);
+    read_pointers(world);
     look_first(world);
     for (guint i = 0; i < RESTARTS_MAX; i++)
         if (solve(world))
             break;
+    count_callers(world);
     save_indexes(world, folder);
     return world;
 }
@@ -515,13 +690,15 @@ pm_site_world_free(PmSiteWorld *world)
         pm_site_index_free(module->index);
         pm_module_code_free(module->code);
         g_hash_table_unref(module->callees);
+        g_hash_table_unref(module->pointers);
         g_array_unref(module->hints);
     }
     g_array_unref(world->modules);
     g_ptr_array_unref(world->forwarders);
     g_hash_table_unref(world->by_place);
     g_hash_table_unref(world->known);
-    g_ptr_array_unref(world->changed);
+    g_hash_table_unref(world->importers);
+    g_array_unref(world->pointers);
     g_hash_table_unref(world->spoiled);
     pm_exprs_clear(&world->exprs);
     g_free(world);

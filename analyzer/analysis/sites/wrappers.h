@@ -17,6 +17,7 @@
  * module it is in, or G_MAXUINT; @address: its module address. @sizes: what it asks for, in terms
  * of its arguments; @size_count of them. @inner: (nullable): what it calls for that.
  * @name: as it is written, without its parameters; owned. NULL for a function without a symbol.
+ * @callers: calls of it that were found. @round: of the search in which it last changed.
  */
 typedef struct PmForwarder {
     const PmAllocator *known;
@@ -26,13 +27,25 @@ typedef struct PmForwarder {
     guint size_count;
     const struct PmForwarder *inner;
     char *name;
+    gsize callers;
+    guint round;
 } PmForwarder;
+
+/*
+ * A word of a module's data that holds a function's address.
+ */
+typedef struct {
+    PmAddr value;
+    guint module;
+    guint64 slot;
+} PmPointer;
 
 /*
  * A module that was looked at.
  *
  * @code, @index: NULL where its code is not there. @hints: guint64, what to ask for at once, since
- * a first look found it. @callees: guint64 * → PmForwarder *, what its
+ * a first look found it. @pointers: which of the @callees are words that the program itself filled,
+ * and may have filled differently before. @callees: guint64 * → PmForwarder *, what its
  * words and functions lead to.
  */
 typedef struct {
@@ -41,12 +54,16 @@ typedef struct {
     PmSiteIndex *index;
     GHashTable *callees;
     GArray *hints;
+    GHashTable *pointers;
 } PmSiteModule;
 
 /*
  * @modules: PmSiteModule by the process's order. @forwarders: PmForwarder *, which @by_place finds
- * by module and address. @spoiled: places of functions that also allocate on their own account.
- * @changed, @is_stale, @is_first_look: of the search itself.
+ * by module and address. @importers: name → the modules that import it.
+ * @pointers: PmPointer by value. @spoiled: places of
+ * functions that also allocate on their own account.
+ * @changed: how many forwarders did in this @round; @is_stale,
+ * @is_first_look: of the search itself.
  */
 typedef struct {
     const PmProcess *process;
@@ -54,7 +71,10 @@ typedef struct {
     GPtrArray *forwarders;
     GHashTable *by_place;
     GHashTable *known;
-    GPtrArray *changed;
+    guint changed;
+    guint round;
+    GHashTable *importers;
+    GArray *pointers;
     GHashTable *spoiled;
     gboolean is_stale;
     gboolean is_first_look;
@@ -95,6 +115,7 @@ PmValue pm_site_world_measure(PmSiteWorld *world, const PmSiteModule *module,
 /* The function in which @call is, where that is itself a forwarder, or NULL. */
 const PmForwarder *pm_site_world_find(const PmSiteWorld *world, guint module, guint64 address);
 
-/* Whether @call does no more than forward an argument of its function, which its callers choose. */
+/* Whether @call does no more than forward an argument of its function, which callers that are known
+ * choose. */
 gboolean pm_site_world_is_forwarding(PmSiteWorld *world, guint module, const PmForwarder *callee,
                                      const PmSiteCall *call);

@@ -18,6 +18,7 @@ enum {
     RAX = 0,
     RCX = 1,
     RDX = 2,
+    RBX = 3,
     RSP = 4,
     RBP = 5,
     RSI = 6,
@@ -555,10 +556,12 @@ lift_special(Lift *lift)
     case X86_INS_CPUID:
     case X86_INS_RDTSCP:
     case X86_INS_RDPMC:
+        add_effect_on(lift, BIT(RAX) | BIT(RBX) | BIT(RCX) | BIT(RDX));
+        return TRUE;
     case X86_INS_SYSCALL:
     case X86_INS_SYSENTER:
     case X86_INS_INT:
-        add_effect_on(lift, CALL_CLOBBERS | BIT(3));
+        add_effect_on(lift, CALL_CLOBBERS);
         return TRUE;
     case X86_INS_LOOP:
     case X86_INS_LOOPE:
@@ -717,11 +720,9 @@ lift_transfer(Lift *lift)
 }
 
 static void
-lift_any(Lift *lift)
+lift_flags_user(Lift *lift)
 {
     const guint id = lift->instruction->id;
-    if (lift_move(lift) || lift_arithmetic(lift) || lift_transfer(lift) || lift_special(lift))
-        return;
     if (is_branch(id))
         add_branch(lift, get_condition(id));
     else if (is_select(id))
@@ -730,8 +731,15 @@ lift_any(Lift *lift)
         add_truth(lift);
     else
         add_effect(lift);
-    /* The second byte of a register is no operand that can be assigned to. */
+}
+
+static void
+lift_any(Lift *lift)
+{
     const cs_x86_op *first = &lift->x86->operands[0];
+    if (!lift_move(lift) && !lift_arithmetic(lift) && !lift_transfer(lift) && !lift_special(lift))
+        lift_flags_user(lift);
+    /* The second byte of a register is no operand that can be assigned to. */
     if (lift->x86->op_count > 0 && first->type == X86_OP_REG && first->reg < X86_REG_ENDING &&
         registers[first->reg].is_high)
         lift->ops[lift->count - 1].clobbers |= get_clobber(first->reg);
