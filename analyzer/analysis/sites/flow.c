@@ -3,7 +3,7 @@
  * that outside of loops each is seen once, with all that leads to it. What nothing is seen to lead
  * to (exception handlers, targets of jump tables that were not found) begins with nothing known.
  */
-#include "analysis/sites/flow.h"
+#include "analysis/sites/flow-private.h"
 
 #include <string.h>
 
@@ -13,42 +13,6 @@
 #define ESCAPE_ROUNDS_MAX 6
 /* Calls of one function whose results are told apart. */
 #define RESULTS_MAX 64
-
-/* Where the stack pointer and one copy of it stand, at the beginning of a block. */
-typedef struct {
-    gboolean known;
-    gboolean copied;
-    guint8 copy;
-    gint64 stack;
-    gint64 frame;
-} Frame;
-
-/* A block's part in what is asked: a wanted call may be in it, may be reached from it, may have
- * been before it; and it has something to collect. Blocks without the first three are left out. */
-#define ROLE_CALLS    1U
-#define ROLE_BEFORE   2U
-#define ROLE_BEHIND   4U
-#define ROLE_COLLECTS 8U
-#define ROLES_OF_WAYS (ROLE_CALLS | ROLE_BEFORE | ROLE_BEHIND)
-
-struct PmFlow {
-    const PmMachine *machine;
-    PmDecoder *decoder;
-    PmGraph graph;
-    PmExprs exprs;
-    PmFrameFacts facts;
-    GArray *states;  /* PmState at the beginning of each block */
-    GArray *visits;  /* guint of each block */
-    GArray *waiting; /* guint8 by order */
-    GArray *at;      /* guint: the block of each order */
-    GArray *calls;   /* PmFlowCall */
-    GArray *roles;   /* guint8 of each block: ROLE_… */
-    GArray *queue;   /* guint: blocks, for walks over the graph */
-    GArray *frames;  /* Frame of each block */
-    GArray *numbers; /* guint64: addresses of calls in the order in which they were seen */
-    guint64 returned;
-    const PmFlowTargets *targets;
-};
 
 PmFlow *
 pm_flow_new(const PmMachine *machine)
@@ -68,7 +32,7 @@ pm_flow_new(const PmMachine *machine)
     flow->calls = g_array_new(FALSE, FALSE, sizeof(PmFlowCall));
     flow->roles = g_array_new(FALSE, TRUE, sizeof(guint8));
     flow->queue = g_array_new(FALSE, FALSE, sizeof(guint));
-    flow->frames = g_array_new(FALSE, TRUE, sizeof(Frame));
+    flow->frames = g_array_new(FALSE, TRUE, sizeof(PmFrameGuess));
     flow->numbers = g_array_new(FALSE, FALSE, sizeof(guint64));
     return flow;
 }
@@ -207,12 +171,6 @@ typedef struct {
 } Pass;
 
 static void
-mark(PmFlow *flow, guint block, guint role)
-{
-    g_array_index(flow->roles, guint8, block) |= (guint8)role;
-}
-
-static void
 step(const Pass *pass, PmState *state, const PmOp *op)
 {
     PmFlow *flow = pass->flow;
@@ -225,9 +183,9 @@ step(const Pass *pass, PmState *state, const PmOp *op)
     if (passes)
         result = *first;
     if (passes || op->kind == PM_OP_RETURN)
-        mark(flow, pass->block, ROLE_COLLECTS);
+        pm_flow_mark(flow, pass->block, PM_ROLE_COLLECTS);
     if (known && is_one_of(flow->targets->wanted, target)) {
-        mark(flow, pass->block, ROLE_COLLECTS);
+        pm_flow_mark(flow, pass->block, PM_ROLE_COLLECTS);
         if (pass->collects && (op->kind == PM_OP_CALL || !is_inside(flow, op)))
             collect(flow, state, op, target);
         if (op->kind == PM_OP_CALL)
@@ -276,7 +234,7 @@ static void
 join_into(PmFlow *flow, guint block, const PmState *state)
 {
     const guint visits = g_array_index(flow->visits, guint, block);
-    if ((g_array_index(flow->roles, guint8, block) & ROLES_OF_WAYS) == 0)
+    if ((g_array_index(flow->roles, guint8, block) & PM_ROLES_OF_WAYS) == 0)
         return;
     if (pm_state_join(get_state(flow, block), state, &flow->facts, visits >= VISITS_MAX))
         wake(flow, block);
@@ -342,7 +300,7 @@ seed(PmFlow *flow)
         PmState *state = get_state(flow, i);
         state->reached = FALSE;
         g_array_index(flow->visits, guint, i) = 0;
-        if ((g_array_index(flow->roles, guint8, i) & ROLES_OF_WAYS) == 0) {
+        if ((g_array_index(flow->roles, guint8, i) & PM_ROLES_OF_WAYS) == 0) {
             g_array_index(flow->waiting, guint8, block->order) = 0;
             continue;
         }
@@ -383,177 +341,6 @@ prepare(PmFlow *flow)
         g_array_index(flow->at, guint, pm_graph_block(graph, i)->order) = i;
 }
 
-/* Whether @operand names one of the wanted words or functions. */
-static gboolean
-names_wanted(const PmFlow *flow, const PmOperand *operand)
-{
-    return operand->kind == PM_OPERAND_MEMORY && operand->is_absolute &&
-           pm_targets_contain(flow->targets->wanted, operand->number);
-}
-
-/* Whether a wanted function's address is taken into a register, so that any call through one may be
- * its. */
-static gboolean
-takes_wanted(const PmFlow *flow)
-{
-    const PmGraph *graph = &flow->graph;
-    for (guint i = 0; i < graph->ops->len; i++) {
-        const PmOp *op = pm_graph_op(graph, i);
-        if (op->kind != PM_OP_CALL && op->kind != PM_OP_JUMP && names_wanted(flow, &op->a))
-            return TRUE;
-        if (op->kind == PM_OP_MOVE && op->a.kind == PM_OPERAND_NUMBER &&
-            pm_targets_contain(flow->targets->wanted, op->a.number))
-            return TRUE;
-    }
-    return FALSE;
-}
-
-static gboolean
-may_call_wanted(const PmFlow *flow, const PmOp *op, gboolean takes)
-{
-    if (op->kind != PM_OP_CALL && op->kind != PM_OP_JUMP && op->kind != PM_OP_BRANCH)
-        return FALSE;
-    if (op->a.kind == PM_OPERAND_NONE)
-        return pm_targets_contain(flow->targets->wanted, op->target);
-    return takes || names_wanted(flow, &op->a);
-}
-
-static void
-queue_block(PmFlow *flow, guint block, guint role)
-{
-    if (block == PM_NO_BLOCK || (g_array_index(flow->roles, guint8, block) & role) != 0)
-        return;
-    mark(flow, block, role);
-    g_array_append_val(flow->queue, block);
-}
-
-/* Marks what is reached from blocks with calls, themselves included. */
-static void
-mark_behind(PmFlow *flow)
-{
-    const PmGraph *graph = &flow->graph;
-    for (guint i = 0; i < graph->blocks->len; i++)
-        if ((g_array_index(flow->roles, guint8, i) & ROLE_CALLS) != 0)
-            queue_block(flow, i, ROLE_BEHIND);
-    while (flow->queue->len > 0) {
-        const guint at = g_array_index(flow->queue, guint, flow->queue->len - 1);
-        g_array_set_size(flow->queue, flow->queue->len - 1);
-        const PmBlock *block = pm_graph_block(graph, at);
-        queue_block(flow, block->next, ROLE_BEHIND);
-        queue_block(flow, block->target, ROLE_BEHIND);
-        for (guint i = 0; block->through_table && i < graph->table_targets->len; i++)
-            queue_block(flow, g_array_index(graph->table_targets, guint, i), ROLE_BEHIND);
-    }
-}
-
-static gboolean
-has_role(const PmFlow *flow, guint block, guint role)
-{
-    return block != PM_NO_BLOCK && (g_array_index(flow->roles, guint8, block) & role) != 0;
-}
-
-/* Whether a way leads from @block to one with @role. */
-static gboolean
-leads_to(const PmFlow *flow, const PmBlock *block, guint role)
-{
-    const GArray *tables = flow->graph.table_targets;
-    if (has_role(flow, block->next, role) || has_role(flow, block->target, role))
-        return TRUE;
-    for (guint i = 0; block->through_table && i < tables->len; i++)
-        if (has_role(flow, g_array_index(tables, guint, i), role))
-            return TRUE;
-    /* Where no table was found it may lead anywhere. */
-    return block->through_table && tables->len == 0;
-}
-
-/* Marks what leads to blocks with calls, against the order in which blocks are taken. */
-static void
-mark_before(PmFlow *flow)
-{
-    gboolean changed = TRUE;
-    while (changed) {
-        changed = FALSE;
-        for (guint order = flow->at->len; order > 0; order--) {
-            const guint at = g_array_index(flow->at, guint, order - 1);
-            if (has_role(flow, at, ROLE_CALLS | ROLE_BEFORE) ||
-                !leads_to(flow, pm_graph_block(&flow->graph, at), ROLE_CALLS | ROLE_BEFORE))
-                continue;
-            mark(flow, at, ROLE_BEFORE);
-            changed = TRUE;
-        }
-    }
-}
-
-static void
-assign_roles(PmFlow *flow)
-{
-    const PmGraph *graph = &flow->graph;
-    const gboolean takes = takes_wanted(flow);
-    g_array_set_size(flow->roles, graph->blocks->len);
-    memset(flow->roles->data, 0, flow->roles->len);
-    for (guint i = 0; i < graph->blocks->len; i++) {
-        const PmBlock *block = pm_graph_block(graph, i);
-        for (guint j = block->first; j < block->first + block->count; j++)
-            if (may_call_wanted(flow, pm_graph_op(graph, j), takes))
-                mark(flow, i, ROLE_CALLS);
-    }
-}
-
-/* What @op does to them; the lowest address that it takes of the stack goes to *lowest. */
-static void
-follow_frame(const PmFlow *flow, const PmOp *op, Frame *frame, gint64 *lowest)
-{
-    const guint8 stack = flow->machine->stack;
-    const gint64 number = (gint64)op->b.number;
-    const gboolean writes_stack = op->dst.kind == PM_OPERAND_REGISTER && op->dst.reg == stack;
-    if (op->kind == PM_OP_MOVE && op->dst.kind == PM_OPERAND_REGISTER &&
-        op->a.kind == PM_OPERAND_REGISTER && op->a.reg == stack && !frame->copied) {
-        frame->copied = TRUE;
-        frame->copy = op->dst.reg;
-        frame->frame = frame->stack;
-    } else if (writes_stack && op->kind == PM_OP_MOVE && frame->copied &&
-               op->a.kind == PM_OPERAND_REGISTER && op->a.reg == frame->copy) {
-        frame->stack = frame->frame;
-    } else if (writes_stack && op->b.kind == PM_OPERAND_NUMBER &&
-               (op->kind == PM_OP_ADD || op->kind == PM_OP_SUBTRACT)) {
-        frame->stack += op->kind == PM_OP_ADD ? number : -number;
-    } else if (op->kind == PM_OP_ADDRESS && !writes_stack && !op->a.is_absolute &&
-               (op->a.reg == stack || (frame->copied && op->a.reg == frame->copy))) {
-        const gint64 base = op->a.reg == stack ? frame->stack : frame->frame;
-        *lowest = MIN(*lowest, base + (gint64)op->a.number);
-    }
-}
-
-/*
- * A first guess of what escapes, so that the fixed point need not be sought twice: the addresses
- * that are plainly taken of the frame, on the first way to each block.
- */
-static void
-guess_escapes(PmFlow *flow)
-{
-    const PmGraph *graph = &flow->graph;
-    gint64 lowest = G_MAXINT64;
-    g_array_set_size(flow->frames, graph->blocks->len);
-    memset(flow->frames->data, 0, graph->blocks->len * sizeof(Frame));
-    if (graph->entry == PM_NO_BLOCK)
-        return;
-    g_array_index(flow->frames, Frame, graph->entry).known = TRUE;
-    for (guint order = 0; order < flow->at->len; order++) {
-        const guint at = g_array_index(flow->at, guint, order);
-        const PmBlock *block = pm_graph_block(graph, at);
-        Frame frame = g_array_index(flow->frames, Frame, at);
-        if (!frame.known)
-            continue;
-        for (guint i = block->first; i < block->first + block->count; i++)
-            follow_frame(flow, pm_graph_op(graph, i), &frame, &lowest);
-        const guint ways[] = {block->next, block->target};
-        for (gsize i = 0; i < G_N_ELEMENTS(ways); i++)
-            if (ways[i] != PM_NO_BLOCK && !g_array_index(flow->frames, Frame, ways[i]).known)
-                g_array_index(flow->frames, Frame, ways[i]) = frame;
-    }
-    flow->facts.escapes[0] = lowest;
-}
-
 /* The fixed point for what escapes, from none on: what is found to escape is taken into account
  * from the start. */
 static void
@@ -561,9 +348,9 @@ solve(PmFlow *flow)
 {
     PmFrameFacts *facts = &flow->facts;
     prepare(flow);
-    mark_behind(flow);
-    mark_before(flow);
-    guess_escapes(flow);
+    pm_flow_mark_behind(flow);
+    pm_flow_mark_before(flow);
+    pm_flow_guess_escapes(flow);
     for (guint round = 0; round <= ESCAPE_ROUNDS_MAX; round++) {
         const gint64 before[PM_STACK_BASES] = {facts->escapes[0], facts->escapes[1]};
         find_fixed_point(flow);
@@ -599,7 +386,7 @@ collect_all(PmFlow *flow, gboolean solved)
     for (guint i = 0; i < graph->blocks->len; i++) {
         const Pass pass = {flow, i, TRUE};
         const gboolean reached = solved && get_state(flow, i)->reached;
-        const guint needed = reached ? ROLE_COLLECTS : ROLE_CALLS;
+        const guint needed = reached ? PM_ROLE_COLLECTS : PM_ROLE_CALLS;
         if ((g_array_index(flow->roles, guint8, i) & needed) == 0)
             continue;
         if (reached)
@@ -632,7 +419,7 @@ pm_flow_run(PmFlow *flow, const PmFunctionCode *function, const PmFlowTargets *t
     g_array_set_size(flow->numbers, 0);
     pm_graph_build(&flow->graph, flow->machine, flow->decoder, function, targets->endless);
     const gboolean solvable = flow->graph.blocks->len <= PM_BLOCKS_MAX && !flow->graph.unsure;
-    assign_roles(flow);
+    pm_flow_assign_roles(flow);
     if (solvable)
         solve(flow);
     else

@@ -5,9 +5,9 @@
 
 #include "analysis/sites/describe.h"
 #include "analysis/sites/indexfile.h"
+#include "analysis/sites/links.h"
 #include "base/cachefile.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* Wrappers of wrappers of wrappers …: no program has so many layers. */
@@ -15,30 +15,22 @@
 /* Each one finds at least one function more that is no wrapper. */
 #define RESTARTS_MAX     16
 #define STRING_BYTES_MAX 65536
-/* Words of data that point to code: most are those of C++'s virtual functions. */
-#define POINTERS_MAX (1U << 21)
 /* Wrappers are short: a first look at short functions alone finds most of them, so that each long
  * one is disassembled once, with all of them known. */
 #define FIRST_LOOK_BYTES 512
 
-/* Where a function is, as a key. */
-typedef struct {
-    guint module;
-    guint64 address;
-} Place;
-
 static guint
 hash_place(gconstpointer key)
 {
-    const Place *place = key;
+    const PmPlace *place = key;
     return g_int64_hash(&place->address) * 31 + place->module;
 }
 
 static gboolean
 equal_places(gconstpointer a, gconstpointer b)
 {
-    const Place *left = a;
-    const Place *right = b;
+    const PmPlace *left = a;
+    const PmPlace *right = b;
     return left->module == right->module && left->address == right->address;
 }
 
@@ -50,116 +42,30 @@ forwarder_free(gpointer data)
     g_free(forwarder);
 }
 
-static PmSiteModule *
-get_module(const PmSiteWorld *world, guint index)
-{
-    return &g_array_index(world->modules, PmSiteModule, index);
-}
-
 const PmForwarder *
 pm_site_world_find(const PmSiteWorld *world, guint module, guint64 address)
 {
-    const Place place = {module, address};
+    const PmPlace place = {module, address};
     return g_hash_table_lookup(world->by_place, &place);
 }
 
 /* Makes calls of @target in @module those of @forwarder, where they are not another's. */
-static void
-add_target(PmSiteWorld *world, guint module, guint64 target, PmForwarder *forwarder)
+void
+pm_site_world_add_target(PmSiteWorld *world, guint module, guint64 target, PmForwarder *forwarder)
 {
-    PmSiteModule *where = get_module(world, module);
+    PmSiteModule *where = pm_site_world_get_module(world, module);
     if (where->code == NULL || g_hash_table_contains(where->callees, &target))
         return;
     g_hash_table_insert(where->callees, g_memdup2(&target, sizeof target), forwarder);
 }
 
-static gint
-compare_pointers(gconstpointer a, gconstpointer b)
-{
-    const PmPointer *left = a;
-    const PmPointer *right = b;
-    return left->value < right->value ? -1 : left->value > right->value;
-}
-
-/* Words of data that lead to @forwarder: hooks, and tables of functions of which the code takes one
- * by name. */
-static void
-add_pointers(PmSiteWorld *world, PmForwarder *forwarder, PmAddr address)
-{
-    const PmPointer *all = (const PmPointer *)(gconstpointer)world->pointers->data;
-    gsize low = 0, high = world->pointers->len;
-    while (low < high) {
-        const gsize middle = low + (high - low) / 2;
-        if (all[middle].value >= address)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    for (; low < world->pointers->len && all[low].value == address; low++) {
-        PmSiteModule *module = get_module(world, all[low].module);
-        if (module->code == NULL || g_hash_table_contains(module->callees, &all[low].slot))
-            continue;
-        add_target(world, all[low].module, all[low].slot, forwarder);
-        g_hash_table_add(module->pointers, g_memdup2(&all[low].slot, sizeof all[low].slot));
-    }
-}
-
-static gboolean
-is_text(const PmSiteWorld *world, PmAddr address)
-{
-    for (guint i = 0; i < world->modules->len; i++) {
-        const PmSiteModule *module = get_module(world, i);
-        if (address >= module->module->start && address < module->module->end)
-            return module->code != NULL &&
-                   pm_module_code_find_text(module->code, address - module->module->bias) != NULL;
-    }
-    return FALSE;
-}
-
-static void
-read_pointers_in(PmSiteWorld *world, guint index, PmRange data)
-{
-    const PmSpace *space = pm_process_get_space(world->process);
-    const PmModule *module = get_module(world, index)->module;
-    PmAddr lowest = G_MAXUINT64, highest = 0;
-    for (guint i = 0; i < world->modules->len; i++) {
-        lowest = MIN(lowest, get_module(world, i)->module->start);
-        highest = MAX(highest, get_module(world, i)->module->end);
-    }
-    PmSpan span;
-    for (PmAddr at = pm_align_up(data.start, 8); at < data.end; at += span.length_bytes) {
-        pm_space_get_span(space, at, &span);
-        const guint64 size = MIN(span.length_bytes, data.end - at);
-        for (guint64 i = 0; span.bytes != NULL && !span.hole && i + 8 <= size; i += 8) {
-            const PmPointer pointer = {pm_load_u64(span.bytes + i), index, at + i - module->bias};
-            if (pointer.value >= lowest && pointer.value < highest &&
-                world->pointers->len < POINTERS_MAX && is_text(world, pointer.value))
-                g_array_append_val(world->pointers, pointer);
-        }
-        /* Spans of cores end at pages. */
-        if (span.length_bytes % 8 != 0)
-            break;
-    }
-}
-
-static void
-read_pointers(PmSiteWorld *world)
-{
-    for (guint i = 0; i < world->modules->len; i++) {
-        const PmModule *module = get_module(world, i)->module;
-        for (gsize j = 0; get_module(world, i)->code != NULL && j < module->data_count; j++)
-            read_pointers_in(world, i, module->data[j]);
-    }
-    g_array_sort(world->pointers, compare_pointers);
-}
-
 static void
 place_forwarder(PmSiteWorld *world, PmForwarder *forwarder, guint module, guint64 address)
 {
-    const Place place = {module, address};
+    const PmPlace place = {module, address};
     if (pm_site_world_find(world, module, address) == NULL)
         g_hash_table_insert(world->by_place, g_memdup2(&place, sizeof place), forwarder);
-    add_target(world, module, address, forwarder);
+    pm_site_world_add_target(world, module, address, forwarder);
 }
 
 /* It is to be looked for in the next round. */
@@ -191,7 +97,7 @@ get_known(PmSiteWorld *world, const PmAllocator *allocator)
 static void
 add_known(PmSiteWorld *world, guint index)
 {
-    const PmModuleCode *code = get_module(world, index)->code;
+    const PmModuleCode *code = pm_site_world_get_module(world, index)->code;
     for (guint i = 0; i < code->named->len; i++) {
         const PmExport *named = &g_array_index(code->named, PmExport, i);
         const PmAllocator *allocator = pm_allocator_find(named->name);
@@ -202,7 +108,7 @@ add_known(PmSiteWorld *world, guint index)
         const PmImport *import = &g_array_index(code->dynamic.imports, PmImport, i);
         const PmAllocator *allocator = pm_allocator_find(import->name);
         if (allocator != NULL)
-            add_target(world, index, import->slot, get_known(world, allocator));
+            pm_site_world_add_target(world, index, import->slot, get_known(world, allocator));
     }
 }
 
@@ -210,114 +116,14 @@ add_known(PmSiteWorld *world, guint index)
 static void
 add_known_pointers(PmSiteWorld *world, guint index)
 {
-    const PmSiteModule *module = get_module(world, index);
+    const PmSiteModule *module = pm_site_world_get_module(world, index);
     for (guint i = 0; i < module->code->named->len; i++) {
         const PmExport *named = &g_array_index(module->code->named, PmExport, i);
         const PmAllocator *allocator = pm_allocator_find(named->name);
         if (allocator != NULL)
-            add_pointers(world, get_known(world, allocator), module->module->bias + named->address);
+            pm_links_add_pointers(world, get_known(world, allocator),
+                                  module->module->bias + named->address);
     }
-}
-
-/* The first module in the link map's order that exports @name; FALSE where none does. */
-static gboolean
-find_definition(const PmSiteWorld *world, const char *name, Place *ret_place)
-{
-    for (guint i = 0; i < world->modules->len; i++) {
-        const PmModuleCode *code = get_module(world, i)->code;
-        for (guint j = 0; code != NULL && j < code->dynamic.exports->len; j++) {
-            const PmExport *export = &g_array_index(code->dynamic.exports, PmExport, j);
-            if (strcmp(export->name, name) == 0) {
-                *ret_place = (Place){i, export->address};
-                return TRUE;
-            }
-        }
-    }
-    return FALSE;
-}
-
-/*
- * Whether the word of @import leads to @forwarder: by what the dynamic linker wrote there, or, as
- * long as that still leads back into the module itself, by name.
- */
-static gboolean
-leads_to(const PmSiteWorld *world, guint module, const PmImport *import,
-         const PmForwarder *forwarder)
-{
-    const PmModule *from = get_module(world, module)->module;
-    const PmModule *to = get_module(world, forwarder->module)->module;
-    guint64 word = 0;
-    Place place;
-    if (pm_space_read_word(pm_process_get_space(world->process), from->bias + import->slot,
-                           &word) &&
-        word != 0) {
-        if (word == to->bias + forwarder->address)
-            return TRUE;
-        if (word < from->start || word >= from->end)
-            return FALSE;
-    }
-    return find_definition(world, import->name, &place) && place.module == forwarder->module &&
-           place.address == forwarder->address;
-}
-
-/* A module that imports a name. */
-typedef struct {
-    guint module;
-    guint import;
-} Importer;
-
-static void
-add_importers(PmSiteWorld *world, guint module)
-{
-    const PmModuleCode *code = get_module(world, module)->code;
-    for (guint i = 0; i < code->dynamic.imports->len; i++) {
-        const char *name = g_array_index(code->dynamic.imports, PmImport, i).name;
-        GArray *importers = g_hash_table_lookup(world->importers, name);
-        const Importer importer = {module, i};
-        if (importers == NULL) {
-            importers = g_array_new(FALSE, FALSE, sizeof(Importer));
-            g_hash_table_insert(world->importers, (gpointer)name, importers);
-        }
-        g_array_append_val(importers, importer);
-    }
-}
-
-/* The words of all modules that lead to a wrapper by its name @name. */
-static void
-add_imports_of(PmSiteWorld *world, PmForwarder *forwarder, const char *name)
-{
-    const GArray *importers = g_hash_table_lookup(world->importers, name);
-    for (guint i = 0; importers != NULL && i < importers->len; i++) {
-        const Importer *importer = &g_array_index(importers, Importer, i);
-        const PmModuleCode *code = get_module(world, importer->module)->code;
-        const PmImport *import = &g_array_index(code->dynamic.imports, PmImport, importer->import);
-        if (leads_to(world, importer->module, import, forwarder))
-            add_target(world, importer->module, import->slot, forwarder);
-    }
-}
-
-static gint
-compare_address(gconstpointer key, gconstpointer element)
-{
-    const guint64 address = *(const guint64 *)key;
-    const guint64 other = ((const PmExport *)element)->address;
-    return address < other ? -1 : address > other;
-}
-
-/* By all the names under which its module exports it. */
-static void
-add_imports(PmSiteWorld *world, PmForwarder *forwarder)
-{
-    const GArray *exports = get_module(world, forwarder->module)->code->dynamic.exports;
-    const PmExport *all = (const PmExport *)(gconstpointer)exports->data;
-    const PmExport *found =
-        bsearch(&forwarder->address, all, exports->len, sizeof all[0], compare_address);
-    if (found == NULL)
-        return;
-    while (found > all && found[-1].address == forwarder->address)
-        found--;
-    for (; found < all + exports->len && found->address == forwarder->address; found++)
-        add_imports_of(world, forwarder, found->name);
 }
 
 /* Its name, where a symbol begins there. */
@@ -326,7 +132,8 @@ name_function(const PmSiteWorld *world, guint module, guint64 address)
 {
     PmSymbol symbol;
     guint64 offset = 0;
-    if (!pm_process_symbolize(world->process, get_module(world, module)->module->bias + address,
+    if (!pm_process_symbolize(world->process,
+                              pm_site_world_get_module(world, module)->module->bias + address,
                               &symbol, &offset) ||
         offset != 0)
         return NULL;
@@ -347,7 +154,7 @@ static void
 add_wrapper(PmSiteWorld *world, guint module, guint64 address, const PmExpr *size,
             const PmForwarder *inner)
 {
-    const Place place = {module, address};
+    const PmPlace place = {module, address};
     PmForwarder *forwarder = g_hash_table_lookup(world->by_place, &place);
     if (forwarder == inner || g_hash_table_contains(world->spoiled, &place))
         return;
@@ -359,8 +166,9 @@ add_wrapper(PmSiteWorld *world, guint module, guint64 address, const PmExpr *siz
         forwarder->name = name_function(world, module, address);
         g_ptr_array_add(world->forwarders, forwarder);
         place_forwarder(world, forwarder, module, address);
-        add_imports(world, forwarder);
-        add_pointers(world, forwarder, get_module(world, module)->module->bias + address);
+        pm_links_add_imports(world, forwarder);
+        pm_links_add_pointers(world, forwarder,
+                              pm_site_world_get_module(world, module)->module->bias + address);
     }
     if (forwarder->known != NULL || forwarder->size_count == PM_FORMULAS_MAX ||
         has_size(forwarder, size))
@@ -428,7 +236,8 @@ pm_site_world_is_forwarding(PmSiteWorld *world, guint module, const PmForwarder 
         return TRUE;
     if (holder->callers == 0)
         return FALSE;
-    const PmValue size = pm_site_world_measure(world, get_module(world, module), callee, call);
+    const PmValue size =
+        pm_site_world_measure(world, pm_site_world_get_module(world, module), callee, call);
     return size.kind == PM_VALUE_EXPR && has_size(holder, pm_exprs_get(&world->exprs, size.id));
 }
 
@@ -439,7 +248,7 @@ pm_site_world_is_forwarding(PmSiteWorld *world, guint module, const PmForwarder 
 static void
 spoil(PmSiteWorld *world, guint module, guint64 address)
 {
-    const Place place = {module, address};
+    const PmPlace place = {module, address};
     const PmForwarder *forwarder = g_hash_table_lookup(world->by_place, &place);
     if (forwarder != NULL && forwarder->known != NULL)
         return;
@@ -451,7 +260,7 @@ spoil(PmSiteWorld *world, guint module, guint64 address)
 static void
 follow_calls(PmSiteWorld *world, guint module, guint64 target, const PmForwarder *callee)
 {
-    const PmSiteModule *where = get_module(world, module);
+    const PmSiteModule *where = pm_site_world_get_module(world, module);
     gsize count = 0;
     const PmSiteCall *calls = pm_site_index_get(where->index, target, &count);
     for (gsize i = 0; i < count; i++) {
@@ -487,7 +296,7 @@ static void
 count_callers(PmSiteWorld *world)
 {
     for (guint i = 0; i < world->modules->len; i++) {
-        const PmSiteModule *module = get_module(world, i);
+        const PmSiteModule *module = pm_site_world_get_module(world, i);
         GHashTableIter iter;
         gpointer target = NULL, forwarder = NULL;
         g_hash_table_iter_init(&iter, module->callees);
@@ -529,7 +338,7 @@ follow(PmSiteWorld *world)
     world->changed = 0;
     world->round++;
     for (guint i = 0; i < world->modules->len; i++) {
-        const PmSiteModule *module = get_module(world, i);
+        const PmSiteModule *module = pm_site_world_get_module(world, i);
         if (module->code == NULL)
             continue;
         g_autoptr(GArray) targets = list_targets(world, module);
@@ -557,7 +366,7 @@ static void
 save_indexes(const PmSiteWorld *world, const char *folder)
 {
     for (guint i = 0; folder[0] != '\0' && i < world->modules->len; i++) {
-        const PmSiteModule *module = get_module(world, i);
+        const PmSiteModule *module = pm_site_world_get_module(world, i);
         if (module->index != NULL && module->index->changed)
             pm_site_index_save(module->index, module->code, folder);
     }
@@ -586,8 +395,8 @@ static void
 reset(PmSiteWorld *world)
 {
     for (guint i = 0; i < world->modules->len; i++) {
-        g_hash_table_remove_all(get_module(world, i)->callees);
-        g_hash_table_remove_all(get_module(world, i)->pointers);
+        g_hash_table_remove_all(pm_site_world_get_module(world, i)->callees);
+        g_hash_table_remove_all(pm_site_world_get_module(world, i)->pointers);
     }
     g_hash_table_remove_all(world->by_place);
     g_hash_table_remove_all(world->known);
@@ -602,10 +411,10 @@ solve(PmSiteWorld *world)
 {
     reset(world);
     for (guint i = 0; i < world->modules->len; i++)
-        if (get_module(world, i)->code != NULL)
+        if (pm_site_world_get_module(world, i)->code != NULL)
             add_known(world, i);
     for (guint i = 0; i < world->modules->len; i++)
-        if (get_module(world, i)->code != NULL)
+        if (pm_site_world_get_module(world, i)->code != NULL)
             add_known_pointers(world, i);
     for (guint i = 0; i < ROUNDS_MAX && world->changed > 0; i++)
         follow(world);
@@ -619,7 +428,8 @@ look_first(PmSiteWorld *world)
 {
     gboolean any = FALSE;
     for (guint i = 0; i < world->modules->len; i++)
-        any = any || (get_module(world, i)->index != NULL && is_empty(get_module(world, i)));
+        any = any || (pm_site_world_get_module(world, i)->index != NULL &&
+                      is_empty(pm_site_world_get_module(world, i)));
     if (!any)
         return;
     world->is_first_look = TRUE;
@@ -627,7 +437,7 @@ look_first(PmSiteWorld *world)
     world->is_first_look = FALSE;
     g_hash_table_remove_all(world->spoiled);
     for (guint i = 0; i < world->modules->len; i++) {
-        PmSiteModule *module = get_module(world, i);
+        PmSiteModule *module = pm_site_world_get_module(world, i);
         if (module->index == NULL || !module->index->changed)
             continue;
         g_array_append_vals(module->hints, module->index->asked->data, module->index->asked->len);
@@ -665,12 +475,12 @@ pm_site_world_new(const PmProcess *process, const PmSiteWorldOptions *options)
         if (options->only == NULL || options->only == &modules[i])
             add_module(world, &modules[i], machine);
     for (guint i = 0; i < world->modules->len; i++)
-        if (get_module(world, i)->index != NULL)
-            load_index(get_module(world, i), options->diagnostics, folder);
+        if (pm_site_world_get_module(world, i)->index != NULL)
+            load_index(pm_site_world_get_module(world, i), options->diagnostics, folder);
     for (guint i = 0; i < world->modules->len; i++)
-        if (get_module(world, i)->code != NULL)
-            add_importers(world, i);
-    read_pointers(world);
+        if (pm_site_world_get_module(world, i)->code != NULL)
+            pm_links_add_importers(world, i);
+    pm_links_read_pointers(world);
     look_first(world);
     for (guint i = 0; i < RESTARTS_MAX; i++)
         if (solve(world))
@@ -686,7 +496,7 @@ pm_site_world_free(PmSiteWorld *world)
     if (world == NULL)
         return;
     for (guint i = 0; i < world->modules->len; i++) {
-        PmSiteModule *module = get_module(world, i);
+        PmSiteModule *module = pm_site_world_get_module(world, i);
         pm_site_index_free(module->index);
         pm_module_code_free(module->code);
         g_hash_table_unref(module->callees);

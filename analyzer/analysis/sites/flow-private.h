@@ -1,0 +1,59 @@
+/* What the files of the data-flow share. */
+#pragma once
+
+#include "analysis/sites/flow.h"
+
+/* A block's part in what is asked: a wanted call may be in it, may be reached from it, may have
+ * been before it; and it has something to collect. Blocks without the first three are left out. */
+#define PM_ROLE_CALLS    1U
+#define PM_ROLE_BEFORE   2U
+#define PM_ROLE_BEHIND   4U
+#define PM_ROLE_COLLECTS 8U
+#define PM_ROLES_OF_WAYS (PM_ROLE_CALLS | PM_ROLE_BEFORE | PM_ROLE_BEHIND)
+
+/* Where the stack pointer and one copy of it stand, at the beginning of a block. */
+typedef struct {
+    gboolean known;
+    gboolean copied;
+    guint8 copy;
+    gint64 stack;
+    gint64 frame;
+} PmFrameGuess;
+
+struct PmFlow {
+    const PmMachine *machine;
+    PmDecoder *decoder;
+    PmGraph graph;
+    PmExprs exprs;
+    PmFrameFacts facts;
+    GArray *states;  /* PmState at the beginning of each block */
+    GArray *visits;  /* guint of each block */
+    GArray *waiting; /* guint8 by order */
+    GArray *at;      /* guint: the block of each order */
+    GArray *calls;   /* PmFlowCall */
+    GArray *roles;   /* guint8 of each block: ROLE_… */
+    GArray *queue;   /* guint: blocks, for walks over the graph */
+    GArray *frames;  /* PmFrameGuess of each block */
+    GArray *numbers; /* guint64: addresses of calls in the order in which they were seen */
+    guint64 returned;
+    const PmFlowTargets *targets;
+};
+
+static inline void
+pm_flow_mark(PmFlow *flow, guint block, guint role)
+{
+    g_array_index(flow->roles, guint8, block) |= (guint8)role;
+}
+
+/* Marks the blocks that may hold wanted calls; the graph was built. */
+void pm_flow_assign_roles(PmFlow *flow);
+
+/* Marks what is reached from them, and what leads to them. */
+void pm_flow_mark_behind(PmFlow *flow);
+void pm_flow_mark_before(PmFlow *flow);
+
+/*
+ * A first guess of what escapes, so that the fixed point need not be sought twice: the addresses
+ * that are plainly taken of the frame, on the first way to each block.
+ */
+void pm_flow_guess_escapes(PmFlow *flow);
