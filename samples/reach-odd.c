@@ -324,7 +324,8 @@ build_excluded(void)
     }
     keep(first);
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t middle = ((uintptr_t)first + EXCLUDED / 2 * EXCLUDED_BYTES) / page * page;
+    const uintptr_t middle =
+        ((uintptr_t)first + (uintptr_t)(EXCLUDED / 2) * EXCLUDED_BYTES) / page * page;
     if (madvise((void *)middle, EXCLUDED_PAGES * page, MADV_DONTDUMP) != 0)
         abort();
 }

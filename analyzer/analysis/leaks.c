@@ -182,10 +182,8 @@ name_size(const Names *names, const PmReach *reach, guint64 chunk_bytes)
                                   .reaches = 1U << PM_REACH_LEAK_ROOT | 1U << PM_REACH_LEAK_CYCLE};
     PmSample *sample =
         pm_sample_new(names->subject, reach, &filter, PM_LEAKS_SAMPLE, PM_LEAKS_SEED);
-    PmNaming *naming = pm_naming_new(names->namer, sample);
-    if (naming->row_count == 0)
-        g_clear_pointer(&naming, pm_naming_free);
-    return naming;
+    g_autoptr(PmNaming) naming = pm_naming_new(names->namer, sample);
+    return naming->row_count > 0 ? g_steal_pointer(&naming) : NULL;
 }
 
 /* The kind of a root, as PmLostGroup.kind has it: its row, or one more than the last. */

@@ -30,11 +30,16 @@ void
 pm_session_free(PmSession *session)
 {
     pm_progress_free(session->progress);
-    g_clear_pointer(&session->typing, pm_typing_free);
-    g_clear_pointer(&session->recognisers, pm_recognisers_free);
-    g_clear_pointer(&session->fitter, pm_fitter_free);
-    g_clear_pointer(&session->types, pm_types_free);
-    g_clear_pointer(&session->places, pm_places_free);
+    if (session->typing != NULL)
+        pm_typing_free(session->typing);
+    if (session->recognisers != NULL)
+        pm_recognisers_free(session->recognisers);
+    if (session->fitter != NULL)
+        pm_fitter_free(session->fitter);
+    if (session->types != NULL)
+        pm_types_free(session->types);
+    if (session->places != NULL)
+        pm_places_free(session->places);
     if (session->reach != NULL)
         pm_reach_free(session->reach);
     if (session->ptmalloc != NULL)
