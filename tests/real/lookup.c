@@ -27,10 +27,15 @@ real_lookup_init(RealLookup *lookup, RealRun *run, const char *command)
 void
 real_lookup_clear(RealLookup *lookup)
 {
-    g_clear_pointer(&lookup->chunks, g_hash_table_unref);
-    g_clear_pointer(&lookup->all, json_node_unref);
-    g_clear_pointer(&lookup->truth, real_truth_free);
-    g_clear_pointer(&lookup->run, real_run_free);
+    if (lookup->chunks != NULL)
+        g_hash_table_unref(lookup->chunks);
+    if (lookup->all != NULL)
+        json_node_unref(lookup->all);
+    if (lookup->truth != NULL)
+        real_truth_free(lookup->truth);
+    if (lookup->run != NULL)
+        real_run_free(lookup->run);
+    *lookup = (RealLookup){0};
 }
 
 JsonObject *

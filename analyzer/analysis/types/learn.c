@@ -232,6 +232,16 @@ explains(const Part *part, guint index)
     return (part->samples - part->explained[index]) * 50 <= part->samples;
 }
 
+/* Whether a candidate explains @part that is not @taken. */
+static gboolean
+has_others(const Learning *learning, const Part *part, GHashTable *taken)
+{
+    for (guint i = 0; taken != NULL && i < learning->candidates->len; i++)
+        if (explains(part, i) && !g_hash_table_contains(taken, learning->candidates->pdata[i]))
+            return TRUE;
+    return FALSE;
+}
+
 /*
  * The candidate that explains @part, and no other as well; NULL where there is none.
  *
@@ -242,10 +252,7 @@ find_winner(const Learning *learning, const Part *part, GHashTable *taken, gint 
 {
     gint best = -1;
     gint second = -1;
-    gboolean others = FALSE;
-    for (guint i = 0; taken != NULL && i < learning->candidates->len; i++)
-        others = others || (explains(part, i) &&
-                            !g_hash_table_contains(taken, learning->candidates->pdata[i]));
+    const gboolean others = has_others(learning, part, taken);
     for (guint i = 0; i < learning->candidates->len; i++) {
         if (!explains(part, i) ||
             (others && g_hash_table_contains(taken, learning->candidates->pdata[i])))
