@@ -275,12 +275,14 @@ read_named(PmModuleCode *code)
 }
 
 PmModuleCode *
-pm_module_code_new(const PmProcess *process, const PmModule *module, const PmMachine *machine)
+pm_module_code_new(const PmProcess *process, const PmModule *module, const PmMachine *machine,
+                   PmFlowPool *pool)
 {
     PmModuleCode *code = g_new0(PmModuleCode, 1);
     code->process = process;
     code->module = module;
     code->machine = machine;
+    code->pool = pool;
     code->texts = g_array_new(FALSE, FALSE, sizeof(PmCodeRange));
     code->functions = g_array_new(FALSE, FALSE, sizeof(PmFunctionRange));
     code->thunks = g_array_new(FALSE, FALSE, sizeof(PmReference));

@@ -6,12 +6,12 @@
 #pragma once
 
 #include "analysis/sites/dynamic.h"
+#include "analysis/sites/flow.h"
 #include "analysis/sites/frames.h"
-#include "analysis/sites/graph.h"
 
 /*
- * @texts: PmCodeRange, the executable bytes that are there, ascending. @text_bytes: how many they
- * are, @missing_bytes: how many are not.
+ * @pool: borrowed. @texts: PmCodeRange, the executable bytes that are there, ascending.
+ * @text_bytes: how many they are, @missing_bytes: how many are not.
  * @functions: PmFunctionRange. @thunks: PmReference, ascending: jumps through a word that is
  * imported, by which the module calls functions of others.
  * @strays: PmReference, ascending: what looks like a jump from one function into the middle of
@@ -23,6 +23,7 @@ typedef struct {
     const PmProcess *process;
     const PmModule *module;
     const PmMachine *machine;
+    PmFlowPool *pool;
     GArray *texts;
     guint64 text_bytes;
     guint64 missing_bytes;
@@ -34,9 +35,9 @@ typedef struct {
     GPtrArray *copies;
 } PmModuleCode;
 
-/* Reads @module's code. @process: borrowed for its life. */
+/* Reads @module's code. @process, @pool, which is of @machine: borrowed for its life. */
 PmModuleCode *pm_module_code_new(const PmProcess *process, const PmModule *module,
-                                 const PmMachine *machine);
+                                 const PmMachine *machine, PmFlowPool *pool);
 void pm_module_code_free(PmModuleCode *code);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmModuleCode, pm_module_code_free)
 

@@ -57,6 +57,59 @@ pm_flow_free(PmFlow *flow)
     g_free(flow);
 }
 
+PmDecoder *
+pm_flow_get_decoder(const PmFlow *flow)
+{
+    return flow->decoder;
+}
+
+struct PmFlowPool {
+    const PmMachine *machine;
+    GMutex mutex;
+    GPtrArray *waiting;
+};
+
+PmFlowPool *
+pm_flow_pool_new(const PmMachine *machine)
+{
+    PmFlowPool *pool = g_new0(PmFlowPool, 1);
+    pool->machine = machine;
+    pool->waiting = g_ptr_array_new_with_free_func((GDestroyNotify)pm_flow_free);
+    g_mutex_init(&pool->mutex);
+    return pool;
+}
+
+void
+pm_flow_pool_free(PmFlowPool *pool)
+{
+    if (pool == NULL)
+        return;
+    g_ptr_array_unref(pool->waiting);
+    g_mutex_clear(&pool->mutex);
+    g_free(pool);
+}
+
+PmFlow *
+pm_flow_pool_take(PmFlowPool *pool)
+{
+    g_mutex_lock(&pool->mutex);
+    PmFlow *flow = pool->waiting->len > 0
+                       ? g_ptr_array_steal_index_fast(pool->waiting, pool->waiting->len - 1)
+                       : NULL;
+    g_mutex_unlock(&pool->mutex);
+    return flow != NULL ? flow : pm_flow_new(pool->machine);
+}
+
+void
+pm_flow_pool_give(PmFlowPool *pool, PmFlow *flow)
+{
+    if (flow == NULL)
+        return;
+    g_mutex_lock(&pool->mutex);
+    g_ptr_array_add(pool->waiting, flow);
+    g_mutex_unlock(&pool->mutex);
+}
+
 gboolean
 pm_flow_is_unsure(const PmFlow *flow)
 {

@@ -45,6 +45,19 @@ PmFlow *pm_flow_new(const PmMachine *machine);
 void pm_flow_free(PmFlow *flow);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmFlow, pm_flow_free)
 
+/* Its decoder, between runs. Borrowed. */
+PmDecoder *pm_flow_get_decoder(const PmFlow *flow);
+
+/* Those that wait to be used again, with all that they remember of instructions. Thread-safe. */
+typedef struct PmFlowPool PmFlowPool;
+
+PmFlowPool *pm_flow_pool_new(const PmMachine *machine);
+void pm_flow_pool_free(PmFlowPool *pool);
+
+/* One of @pool, or a new one; to be given back. NULL where the machine has no decoder. */
+PmFlow *pm_flow_pool_take(PmFlowPool *pool);
+void pm_flow_pool_give(PmFlowPool *pool, PmFlow *flow);
+
 /*
  * Looks at @function.
  *

@@ -313,9 +313,10 @@ work(PmJobs *jobs, gpointer data)
 {
     const Search *search = data;
     guint64 which = 0;
-    g_autoptr(PmFlow) flow = pm_flow_new(search->code->machine);
+    PmFlow *flow = pm_flow_pool_take(search->code->pool);
     while (flow != NULL && pm_jobs_next(jobs, &which))
         look_at_unit(search, flow, (guint)which);
+    pm_flow_pool_give(search->code->pool, flow);
 }
 
 static void

@@ -15,7 +15,7 @@ typedef struct {
     GPtrArray *units;
     GArray *members;
     GHashTable *joined; /* guint + 1 → guint + 1: functions that belong to another */
-    PmDecoder *decoder;
+    PmFlow *flow;
 } Search;
 
 static void
@@ -161,13 +161,14 @@ is_instruction(const Search *search, const PmFunctionRange *range, guint64 addre
     const PmMachine *machine = search->code->machine;
     PmCodeRange code;
     PmOp ops[PM_OPS_MAX];
-    if (search->decoder == NULL ||
+    if (search->flow == NULL ||
         !pm_module_code_get_range(search->code, range->start, range->end, &code))
         return FALSE;
     guint64 at = code.start;
     while (at < address) {
-        const guint count = machine->decode(search->decoder, code.bytes + (at - code.start),
-                                            (gsize)(code.end - at), at, ops);
+        const guint count =
+            machine->decode(pm_flow_get_decoder(search->flow), code.bytes + (at - code.start),
+                            (gsize)(code.end - at), at, ops);
         at += MAX(ops[count - 1].length, 1);
     }
     return at == address;
@@ -264,13 +265,12 @@ pm_units_find(const PmModuleCode *code, const GArray *references)
     search.units = g_ptr_array_new_with_free_func(unit_free);
     search.members = g_array_new(FALSE, FALSE, sizeof(guint));
     search.joined = g_hash_table_new(NULL, NULL);
-    search.decoder = code->machine->decoder_new();
+    search.flow = pm_flow_pool_take(code->pool);
     collect_members(&search, references);
     join_parts(&search);
     complete_members(&search);
     make_units(&search);
-    if (search.decoder != NULL)
-        code->machine->decoder_free(search.decoder);
+    pm_flow_pool_give(code->pool, search.flow);
     g_hash_table_unref(search.joined);
     g_array_unref(search.members);
     return search.units;

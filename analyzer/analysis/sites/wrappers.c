@@ -377,7 +377,7 @@ add_module(PmSiteWorld *world, const PmModule *module, const PmMachine *machine)
 {
     PmSiteModule site = {.module = module};
     if (!module->is_vdso)
-        site.code = pm_module_code_new(world->process, module, machine);
+        site.code = pm_module_code_new(world->process, module, machine, world->pool);
     if (site.code != NULL && site.code->text_bytes == 0) {
         pm_module_code_free(site.code);
         site.code = NULL;
@@ -460,6 +460,7 @@ pm_site_world_new(const PmProcess *process, const PmSiteWorldOptions *options)
     PmSiteWorld *world = g_new0(PmSiteWorld, 1);
     world->process = process;
     world->jobs = options->jobs;
+    world->pool = pm_flow_pool_new(machine);
     world->modules = g_array_new(FALSE, FALSE, sizeof(PmSiteModule));
     world->forwarders = g_ptr_array_new_with_free_func(forwarder_free);
     world->by_place = g_hash_table_new_full(hash_place, equal_places, g_free, NULL);
@@ -511,5 +512,6 @@ pm_site_world_free(PmSiteWorld *world)
     g_array_unref(world->pointers);
     g_hash_table_unref(world->spoiled);
     pm_exprs_clear(&world->exprs);
+    pm_flow_pool_free(world->pool);
     g_free(world);
 }

@@ -79,6 +79,7 @@ typedef struct {
     gboolean is_stale;
     gboolean is_first_look;
     PmExprs exprs;
+    PmFlowPool *pool;
     guint jobs;
 } PmSiteWorld;
 

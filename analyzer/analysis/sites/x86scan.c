@@ -49,9 +49,14 @@ pm_x86_scan(const guint8 *bytes, gsize size, guint64 address, const PmTargets *t
 {
     PmReferenceKind kind = PM_REFERENCE_OTHER;
     guint before = 0;
+    if (targets->count == 0)
+        return;
+    /* Most of what is no distance leads out of the module: the bounds are asked first. */
+    const guint64 lowest = targets->addresses[0];
+    const guint64 span = targets->addresses[targets->count - 1] - lowest;
     for (gsize at = 1; at + 4 <= size; at++) {
         const guint64 target = get_target(bytes + at, address + at + 4);
-        if (G_UNLIKELY(pm_targets_may_contain(targets, target)) &&
+        if (G_UNLIKELY(target - lowest <= span) && pm_targets_may_contain(targets, target) &&
             classify(bytes, at, &kind, &before) && pm_targets_contain(targets, target))
             add_reference(references, address + at - before, target, kind);
     }
