@@ -37,6 +37,33 @@ write_requests(const PmSink *sink, const PmSite *site)
 }
 
 static void
+write_stores(const PmSink *sink, const GArray *stores)
+{
+    PmJson *json = sink->json;
+    pm_json_begin_array(json, "stores");
+    for (guint i = 0; i < stores->len; i++) {
+        const PmStore *store = &g_array_index(stores, PmStore, i);
+        const gboolean is_address =
+            store->kind == PM_STORED_ADDRESS || store->kind == PM_STORED_COPY;
+        pm_json_begin_object(json, NULL);
+        pm_json_int(json, "offset", store->offset);
+        if (store->width_bytes != 0)
+            pm_json_uint(json, "width", store->width_bytes);
+        else
+            pm_json_null(json, "width");
+        pm_json_string(json, "kind", pm_stored_kind_name((PmStoredKind)store->kind));
+        if (is_address)
+            pm_json_address(json, "value", store->value);
+        else if (store->kind == PM_STORED_CONSTANT)
+            pm_json_uint(json, "value", store->value);
+        else
+            pm_json_null(json, "value");
+        pm_json_end_object(json);
+    }
+    pm_json_end_array(json);
+}
+
+static void
 write_site(const PmSink *sink, const PmSite *site)
 {
     PmJson *json = sink->json;
@@ -63,6 +90,7 @@ write_site(const PmSink *sink, const PmSite *site)
     else
         pm_json_null(json, "request_bytes");
     write_requests(sink, site);
+    write_stores(sink, site->stores);
     pm_json_double(json, "score", site->score);
     pm_json_begin_array(json, "evidence");
     pm_json_end_array(json);

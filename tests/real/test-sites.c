@@ -460,11 +460,21 @@ test_variant(gconstpointer data)
         build_clear(&build);
 }
 
+/* @ret_stale: how many files of the cache could not be used. */
 static char *
-ask_text(const RealSubject *subject)
+ask_text(const RealSubject *subject, guint *ret_stale)
 {
+    *ret_stale = 0;
     g_autoptr(JsonNode) document = real_ask(subject, "sites --variable", NULL);
-    return document != NULL ? json_to_string(real_get(document, "data"), FALSE) : g_strdup("");
+    if (document == NULL)
+        return g_strdup("");
+    JsonArray *diagnostics = real_get_array(document, "diagnostics");
+    for (guint i = 0; i < json_array_get_length(diagnostics); i++) {
+        JsonObject *one = json_array_get_object_element(diagnostics, i);
+        if (strcmp(json_object_get_string_member(one, "code"), "cache-stale") == 0)
+            (*ret_stale)++;
+    }
+    return json_to_string(real_get(document, "data"), FALSE);
 }
 
 /* Every file of the cache but @position's byte changed. */
@@ -498,13 +508,16 @@ look_with_cache(const Build *build)
     if (run == NULL)
         return;
     const RealSubject subject = {.core = run->core};
-    g_autofree char *first = ask_text(&subject);
-    g_autofree char *second = ask_text(&subject);
+    guint stale = 0;
+    g_autofree char *first = ask_text(&subject, &stale);
+    g_autofree char *second = ask_text(&subject, &stale);
     g_assert_cmpstr(first, ==, second);
+    g_assert_cmpuint(stale, ==, 0);
     for (gsize i = 0; i < G_N_ELEMENTS(positions); i++) {
         g_assert_cmpuint(damage(g_getenv("XDG_CACHE_HOME"), positions[i]), >, 1);
-        g_autofree char *again = ask_text(&subject);
+        g_autofree char *again = ask_text(&subject, &stale);
         g_assert_cmpstr(first, ==, again);
+        g_assert_cmpuint(stale, >, 1);
     }
 }
 

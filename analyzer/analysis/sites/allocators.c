@@ -9,56 +9,56 @@
 #define NONE PM_NO_ARGUMENT
 
 static const PmAllocator allocators[] = {
-    {"malloc", "malloc", PM_SIZE_PLAIN, 0, NONE},
-    {"__libc_malloc", "malloc", PM_SIZE_PLAIN, 0, NONE},
-    {"calloc", "calloc", PM_SIZE_PLAIN, 1, 0},
-    {"__libc_calloc", "calloc", PM_SIZE_PLAIN, 1, 0},
-    {"realloc", "realloc", PM_SIZE_PLAIN, 1, NONE},
-    {"__libc_realloc", "realloc", PM_SIZE_PLAIN, 1, NONE},
-    {"reallocarray", "reallocarray", PM_SIZE_PLAIN, 2, 1},
-    {"__libc_reallocarray", "reallocarray", PM_SIZE_PLAIN, 2, 1},
-    {"memalign", "memalign", PM_SIZE_PLAIN, 1, NONE},
-    {"__libc_memalign", "memalign", PM_SIZE_PLAIN, 1, NONE},
-    {"aligned_alloc", "aligned_alloc", PM_SIZE_PLAIN, 1, NONE},
-    {"posix_memalign", "posix_memalign", PM_SIZE_PLAIN, 2, NONE},
-    {"__posix_memalign", "posix_memalign", PM_SIZE_PLAIN, 2, NONE},
-    {"valloc", "valloc", PM_SIZE_PLAIN, 0, NONE},
-    {"__libc_valloc", "valloc", PM_SIZE_PLAIN, 0, NONE},
-    {"pvalloc", "pvalloc", PM_SIZE_PLAIN, 0, NONE},
-    {"__libc_pvalloc", "pvalloc", PM_SIZE_PLAIN, 0, NONE},
-    {"strdup", "strdup", PM_SIZE_STRING, 0, NONE},
-    {"__strdup", "strdup", PM_SIZE_STRING, 0, NONE},
-    {"strndup", "strndup", PM_SIZE_AT_MOST, 1, NONE},
-    {"__strndup", "strndup", PM_SIZE_AT_MOST, 1, NONE},
-    {"_Znwm", "operator new", PM_SIZE_PLAIN, 0, NONE},
-    {"_Znam", "operator new[]", PM_SIZE_PLAIN, 0, NONE},
-    {"_ZnwmRKSt9nothrow_t", "operator new", PM_SIZE_PLAIN, 0, NONE},
-    {"_ZnamRKSt9nothrow_t", "operator new[]", PM_SIZE_PLAIN, 0, NONE},
-    {"_ZnwmSt11align_val_t", "operator new", PM_SIZE_PLAIN, 0, NONE},
-    {"_ZnamSt11align_val_t", "operator new[]", PM_SIZE_PLAIN, 0, NONE},
-    {"_ZnwmSt11align_val_tRKSt9nothrow_t", "operator new", PM_SIZE_PLAIN, 0, NONE},
-    {"_ZnamSt11align_val_tRKSt9nothrow_t", "operator new[]", PM_SIZE_PLAIN, 0, NONE},
-    {"g_malloc", "g_malloc", PM_SIZE_PLAIN, 0, NONE},
-    {"g_malloc0", "g_malloc0", PM_SIZE_PLAIN, 0, NONE},
-    {"g_realloc", "g_realloc", PM_SIZE_PLAIN, 1, NONE},
-    {"g_try_malloc", "g_try_malloc", PM_SIZE_PLAIN, 0, NONE},
-    {"g_try_malloc0", "g_try_malloc0", PM_SIZE_PLAIN, 0, NONE},
-    {"g_try_realloc", "g_try_realloc", PM_SIZE_PLAIN, 1, NONE},
-    {"g_malloc_n", "g_malloc_n", PM_SIZE_PLAIN, 1, 0},
-    {"g_malloc0_n", "g_malloc0_n", PM_SIZE_PLAIN, 1, 0},
-    {"g_realloc_n", "g_realloc_n", PM_SIZE_PLAIN, 2, 1},
-    {"g_try_malloc_n", "g_try_malloc_n", PM_SIZE_PLAIN, 1, 0},
-    {"g_try_malloc0_n", "g_try_malloc0_n", PM_SIZE_PLAIN, 1, 0},
-    {"g_try_realloc_n", "g_try_realloc_n", PM_SIZE_PLAIN, 2, 1},
-    {"g_aligned_alloc", "g_aligned_alloc", PM_SIZE_PLAIN, 1, 0},
-    {"g_aligned_alloc0", "g_aligned_alloc0", PM_SIZE_PLAIN, 1, 0},
-    {"g_memdup", "g_memdup", PM_SIZE_PLAIN, 1, NONE},
-    {"g_memdup2", "g_memdup2", PM_SIZE_PLAIN, 1, NONE},
-    {"g_slice_alloc", "g_slice_alloc", PM_SIZE_PLAIN, 0, NONE},
-    {"g_slice_alloc0", "g_slice_alloc0", PM_SIZE_PLAIN, 0, NONE},
-    {"g_slice_copy", "g_slice_copy", PM_SIZE_PLAIN, 0, NONE},
-    {"g_strdup", "g_strdup", PM_SIZE_STRING, 0, NONE},
-    {"g_strndup", "g_strndup", PM_SIZE_PLUS_1, 1, NONE},
+    {"malloc", "malloc", PM_SIZE_PLAIN, 0, NONE, FALSE},
+    {"__libc_malloc", "malloc", PM_SIZE_PLAIN, 0, NONE, FALSE},
+    {"calloc", "calloc", PM_SIZE_PLAIN, 1, 0, TRUE},
+    {"__libc_calloc", "calloc", PM_SIZE_PLAIN, 1, 0, TRUE},
+    {"realloc", "realloc", PM_SIZE_PLAIN, 1, NONE, FALSE},
+    {"__libc_realloc", "realloc", PM_SIZE_PLAIN, 1, NONE, FALSE},
+    {"reallocarray", "reallocarray", PM_SIZE_PLAIN, 2, 1, FALSE},
+    {"__libc_reallocarray", "reallocarray", PM_SIZE_PLAIN, 2, 1, FALSE},
+    {"memalign", "memalign", PM_SIZE_PLAIN, 1, NONE, FALSE},
+    {"__libc_memalign", "memalign", PM_SIZE_PLAIN, 1, NONE, FALSE},
+    {"aligned_alloc", "aligned_alloc", PM_SIZE_PLAIN, 1, NONE, FALSE},
+    {"posix_memalign", "posix_memalign", PM_SIZE_PLAIN, 2, NONE, FALSE},
+    {"__posix_memalign", "posix_memalign", PM_SIZE_PLAIN, 2, NONE, FALSE},
+    {"valloc", "valloc", PM_SIZE_PLAIN, 0, NONE, FALSE},
+    {"__libc_valloc", "valloc", PM_SIZE_PLAIN, 0, NONE, FALSE},
+    {"pvalloc", "pvalloc", PM_SIZE_PLAIN, 0, NONE, FALSE},
+    {"__libc_pvalloc", "pvalloc", PM_SIZE_PLAIN, 0, NONE, FALSE},
+    {"strdup", "strdup", PM_SIZE_STRING, 0, NONE, FALSE},
+    {"__strdup", "strdup", PM_SIZE_STRING, 0, NONE, FALSE},
+    {"strndup", "strndup", PM_SIZE_AT_MOST, 1, NONE, FALSE},
+    {"__strndup", "strndup", PM_SIZE_AT_MOST, 1, NONE, FALSE},
+    {"_Znwm", "operator new", PM_SIZE_PLAIN, 0, NONE, FALSE},
+    {"_Znam", "operator new[]", PM_SIZE_PLAIN, 0, NONE, FALSE},
+    {"_ZnwmRKSt9nothrow_t", "operator new", PM_SIZE_PLAIN, 0, NONE, FALSE},
+    {"_ZnamRKSt9nothrow_t", "operator new[]", PM_SIZE_PLAIN, 0, NONE, FALSE},
+    {"_ZnwmSt11align_val_t", "operator new", PM_SIZE_PLAIN, 0, NONE, FALSE},
+    {"_ZnamSt11align_val_t", "operator new[]", PM_SIZE_PLAIN, 0, NONE, FALSE},
+    {"_ZnwmSt11align_val_tRKSt9nothrow_t", "operator new", PM_SIZE_PLAIN, 0, NONE, FALSE},
+    {"_ZnamSt11align_val_tRKSt9nothrow_t", "operator new[]", PM_SIZE_PLAIN, 0, NONE, FALSE},
+    {"g_malloc", "g_malloc", PM_SIZE_PLAIN, 0, NONE, FALSE},
+    {"g_malloc0", "g_malloc0", PM_SIZE_PLAIN, 0, NONE, TRUE},
+    {"g_realloc", "g_realloc", PM_SIZE_PLAIN, 1, NONE, FALSE},
+    {"g_try_malloc", "g_try_malloc", PM_SIZE_PLAIN, 0, NONE, FALSE},
+    {"g_try_malloc0", "g_try_malloc0", PM_SIZE_PLAIN, 0, NONE, TRUE},
+    {"g_try_realloc", "g_try_realloc", PM_SIZE_PLAIN, 1, NONE, FALSE},
+    {"g_malloc_n", "g_malloc_n", PM_SIZE_PLAIN, 1, 0, FALSE},
+    {"g_malloc0_n", "g_malloc0_n", PM_SIZE_PLAIN, 1, 0, TRUE},
+    {"g_realloc_n", "g_realloc_n", PM_SIZE_PLAIN, 2, 1, FALSE},
+    {"g_try_malloc_n", "g_try_malloc_n", PM_SIZE_PLAIN, 1, 0, FALSE},
+    {"g_try_malloc0_n", "g_try_malloc0_n", PM_SIZE_PLAIN, 1, 0, TRUE},
+    {"g_try_realloc_n", "g_try_realloc_n", PM_SIZE_PLAIN, 2, 1, FALSE},
+    {"g_aligned_alloc", "g_aligned_alloc", PM_SIZE_PLAIN, 1, 0, FALSE},
+    {"g_aligned_alloc0", "g_aligned_alloc0", PM_SIZE_PLAIN, 1, 0, TRUE},
+    {"g_memdup", "g_memdup", PM_SIZE_PLAIN, 1, NONE, FALSE},
+    {"g_memdup2", "g_memdup2", PM_SIZE_PLAIN, 1, NONE, FALSE},
+    {"g_slice_alloc", "g_slice_alloc", PM_SIZE_PLAIN, 0, NONE, FALSE},
+    {"g_slice_alloc0", "g_slice_alloc0", PM_SIZE_PLAIN, 0, NONE, TRUE},
+    {"g_slice_copy", "g_slice_copy", PM_SIZE_PLAIN, 0, NONE, FALSE},
+    {"g_strdup", "g_strdup", PM_SIZE_STRING, 0, NONE, FALSE},
+    {"g_strndup", "g_strndup", PM_SIZE_PLUS_1, 1, NONE, FALSE},
 };
 
 /* glibc, the C++ ABI's and libstdc++'s runtimes. A program's own are not known by name. */
@@ -103,10 +103,12 @@ static const char *const endless[] = {
 };
 
 static const char *const passing[] = {
-    "memset",       "memcpy",       "memmove",       "strcpy",       "strncpy",
-    "strcat",       "strncat",      "__memset_chk",  "__memcpy_chk", "__memmove_chk",
-    "__strcpy_chk", "__strcat_chk", "__strncpy_chk", "wmemset",      "wmemcpy",
+    "memcpy",        "memmove",      "strcpy",        "strncpy",      "strcat",
+    "strncat",       "__memcpy_chk", "__memmove_chk", "__strcpy_chk", "__strcat_chk",
+    "__strncpy_chk", "wmemset",      "wmemcpy",
 };
+
+static const char *const filling[] = {"memset", "__memset_chk"};
 
 /* Name → PmAllocator *, or one of the tables of other functions itself. */
 static gpointer
@@ -115,6 +117,8 @@ make_names(G_GNUC_UNUSED gpointer data)
     GHashTable *names = g_hash_table_new(g_str_hash, g_str_equal);
     for (gsize i = 0; i < G_N_ELEMENTS(endless); i++)
         g_hash_table_insert(names, (gpointer)endless[i], (gpointer)endless);
+    for (gsize i = 0; i < G_N_ELEMENTS(filling); i++)
+        g_hash_table_insert(names, (gpointer)filling[i], (gpointer)filling);
     for (gsize i = 0; i < G_N_ELEMENTS(passing); i++)
         g_hash_table_insert(names, (gpointer)passing[i], (gpointer)passing);
     for (gsize i = 0; i < G_N_ELEMENTS(allocators); i++)
@@ -140,7 +144,10 @@ const PmAllocator *
 pm_allocator_find(const char *name)
 {
     gconstpointer found = find_name(name);
-    return found != (gconstpointer)endless && found != (gconstpointer)passing ? found : NULL;
+    return found != (gconstpointer)endless && found != (gconstpointer)passing &&
+                   found != (gconstpointer)filling
+               ? found
+               : NULL;
 }
 
 PmValue
@@ -172,17 +179,14 @@ pm_allocator_apply(const PmAllocator *allocator, PmExprs *exprs, const PmValue *
 
 /* glibc's implementations for one kind of processor: "__memset_avx2_unaligned_erms". */
 static gboolean
-is_implementation(const char *name)
+is_implementation(const char *name, const char *prefix)
 {
-    static const char *const prefixes[] = {"__memset_", "__memcpy_", "__memmove_"};
     static const char *const variants[] = {"sse2", "ssse3", "avx", "evex", "erms"};
-    for (gsize i = 0; i < G_N_ELEMENTS(prefixes); i++) {
-        if (!g_str_has_prefix(name, prefixes[i]))
-            continue;
-        for (gsize j = 0; j < G_N_ELEMENTS(variants); j++)
-            if (g_str_has_prefix(name + strlen(prefixes[i]), variants[j]))
-                return TRUE;
-    }
+    if (!g_str_has_prefix(name, prefix))
+        return FALSE;
+    for (gsize i = 0; i < G_N_ELEMENTS(variants); i++)
+        if (g_str_has_prefix(name + strlen(prefix), variants[i]))
+            return TRUE;
     return FALSE;
 }
 
@@ -192,7 +196,10 @@ pm_function_get_kind(const char *name)
     gconstpointer found = find_name(name);
     if (found == (gconstpointer)endless)
         return PM_FUNCTION_ENDLESS;
-    if (found == (gconstpointer)passing || is_implementation(name))
+    if (found == (gconstpointer)filling || is_implementation(name, "__memset_"))
+        return PM_FUNCTION_FILLING;
+    if (found == (gconstpointer)passing || is_implementation(name, "__memcpy_") ||
+        is_implementation(name, "__memmove_"))
         return PM_FUNCTION_PASSING;
     /* std::__throw_bad_alloc() and its like. */
     if (g_str_has_prefix(name, "_ZSt") && strstr(name, "__throw_") != NULL)

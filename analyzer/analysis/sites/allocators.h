@@ -15,7 +15,8 @@ typedef enum {
 
 /*
  * @name: its symbol. @title: how it is written. @size: number of the argument that holds the size;
- * @factor: of another one that it is multiplied by, or PM_NO_ARGUMENT.
+ * @factor: of another one that it is multiplied by, or PM_NO_ARGUMENT. @zeroes: what it returns is
+ * all zeros.
  */
 typedef struct {
     const char *name;
@@ -23,6 +24,7 @@ typedef struct {
     PmSizeRule rule;
     guint8 size;
     guint8 factor;
+    gboolean zeroes;
 } PmAllocator;
 
 /* The allocator whose symbol is @name, a version (@…) apart, or NULL. Static. */
@@ -35,7 +37,8 @@ PmValue pm_allocator_apply(const PmAllocator *allocator, PmExprs *exprs, const P
 typedef enum {
     PM_FUNCTION_PLAIN,
     PM_FUNCTION_ENDLESS, /* ends the program, throws, or jumps elsewhere */
-    PM_FUNCTION_PASSING, /* returns its first argument: memset() and its like */
+    PM_FUNCTION_PASSING, /* returns its first argument: memcpy() and its like */
+    PM_FUNCTION_FILLING, /* the same, and fills what it points to: memset() */
 } PmFunctionKind;
 
 PmFunctionKind pm_function_get_kind(const char *name);

@@ -3,10 +3,13 @@
  */
 #include "analysis/sites/state-private.h"
 
+#include <string.h>
+
 static gboolean
 is_same_register(const PmOperand *a, const PmOperand *b)
 {
-    return a->kind == PM_OPERAND_REGISTER && b->kind == PM_OPERAND_REGISTER && a->reg == b->reg;
+    return (a->kind == PM_OPERAND_REGISTER || a->kind == PM_OPERAND_VECTOR) && a->kind == b->kind &&
+           a->reg == b->reg;
 }
 
 static PmValue
@@ -141,6 +144,7 @@ call(PmState *state, PmFrameFacts *facts, const PmValue *result)
     for (guint i = 0; i < machine->registers; i++)
         if ((machine->caller_saved >> i & 1) != 0)
             pm_state_set_register(state, i, &unknown);
+    memset(state->vectors, 0, sizeof state->vectors);
     pm_state_set_register(state, machine->result, result);
 }
 

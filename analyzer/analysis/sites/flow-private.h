@@ -20,6 +20,14 @@ typedef struct {
     gint64 frame;
 } PmFrameGuess;
 
+/* What becomes of the result of a call. @stores: PmStore; NULL for none. @has_offset: @offset was
+ * added to what was returned. */
+typedef struct {
+    GArray *stores;
+    gboolean has_offset;
+    gint32 offset;
+} PmResult;
+
 struct PmFlow {
     const PmMachine *machine;
     PmDecoder *decoder;
@@ -36,6 +44,7 @@ struct PmFlow {
     GArray *frames;  /* PmFrameGuess of each block */
     GArray *numbers; /* guint64: addresses of calls in the order in which they were seen */
     guint64 returned;
+    GArray *results; /* PmResult, by the numbers of calls */
     const PmFlowTargets *targets;
 };
 

@@ -14,6 +14,15 @@
 /* Calls of one function whose results are told apart. */
 #define RESULTS_MAX 64
 
+static void
+result_clear(gpointer data)
+{
+    PmResult *result = data;
+    if (result->stores != NULL)
+        g_array_unref(result->stores);
+    *result = (PmResult){0};
+}
+
 PmFlow *
 pm_flow_new(const PmMachine *machine)
 {
@@ -34,6 +43,8 @@ pm_flow_new(const PmMachine *machine)
     flow->queue = g_array_new(FALSE, FALSE, sizeof(guint));
     flow->frames = g_array_new(FALSE, TRUE, sizeof(PmFrameGuess));
     flow->numbers = g_array_new(FALSE, FALSE, sizeof(guint64));
+    flow->results = g_array_new(FALSE, TRUE, sizeof(PmResult));
+    g_array_set_clear_func(flow->results, result_clear);
     return flow;
 }
 
@@ -54,6 +65,7 @@ pm_flow_free(PmFlow *flow)
     g_array_unref(flow->queue);
     g_array_unref(flow->frames);
     g_array_unref(flow->numbers);
+    g_array_unref(flow->results);
     g_free(flow);
 }
 
@@ -171,15 +183,114 @@ number_call(PmFlow *flow, guint64 address)
     return number;
 }
 
+/* A pass over block number @block. @collects: it is the last one, whose calls count. */
+typedef struct {
+    PmFlow *flow;
+    guint block;
+    gboolean collects;
+} Pass;
+
+/* The result of the call at @address, which nobody else has seen yet. */
 static PmValue
-make_result(PmFlow *flow, guint64 address)
+make_result(PmFlow *flow, PmState *state, guint64 address)
 {
     const guint number = number_call(flow, address);
     PmValue result = pm_value_of_kind(PM_VALUE_RESULT, number, 0);
     if (number >= RESULTS_MAX)
         return pm_value_unknown();
     result.may = G_GUINT64_CONSTANT(1) << number;
+    state->escaped &= ~result.may;
     return result;
+}
+
+static PmResult *
+get_result(PmFlow *flow, guint number)
+{
+    if (flow->results->len <= number)
+        g_array_set_size(flow->results, number + 1);
+    return &g_array_index(flow->results, PmResult, number);
+}
+
+/* Whether @address is in what a call returned and nobody else has seen yet. */
+static gboolean
+is_fresh(const PmState *state, const PmValue *address)
+{
+    const gint64 offset = (gint64)address->v[0];
+    return state->reached && address->kind == PM_VALUE_RESULT && address->id < RESULTS_MAX &&
+           (state->escaped >> address->id & 1) == 0 && offset >= G_MININT32 / 2 &&
+           offset <= G_MAXINT32 / 2;
+}
+
+static void
+add_store(const Pass *pass, const PmState *state, const PmValue *address, guint width_bytes,
+          const PmValue *value)
+{
+    PmFlow *flow = pass->flow;
+    if (!is_fresh(state, address))
+        return;
+    pm_flow_mark(flow, pass->block, PM_ROLE_COLLECTS);
+    if (!pass->collects)
+        return;
+    PmResult *result = get_result(flow, address->id);
+    const PmStore store = pm_store_make(&flow->exprs, (gint64)address->v[0], width_bytes, value);
+    if (result->stores == NULL)
+        result->stores = g_array_new(FALSE, FALSE, sizeof(PmStore));
+    pm_stores_add(result->stores, &store);
+}
+
+/* @count times @value of @width_bytes: one store where that is zeros, or of bytes. */
+static void
+add_fill(const Pass *pass, const PmState *state, const PmValue *address, guint width_bytes,
+         const PmValue *value, const PmValue *count)
+{
+    guint64 number = 0, times = 0;
+    PmValue stored = *value;
+    guint64 bytes = 0;
+    if (!pm_value_is_constant(value, &number) || (width_bytes != 1 && number != 0))
+        stored = pm_value_unknown();
+    if (!pm_value_is_constant(count, &times) ||
+        __builtin_mul_overflow(times, (guint64)width_bytes, &bytes) || bytes > G_MAXINT32)
+        bytes = 0;
+    add_store(pass, state, address, (guint)bytes, &stored);
+}
+
+/* What @op itself stores. */
+static void
+note_stores(const Pass *pass, const PmState *state, const PmOp *op)
+{
+    PmFlow *flow = pass->flow;
+    if (op->dst.kind != PM_OPERAND_MEMORY)
+        return;
+    const PmValue address = pm_state_address(state, &flow->facts, &op->dst);
+    if (address.kind != PM_VALUE_RESULT)
+        return;
+    const PmValue a = pm_state_read(state, &flow->facts, &op->a);
+    const PmValue unknown = pm_value_unknown();
+    if (op->kind == PM_OP_FILL) {
+        const PmValue count = pm_state_read(state, &flow->facts, &op->b);
+        add_fill(pass, state, &address, op->dst.width_bytes, &a, &count);
+        return;
+    }
+    const PmValue full = op->a.kind == PM_OPERAND_REGISTER && op->a.width_bytes == 8
+                             ? state->registers[op->a.reg]
+                             : a;
+    add_store(pass, state, &address, op->dst.width_bytes,
+              op->kind == PM_OP_MOVE ? &full : &unknown);
+}
+
+/* What a call lets out of this function: what it is passed, but for what fills or copies it. */
+static void
+note_call(const Pass *pass, PmState *state, guint64 target, gboolean passes)
+{
+    PmFlow *flow = pass->flow;
+    const guint8 *arguments = flow->machine->arguments;
+    for (guint i = passes ? 1 : 0; i < PM_ARGUMENTS; i++)
+        state->escaped |= state->registers[arguments[i]].may;
+    if (passes && is_one_of(flow->targets->filling, target)) {
+        PmValue byte = pm_value_truncate(&flow->exprs, &state->registers[arguments[1]], 1);
+        add_fill(pass, state, &state->registers[arguments[0]], 1, &byte,
+                 &state->registers[arguments[2]]);
+    }
 }
 
 /* What may stand in the index: nothing that speaks of this function's stack. */
@@ -216,39 +327,47 @@ collect(PmFlow *flow, const PmState *state, const PmOp *op, guint64 target)
     g_array_append_val(flow->calls, call);
 }
 
-/* A pass over block number @block. @collects: it is the last one, whose calls count. */
-typedef struct {
-    PmFlow *flow;
-    guint block;
-    gboolean collects;
-} Pass;
+/* What the function returns, where that is the result of a call. */
+static void
+note_return(PmFlow *flow, const PmValue *value)
+{
+    flow->returned |= value->may;
+    if (value->kind != PM_VALUE_RESULT || value->id >= RESULTS_MAX)
+        return;
+    PmResult *result = get_result(flow, value->id);
+    const gint64 offset = (gint64)value->v[0];
+    const gboolean fits = offset > G_MININT32 && offset <= G_MAXINT32;
+    const gint32 found = fits ? (gint32)offset : PM_OFFSET_UNKNOWN;
+    result->offset = !result->has_offset || result->offset == found ? found : PM_OFFSET_UNKNOWN;
+    result->has_offset = TRUE;
+}
 
 static void
 step(const Pass *pass, PmState *state, const PmOp *op)
 {
     PmFlow *flow = pass->flow;
-    const PmValue *registers = state->registers;
-    const PmValue *first = &registers[flow->machine->arguments[0]];
+    const PmValue first = state->registers[flow->machine->arguments[0]];
     PmValue result = pm_value_unknown();
     guint64 target = 0;
     const gboolean known = find_callee(flow, state, op, &target);
     const gboolean passes = known && is_one_of(flow->targets->passing, target);
+    const gboolean wanted = known && is_one_of(flow->targets->wanted, target);
+    note_stores(pass, state, op);
+    if (op->kind == PM_OP_CALL)
+        note_call(pass, state, target, passes);
     if (passes)
-        result = *first;
-    if (passes || op->kind == PM_OP_RETURN)
+        result = first;
+    if (passes || wanted || op->kind == PM_OP_RETURN)
         pm_flow_mark(flow, pass->block, PM_ROLE_COLLECTS);
-    if (known && is_one_of(flow->targets->wanted, target)) {
-        pm_flow_mark(flow, pass->block, PM_ROLE_COLLECTS);
-        if (pass->collects && (op->kind == PM_OP_CALL || !is_inside(flow, op)))
-            collect(flow, state, op, target);
-        if (op->kind == PM_OP_CALL)
-            result = make_result(flow, op->address);
-    }
+    if (wanted && pass->collects && (op->kind == PM_OP_CALL || !is_inside(flow, op)))
+        collect(flow, state, op, target);
+    if (wanted && op->kind == PM_OP_CALL)
+        result = make_result(flow, state, op->address);
     if (pass->collects && state->reached) {
         if (op->kind == PM_OP_RETURN)
-            flow->returned |= registers[flow->machine->result].may;
+            note_return(flow, &state->registers[flow->machine->result]);
         else if (passes && op->kind != PM_OP_CALL)
-            flow->returned |= first->may;
+            note_return(flow, &first);
     }
     pm_state_apply(state, &flow->facts, op, &result);
 }
@@ -430,6 +549,25 @@ begin_unreached(const PmFlow *flow, PmState *state, gboolean solved)
     state->reached = !solved;
 }
 
+/* Adds to a call what became of its result. */
+static void
+complete_call(PmFlow *flow, PmFlowCall *call)
+{
+    const guint number = number_call(flow, call->address);
+    call->is_returned =
+        call->is_tail || (number < RESULTS_MAX && (flow->returned >> number & 1) != 0);
+    call->returned_offset = call->is_tail ? 0 : PM_OFFSET_UNKNOWN;
+    if (call->is_tail || number >= flow->results->len)
+        return;
+    const PmResult *result = &g_array_index(flow->results, PmResult, number);
+    if (result->has_offset)
+        call->returned_offset = result->offset;
+    if (result->stores != NULL) {
+        call->stores = (const PmStore *)(gconstpointer)result->stores->data;
+        call->store_count = result->stores->len;
+    }
+}
+
 /* Collects the calls of each block, from what was found, or from nothing. */
 static void
 collect_all(PmFlow *flow, gboolean solved)
@@ -448,12 +586,8 @@ collect_all(PmFlow *flow, gboolean solved)
             begin_unreached(flow, &state, solved);
         run_block(&pass, pm_graph_block(graph, i), &state);
     }
-    for (guint i = 0; i < flow->calls->len; i++) {
-        PmFlowCall *call = &g_array_index(flow->calls, PmFlowCall, i);
-        const guint number = number_call(flow, call->address);
-        call->is_returned =
-            call->is_tail || (number < RESULTS_MAX && (flow->returned >> number & 1) != 0);
-    }
+    for (guint i = 0; i < flow->calls->len; i++)
+        complete_call(flow, &g_array_index(flow->calls, PmFlowCall, i));
     g_array_sort(flow->calls, compare_calls);
 }
 
@@ -467,6 +601,7 @@ pm_flow_run(PmFlow *flow, const PmFunctionCode *function, const PmFlowTargets *t
         .escapes = {G_MAXINT64, G_MAXINT64},
     };
     flow->returned = 0;
+    g_array_set_size(flow->results, 0);
     pm_exprs_reset(&flow->exprs);
     g_array_set_size(flow->calls, 0);
     g_array_set_size(flow->numbers, 0);

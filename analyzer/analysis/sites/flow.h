@@ -6,18 +6,21 @@
 
 #include "analysis/sites/graph.h"
 #include "analysis/sites/state.h"
+#include "analysis/sites/stores.h"
 
 /*
  * What to look for.
  *
  * @wanted: addresses of functions and thunks, and of words that hold a function's address, all
  * module addresses. @endless: the same for functions that never return, @passing: for those that
- * return their first argument; both nullable.
+ * return their first argument, @filling: for those of them that fill what it points to as memset()
+ * does; all three nullable.
  */
 typedef struct {
     const PmTargets *wanted;
     const PmTargets *endless;
     const PmTargets *passing;
+    const PmTargets *filling;
 } PmFlowTargets;
 
 /*
@@ -25,8 +28,10 @@ typedef struct {
  *
  * @address: of the call or jump instruction; @after: of the one behind it. @target: which of the
  * wanted. @is_tail: a jump: the callee returns for the function. @is_returned: the function may
- * return what the callee returned.
- * @arguments: SET, RANGE, EXPR, POINTER or UNKNOWN.
+ * return what the callee returned; @returned_offset: with that added, PM_OFFSET_UNKNOWN where it is
+ * not one number.
+ * @arguments: SET, RANGE, EXPR, POINTER or UNKNOWN. @stores: @store_count of them, owned by the
+ * flow: what the function writes to what the callee returned, before anybody else sees it.
  */
 typedef struct {
     guint64 address;
@@ -34,8 +39,13 @@ typedef struct {
     guint64 target;
     gboolean is_tail;
     gboolean is_returned;
+    gint32 returned_offset;
+    const PmStore *stores;
+    guint store_count;
     PmValue arguments[PM_ARGUMENTS];
 } PmFlowCall;
+
+#define PM_OFFSET_UNKNOWN G_MININT32
 
 /* Memory for looking at one function after the other; one for each thread. */
 typedef struct PmFlow PmFlow;

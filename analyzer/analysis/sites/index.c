@@ -19,6 +19,7 @@ pm_site_index_new(void)
     PmSiteIndex *index = g_new0(PmSiteIndex, 1);
     index->asked = g_array_new(FALSE, FALSE, sizeof(guint64));
     index->calls = g_array_new(FALSE, FALSE, sizeof(PmSiteCall));
+    index->stores = g_array_new(FALSE, FALSE, sizeof(PmStore));
     pm_exprs_init(&index->exprs);
     return index;
 }
@@ -30,6 +31,7 @@ pm_site_index_free(PmSiteIndex *index)
         return;
     g_array_unref(index->asked);
     g_array_unref(index->calls);
+    g_array_unref(index->stores);
     pm_exprs_clear(&index->exprs);
     g_free(index);
 }
@@ -95,7 +97,8 @@ typedef struct {
 
 /*
  * One search. @aliases: Alias, by address: thunks of what is asked for. @results: of each unit,
- * GArray of PmSiteCall whose expressions are in the PmExprs beside it.
+ * GArray of PmSiteCall whose expressions are in the PmExprs, and whose stores in the GArray beside
+ * it.
  */
 typedef struct {
     const PmModuleCode *code;
@@ -104,10 +107,12 @@ typedef struct {
     PmTargets *wanted;
     PmTargets *endless;
     PmTargets *passing;
+    PmTargets *filling;
     PmEndless *inner_endless;
     GArray *references; /* PmReference, ascending */
     GPtrArray *units;
     GArray **results;
+    GArray **stores;
     PmExprs *exprs;
 } Search;
 
@@ -159,6 +164,18 @@ make_kind(const PmModuleCode *code, PmFunctionKind kind)
             g_array_append_val(targets, named->address);
     }
     return pm_targets_new((const guint64 *)(gconstpointer)targets->data, targets->len);
+}
+
+/* What fills passes, too. */
+static PmTargets *
+make_passing(const PmModuleCode *code)
+{
+    g_autoptr(PmTargets) passing = make_kind(code, PM_FUNCTION_PASSING);
+    g_autoptr(PmTargets) filling = make_kind(code, PM_FUNCTION_FILLING);
+    g_autoptr(GArray) both = g_array_new(FALSE, FALSE, sizeof(guint64));
+    g_array_append_vals(both, passing->addresses, (guint)passing->count);
+    g_array_append_vals(both, filling->addresses, (guint)filling->count);
+    return pm_targets_new((const guint64 *)(gconstpointer)both->data, both->len);
 }
 
 static gint
@@ -226,13 +243,18 @@ add_call(const Search *search, guint which, const PmFlowCall *call, const PmExpr
         .target = resolve_alias(search, call->target),
         .is_tail = call->is_tail,
         .is_returned = call->is_returned,
+        .returned_offset = call->returned_offset,
+        .store_count = call->store_count,
     };
     if (search->results[which] == NULL) {
         search->results[which] = g_array_new(FALSE, FALSE, sizeof(PmSiteCall));
+        search->stores[which] = g_array_new(FALSE, FALSE, sizeof(PmStore));
         pm_exprs_init(&search->exprs[which]);
     }
     for (guint i = 0; i < PM_ARGUMENTS; i++)
         site.arguments[i] = pm_exprs_move(exprs, &search->exprs[which], &call->arguments[i]);
+    site.first_store = search->stores[which]->len;
+    g_array_append_vals(search->stores[which], call->stores, call->store_count);
     g_array_append_val(search->results[which], site);
 }
 
@@ -299,7 +321,8 @@ look_at_unit(const Search *search, PmFlow *flow, guint which)
         .data = search,
         .bias = search->code->module->bias,
     };
-    const PmFlowTargets targets = {search->wanted, search->endless, search->passing};
+    const PmFlowTargets targets = {search->wanted, search->endless, search->passing,
+                                   search->filling};
     const GArray *calls = pm_flow_run(flow, &function, &targets);
     const PmExprs *exprs = pm_flow_get_exprs(flow);
     for (guint i = 0; i < calls->len; i++)
@@ -328,12 +351,15 @@ merge(PmSiteIndex *index, const Search *search)
             continue;
         for (guint j = 0; j < result->len; j++) {
             PmSiteCall *call = &g_array_index(result, PmSiteCall, j);
+            call->first_store += index->stores->len;
             for (guint k = 0; k < PM_ARGUMENTS; k++)
                 call->arguments[k] =
                     pm_exprs_move(&search->exprs[i], &index->exprs, &call->arguments[k]);
         }
         g_array_append_vals(index->calls, result->data, result->len);
+        g_array_append_vals(index->stores, search->stores[i]->data, search->stores[i]->len);
         g_array_unref(result);
+        g_array_unref(search->stores[i]);
         pm_exprs_clear(&search->exprs[i]);
     }
     g_array_sort(index->calls, compare_calls);
@@ -358,15 +384,19 @@ drop_large_units(Search *search, guint64 function_bytes_max)
             g_ptr_array_remove_index_fast(search->units, i - 1);
 }
 
+/* @targets may name one twice. */
 static void
 add_asked(PmSiteIndex *index, const guint64 *targets, gsize count)
 {
-    g_autoptr(GArray) fresh = g_array_new(FALSE, FALSE, sizeof(guint64));
-    for (gsize i = 0; i < count; i++)
-        if (!is_asked(index, targets[i]))
-            g_array_append_val(fresh, targets[i]);
-    g_array_append_vals(index->asked, fresh->data, fresh->len);
+    guint kept = 0;
+    g_array_append_vals(index->asked, targets, (guint)count);
     g_array_sort(index->asked, compare_addresses);
+    for (guint i = 0; i < index->asked->len; i++) {
+        const guint64 asked = g_array_index(index->asked, guint64, i);
+        if (kept == 0 || g_array_index(index->asked, guint64, kept - 1) != asked)
+            g_array_index(index->asked, guint64, kept++) = asked;
+    }
+    g_array_set_size(index->asked, kept);
 }
 
 void
@@ -379,12 +409,14 @@ pm_site_index_ask_small(PmSiteIndex *index, const PmModuleCode *code, const guin
     Search search = {.code = code, .index = index, .aliases = aliases};
     search.wanted = make_wanted(&search, targets, count);
     search.endless = make_kind(code, PM_FUNCTION_ENDLESS);
-    search.passing = make_kind(code, PM_FUNCTION_PASSING);
+    search.passing = make_passing(code);
+    search.filling = make_kind(code, PM_FUNCTION_FILLING);
     search.inner_endless = pm_endless_new(code, search.endless);
     search.references = find_references(&search);
     search.units = pm_units_find(code, search.references);
     drop_large_units(&search, function_bytes_max);
     search.results = g_new0(GArray *, search.units->len + 1);
+    search.stores = g_new0(GArray *, search.units->len + 1);
     search.exprs = g_new0(PmExprs, search.units->len + 1);
     pm_jobs_run(jobs, search.units->len, work, &search);
     merge(index, &search);
@@ -392,11 +424,13 @@ pm_site_index_ask_small(PmSiteIndex *index, const PmModuleCode *code, const guin
     index->changed = TRUE;
     index->is_partial = index->is_partial || function_bytes_max != G_MAXUINT64;
     g_free(search.results);
+    g_free(search.stores);
     g_free(search.exprs);
     g_ptr_array_unref(search.units);
     pm_targets_free(search.wanted);
     pm_targets_free(search.endless);
     pm_targets_free(search.passing);
+    pm_targets_free(search.filling);
     pm_endless_free(search.inner_endless);
     g_array_unref(search.references);
 }

@@ -14,7 +14,8 @@
  * @address: of the instruction, @after: of the one behind it, which is the return address.
  * @function: where the function begins that holds it, or PM_ADDR_NONE where that is not known.
  * @target: what was asked for.
- * @is_tail, @is_returned: as in PmFlowCall. @arguments: SET, RANGE, EXPR, POINTER or UNKNOWN.
+ * @is_tail, @is_returned, @returned_offset: as in PmFlowCall. @arguments: SET, RANGE, EXPR, POINTER
+ * or UNKNOWN. @first_store, @store_count: of the index's stores.
  */
 typedef struct {
     guint64 address;
@@ -23,17 +24,22 @@ typedef struct {
     guint64 target;
     gboolean is_tail;
     gboolean is_returned;
+    gint32 returned_offset;
+    guint first_store;
+    guint store_count;
     PmValue arguments[PM_ARGUMENTS];
 } PmSiteCall;
 
 /*
  * @asked: guint64, ascending: the targets whose calls are all in. @calls: PmSiteCall by target and
- * address. @exprs: what the arguments speak of. @changed: more is in than was read from a file.
+ * address. @stores: PmStore. @exprs: what the arguments speak of. @changed: more is in than was
+ * read from a file.
  * @is_partial: calls in large functions are not in.
  */
 typedef struct {
     GArray *asked;
     GArray *calls;
+    GArray *stores;
     PmExprs exprs;
     gboolean changed;
     gboolean is_partial;

@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* To be raised whenever the analysis finds something else. */
-#define VERSION 1
+#define VERSION 2
 #define MAGIC   "pmsites\n"
 /* Read as a number it says the byte order as well. */
 #define ORDER         0x01020304u
@@ -131,19 +131,51 @@ take_value(PmBytes *bytes, guint expr_count, PmValue *ret_value)
 }
 
 static void
-put_call(GByteArray *bytes, const PmSiteCall *call)
+put_store(GByteArray *bytes, const PmStore *store)
+{
+    put(bytes, (guint32)store->offset, 4);
+    put(bytes, store->width_bytes, 4);
+    put(bytes, store->value, 8);
+    put(bytes, store->kind, 1);
+}
+
+static gboolean
+take_stores(PmBytes *bytes, PmSiteIndex *index, PmSiteCall *call)
+{
+    call->first_store = index->stores->len;
+    call->store_count = (guint)pm_bytes_fixed(bytes, 1);
+    if (call->store_count > PM_STORES_MAX)
+        return FALSE;
+    for (guint i = 0; i < call->store_count; i++) {
+        PmStore store = {.offset = (gint32)pm_bytes_fixed(bytes, 4)};
+        store.width_bytes = (guint32)pm_bytes_fixed(bytes, 4);
+        store.value = pm_bytes_fixed(bytes, 8);
+        store.kind = (guint8)pm_bytes_fixed(bytes, 1);
+        if (bytes->failed || store.kind > PM_STORED_RESULT)
+            return FALSE;
+        g_array_append_val(index->stores, store);
+    }
+    return TRUE;
+}
+
+static void
+put_call(GByteArray *bytes, const PmSiteIndex *index, const PmSiteCall *call)
 {
     put(bytes, call->address, 8);
     put(bytes, call->after - call->address, 1);
     put(bytes, call->function, 8);
     put(bytes, call->target, 8);
     put(bytes, (call->is_tail ? FLAG_TAIL : 0) | (call->is_returned ? FLAG_RETURNED : 0), 1);
+    put(bytes, (guint32)call->returned_offset, 4);
     for (guint i = 0; i < PM_ARGUMENTS; i++)
         put_value(bytes, &call->arguments[i]);
+    put(bytes, call->store_count, 1);
+    for (guint i = 0; i < call->store_count; i++)
+        put_store(bytes, &g_array_index(index->stores, PmStore, call->first_store + i));
 }
 
 static gboolean
-take_call(PmBytes *bytes, guint expr_count, PmSiteCall *ret_call)
+take_call(PmBytes *bytes, PmSiteIndex *index, PmSiteCall *ret_call)
 {
     PmSiteCall call = {.address = pm_bytes_fixed(bytes, 8)};
     call.after = call.address + pm_bytes_fixed(bytes, 1);
@@ -152,9 +184,12 @@ take_call(PmBytes *bytes, guint expr_count, PmSiteCall *ret_call)
     const guint64 flags = pm_bytes_fixed(bytes, 1);
     call.is_tail = (flags & FLAG_TAIL) != 0;
     call.is_returned = (flags & FLAG_RETURNED) != 0;
+    call.returned_offset = (gint32)pm_bytes_fixed(bytes, 4);
     for (guint i = 0; i < PM_ARGUMENTS; i++)
-        if (!take_value(bytes, expr_count, &call.arguments[i]))
+        if (!take_value(bytes, index->exprs.all->len, &call.arguments[i]))
             return FALSE;
+    if (!take_stores(bytes, index, &call))
+        return FALSE;
     *ret_call = call;
     return !bytes->failed;
 }
@@ -242,7 +277,7 @@ take_all(PmBytes *bytes, const Header *header, PmSiteIndex *index)
     }
     for (guint i = 0; i < header->call_count; i++) {
         PmSiteCall call;
-        if (!take_call(bytes, header->expr_count, &call) || !is_next_call(index, &call))
+        if (!take_call(bytes, index, &call) || !is_next_call(index, &call))
             return FALSE;
         g_array_append_val(index->calls, call);
     }
@@ -278,6 +313,7 @@ pm_site_index_load(PmSiteIndex *index, const PmModuleCode *code, const char *fol
     *ret_was_damaged = exists;
     g_array_set_size(index->asked, 0);
     g_array_set_size(index->calls, 0);
+    g_array_set_size(index->stores, 0);
     pm_exprs_reset(&index->exprs);
     return FALSE;
 }
@@ -301,7 +337,7 @@ pm_site_index_save(PmSiteIndex *index, const PmModuleCode *code, const char *fol
     for (guint i = 0; i < index->exprs.all->len; i++)
         put_expr(bytes, pm_exprs_get(&index->exprs, i));
     for (guint i = 0; i < index->calls->len; i++)
-        put_call(bytes, &g_array_index(index->calls, PmSiteCall, i));
+        put_call(bytes, index, &g_array_index(index->calls, PmSiteCall, i));
     const gsize summed = G_STRUCT_OFFSET(Header, origin);
     const guint64 checksum = pm_cache_checksum_add(0, bytes->data + summed, bytes->len - summed);
     memcpy(bytes->data + G_STRUCT_OFFSET(Header, checksum), &checksum, sizeof checksum);

@@ -11,13 +11,17 @@
 /* General registers that any architecture has; a bit mask of them is a guint32. */
 #define PM_REGISTERS_MAX 32
 #define PM_NO_REGISTER   0xff
+/* Vector registers whose contents are followed as far as they are zero or a constant of the
+ * module's. */
+#define PM_VECTORS 16
 
 typedef enum {
     PM_OPERAND_NONE,
     PM_OPERAND_REGISTER, /* its low @width_bytes */
     PM_OPERAND_NUMBER,
     PM_OPERAND_MEMORY, /* at @base + @index × @scale + @number */
-    PM_OPERAND_OTHER,  /* a vector register, the second byte of a register, memory of a segment */
+    PM_OPERAND_VECTOR, /* vector register number @reg, its low @width_bytes */
+    PM_OPERAND_OTHER,  /* the second byte of a register, memory of a segment */
 } PmOperandKind;
 
 /*
@@ -57,7 +61,7 @@ typedef enum {
     PM_OP_RETURN,
     PM_OP_TRAP,      /* nothing behind it is reached */
     PM_OP_EFFECT,    /* changes @clobbers, and dst, in ways that are not followed */
-    PM_OP_FILL,      /* stores to memory at dst and behind or before it, without a known end */
+    PM_OP_FILL,      /* stores a, b times, to memory at dst and behind it */
     PM_OP_UNDECODED, /* anything may have happened */
 } PmOpKind;
 

@@ -36,6 +36,7 @@ site_clear(gpointer data)
     g_free(site->allocator);
     g_strfreev(site->through);
     g_free(site->argument);
+    g_array_unref(site->stores);
 }
 
 static PmSiteKind
@@ -139,6 +140,8 @@ add_site(PmSites *sites, const PmSiteModule *module, const PmForwarder *callee,
     site.allocator = pm_describe_forwarder(sites->world, callee);
     site.through = pm_describe_chain(sites->world, callee);
     site.argument = pm_describe_call(sites->world, module, callee, call);
+    site.stores = g_array_new(FALSE, FALSE, sizeof(PmStore));
+    pm_site_world_add_stores(module, callee, call, site.stores);
     locate(sites, &site);
     g_array_append_val(sites->sites, site);
 }

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "analysis/sites/value.h"
+#include "analysis/sites/stores.h"
 #include "analysis/subject.h"
 
 typedef enum {
@@ -27,6 +27,8 @@ typedef enum {
  *   terminated, NULL for none.
  * @by_pointer: the call goes through a pointer of the program's own, by what it holds in the core.
  * @argument: the call as text: "calloc(1024, 8)", "malloc(16 or 32)", "strdup(variable)".
+ * @stores: PmStore, by offset from the start of the chunk, with addresses of the process: what is
+ * written to it before anybody else sees it.
  * @size: SET for EXACT and SEVERAL, RANGE, or UNKNOWN. @request_bytes: the one size of it that was
  * asked for; PM_SIZE_UNKNOWN where it is not one.
  * @score: 0 … 1, how likely a chunk of that size is from here, as far as the call alone tells.
@@ -43,6 +45,7 @@ typedef struct {
     char **through;
     gboolean by_pointer;
     char *argument;
+    GArray *stores;
     PmSiteKind kind;
     PmValue size;
     guint64 request_bytes;

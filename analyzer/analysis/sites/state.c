@@ -14,6 +14,8 @@ pm_state_forget(PmState *state, const PmFrameFacts *facts)
     state->fact = (PmFact){0};
     state->comparison = (PmComparison){0};
     state->partial = (PmPartial){0};
+    state->escaped = G_MAXUINT64;
+    memset(state->vectors, 0, sizeof state->vectors);
     for (guint i = 0; i < facts->machine->registers; i++)
         state->registers[i] = pm_value_unknown();
 }
@@ -29,6 +31,7 @@ void
 pm_state_enter(PmState *state, PmFrameFacts *facts)
 {
     pm_state_forget(state, facts);
+    state->escaped = 0;
     for (guint i = 0; i < PM_ARGUMENTS; i++)
         state->registers[facts->machine->arguments[i]] = pm_value_argument(facts->exprs, i);
     state->registers[facts->machine->stack] = pm_value_of_kind(PM_VALUE_STACK, 0, 0);
@@ -122,6 +125,8 @@ pm_state_store(PmState *state, PmFrameFacts *facts, const PmValue *address, guin
                const PmValue *value)
 {
     pm_state_note_escape(facts, value);
+    if (address->kind != PM_VALUE_STACK)
+        state->escaped |= value->may;
     switch ((PmValueKind)address->kind) {
     case PM_VALUE_STACK:
         break;
@@ -192,12 +197,36 @@ read_memory(const PmState *state, const PmFrameFacts *facts, const PmOperand *op
     guint64 constant = 0;
     if (address.kind == PM_VALUE_STACK)
         return read_slot(state, facts, &address, operand->width_bytes);
-    if (operand->width_bytes == 8 && address.kind == PM_VALUE_POINTER)
+    if (operand->width_bytes >= 8 && address.kind == PM_VALUE_POINTER)
         return pm_value_of_kind(PM_VALUE_SLOT, 0, address.v[0]);
     if (operand->width_bytes == 8 && pm_value_is_constant(&address, &constant))
         return pm_value_of_kind(PM_VALUE_SLOT, 0, constant);
     const PmValue unknown = pm_value_unknown();
     return pm_value_truncate(facts->exprs, &unknown, operand->width_bytes);
+}
+
+static PmValue
+read_vector(const PmState *state, const PmOperand *operand)
+{
+    const guint64 held =
+        operand->reg < PM_VECTORS ? state->vectors[operand->reg] : PM_VECTOR_UNKNOWN;
+    if (held == PM_VECTOR_UNKNOWN)
+        return pm_value_unknown();
+    return held == PM_VECTOR_ZERO ? pm_value_constant(0) : pm_value_of_kind(PM_VALUE_SLOT, 0, held);
+}
+
+static void
+write_vector(PmState *state, const PmOperand *operand, const PmValue *value)
+{
+    guint64 constant = 0;
+    if (operand->reg >= PM_VECTORS)
+        return;
+    if (pm_value_is_constant(value, &constant) && constant == 0)
+        state->vectors[operand->reg] = PM_VECTOR_ZERO;
+    else if (value->kind == PM_VALUE_SLOT && operand->width_bytes >= 16)
+        state->vectors[operand->reg] = value->v[0];
+    else
+        state->vectors[operand->reg] = PM_VECTOR_UNKNOWN;
 }
 
 PmValue
@@ -216,6 +245,9 @@ pm_state_read(const PmState *state, const PmFrameFacts *facts, const PmOperand *
         break;
     case PM_OPERAND_MEMORY:
         return read_memory(state, facts, operand);
+    case PM_OPERAND_VECTOR:
+        value = read_vector(state, operand);
+        break;
     case PM_OPERAND_NONE:
     case PM_OPERAND_OTHER:
         break;
@@ -228,6 +260,8 @@ pm_state_write(PmState *state, PmFrameFacts *facts, const PmOperand *operand, co
 {
     if (operand->kind == PM_OPERAND_REGISTER) {
         write_register(state, facts, operand, value);
+    } else if (operand->kind == PM_OPERAND_VECTOR) {
+        write_vector(state, operand, value);
     } else if (operand->kind == PM_OPERAND_MEMORY) {
         const PmValue address = pm_state_address(state, facts, operand);
         pm_state_store(state, facts, &address, operand->width_bytes, value);
@@ -294,7 +328,13 @@ pm_state_join(PmState *into, const PmState *from, PmFrameFacts *facts, gboolean 
         into->partial = (PmPartial){0};
         return TRUE;
     }
-    gboolean changed = FALSE;
+    gboolean changed = (from->escaped & ~into->escaped) != 0;
+    into->escaped |= from->escaped;
+    for (guint i = 0; i < PM_VECTORS; i++) {
+        changed |= into->vectors[i] != PM_VECTOR_UNKNOWN && into->vectors[i] != from->vectors[i];
+        if (into->vectors[i] != from->vectors[i])
+            into->vectors[i] = PM_VECTOR_UNKNOWN;
+    }
     into->partial = (PmPartial){0};
     for (guint i = 0; i < facts->machine->registers; i++)
         changed |= join_value(&into->registers[i], &from->registers[i], into, from, facts, widen);

@@ -42,10 +42,19 @@ typedef struct {
     PmValue value;
 } PmPartial;
 
-/* @registers and @slots come last: most of them are unused and not copied. */
+/* What a vector register holds: one of these, or the module address of what was loaded. */
+#define PM_VECTOR_UNKNOWN 0
+#define PM_VECTOR_ZERO    1
+
+/*
+ * @escaped: bit c: the result of call number c may have left for where it is not followed.
+ * @vectors: by register. @registers and @slots come last: most of them are unused and not copied.
+ */
 typedef struct {
     gboolean reached;
     guint slot_count;
+    guint64 escaped;
+    guint64 vectors[PM_VECTORS];
     PmPartial partial;
     PmFact fact;
     PmComparison comparison;

@@ -39,6 +39,7 @@ forwarder_free(gpointer data)
 {
     PmForwarder *forwarder = data;
     g_free(forwarder->name);
+    g_array_unref(forwarder->stores);
     g_free(forwarder);
 }
 
@@ -87,6 +88,11 @@ get_known(PmSiteWorld *world, const PmAllocator *allocator)
     forwarder->module = G_MAXUINT;
     forwarder->address = PM_ADDR_NONE;
     forwarder->name = g_strdup(allocator->title);
+    forwarder->stores = g_array_new(FALSE, FALSE, sizeof(PmStore));
+    if (allocator->zeroes) {
+        const PmStore zeros = {.kind = PM_STORED_CONSTANT};
+        g_array_append_val(forwarder->stores, zeros);
+    }
     g_hash_table_insert(world->known, (gpointer)allocator, forwarder);
     g_ptr_array_add(world->forwarders, forwarder);
     note_change(world, forwarder);
@@ -149,29 +155,76 @@ has_size(const PmForwarder *forwarder, const PmExpr *size)
     return FALSE;
 }
 
-/* The function at @address passes @size on to @inner. */
+void
+pm_site_world_add_stores(const PmSiteModule *module, const PmForwarder *callee,
+                         const PmSiteCall *call, GArray *stores)
+{
+    if (callee->offset == PM_OFFSET_UNKNOWN)
+        return;
+    for (guint i = 0; i < callee->stores->len; i++)
+        pm_stores_add(stores, &g_array_index(callee->stores, PmStore, i));
+    for (guint i = 0; i < call->store_count; i++) {
+        PmStore store = g_array_index(module->index->stores, PmStore, call->first_store + i);
+        gint32 offset = 0;
+        if (__builtin_add_overflow(store.offset, callee->offset, &offset))
+            continue;
+        store.offset = offset;
+        if (store.kind == PM_STORED_ADDRESS || store.kind == PM_STORED_COPY)
+            store.value += module->module->bias;
+        pm_stores_add(stores, &store);
+    }
+}
+
+/* What callers get from a wrapper that passes on what @call returned. Where it has several ways to
+ * allocate, only what they have in common would count: nothing is said then. */
 static void
-add_wrapper(PmSiteWorld *world, guint module, guint64 address, const PmExpr *size,
+describe_result(const PmSiteModule *module, PmForwarder *forwarder, const PmForwarder *inner,
+                const PmSiteCall *call)
+{
+    gint32 offset = PM_OFFSET_UNKNOWN;
+    if (call->returned_offset == PM_OFFSET_UNKNOWN || inner->offset == PM_OFFSET_UNKNOWN ||
+        __builtin_add_overflow(call->returned_offset, inner->offset, &offset))
+        offset = PM_OFFSET_UNKNOWN;
+    if (forwarder->stores == NULL) {
+        forwarder->offset = offset;
+        forwarder->stores = g_array_new(FALSE, FALSE, sizeof(PmStore));
+        pm_site_world_add_stores(module, inner, call, forwarder->stores);
+        return;
+    }
+    g_array_set_size(forwarder->stores, 0);
+    if (forwarder->offset != offset)
+        forwarder->offset = PM_OFFSET_UNKNOWN;
+}
+
+/* The function that holds @call passes @size on to @inner. */
+static void
+add_wrapper(PmSiteWorld *world, guint module, const PmSiteCall *call, const PmExpr *size,
             const PmForwarder *inner)
 {
-    const PmPlace place = {module, address};
+    const PmPlace place = {module, call->function};
     PmForwarder *forwarder = g_hash_table_lookup(world->by_place, &place);
     if (forwarder == inner || g_hash_table_contains(world->spoiled, &place))
         return;
     if (forwarder == NULL) {
         forwarder = g_new0(PmForwarder, 1);
         forwarder->module = module;
-        forwarder->address = address;
+        forwarder->address = call->function;
         forwarder->inner = inner;
-        forwarder->name = name_function(world, module, address);
+        forwarder->name = name_function(world, module, call->function);
         g_ptr_array_add(world->forwarders, forwarder);
-        place_forwarder(world, forwarder, module, address);
+        place_forwarder(world, forwarder, module, call->function);
         pm_links_add_imports(world, forwarder);
         pm_links_add_pointers(world, forwarder,
-                              pm_site_world_get_module(world, module)->module->bias + address);
+                              pm_site_world_get_module(world, module)->module->bias +
+                                  call->function);
     }
-    if (forwarder->known != NULL || forwarder->size_count == PM_FORMULAS_MAX ||
-        has_size(forwarder, size))
+    if (forwarder->known != NULL)
+        return;
+    if (call->address != forwarder->last_call) {
+        describe_result(pm_site_world_get_module(world, module), forwarder, inner, call);
+        forwarder->last_call = call->address;
+    }
+    if (forwarder->size_count == PM_FORMULAS_MAX || has_size(forwarder, size))
         return;
     forwarder->sizes[forwarder->size_count++] = *size;
     note_change(world, forwarder);
@@ -273,7 +326,7 @@ follow_calls(PmSiteWorld *world, guint module, guint64 target, const PmForwarder
         if (size.kind != PM_VALUE_EXPR)
             continue;
         const PmExpr expr = *pm_exprs_get(&world->exprs, size.id);
-        add_wrapper(world, module, call->function, &expr, callee);
+        add_wrapper(world, module, call, &expr, callee);
     }
 }
 

@@ -16,8 +16,12 @@
  * @known: its row where its name is known; @sizes then does not count. @module: index of the
  * module it is in, or G_MAXUINT; @address: its module address. @sizes: what it asks for, in terms
  * of its arguments; @size_count of them. @inner: (nullable): what it calls for that.
+ * @offset: what it returns less what malloc returned, PM_OFFSET_UNKNOWN where that is not one
+ * number. @stores: PmStore by offset from what malloc returned, with addresses of the process: what
+ * is in the memory already when it is returned.
  * @name: as it is written, without its parameters; owned. NULL for a function without a symbol.
- * @callers: calls of it that were found. @round: of the search in which it last changed.
+ * @last_call: the one that was last found to make it a wrapper. @callers: calls of it that were
+ * found. @round: of the search in which it last changed.
  */
 typedef struct PmForwarder {
     const PmAllocator *known;
@@ -26,7 +30,10 @@ typedef struct PmForwarder {
     PmExpr sizes[PM_FORMULAS_MAX];
     guint size_count;
     const struct PmForwarder *inner;
+    gint32 offset;
+    GArray *stores;
     char *name;
+    guint64 last_call;
     gsize callers;
     guint round;
 } PmForwarder;
@@ -112,6 +119,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmSiteWorld, pm_site_world_free)
  */
 PmValue pm_site_world_measure(PmSiteWorld *world, const PmSiteModule *module,
                               const PmForwarder *callee, const PmSiteCall *call);
+
+/*
+ * Adds to @stores what is written to the memory that @call in @module asks @callee for: by the
+ * allocator, and by the function after the call; by offset from what malloc returned, with
+ * addresses of the process. Nothing where the offset is not known.
+ */
+void pm_site_world_add_stores(const PmSiteModule *module, const PmForwarder *callee,
+                              const PmSiteCall *call, GArray *stores);
 
 /* The function in which @call is, where that is itself a forwarder, or NULL. */
 const PmForwarder *pm_site_world_find(const PmSiteWorld *world, guint module, guint64 address);

@@ -43,6 +43,10 @@ add_effect(PmX86Lift *lift)
         else if (operand->type == X86_OP_MEM && written)
             op->dst = pm_x86_convert(lift, i);
     }
+    /* A vector register is unknown afterwards. */
+    const PmOperand first = pm_x86_convert(lift, 0);
+    if (first.kind == PM_OPERAND_VECTOR && op->dst.kind == PM_OPERAND_NONE)
+        op->dst = first;
 }
 
 /* The same with registers that capstone's lists may lack. */
@@ -264,6 +268,20 @@ add_exchange(PmX86Lift *lift)
         add_effect_on(lift, 0);
 }
 
+/* String instructions: stos stores the register that is its second operand. */
+static void
+add_fill(PmX86Lift *lift)
+{
+    PmOp *op = add_op(lift, PM_OP_FILL);
+    op->clobbers = PM_X86_BIT(PM_X86_RDI) | PM_X86_BIT(PM_X86_RSI) | PM_X86_BIT(PM_X86_RCX);
+    op->dst = pm_x86_convert(lift, 0);
+    op->a = pm_x86_convert(lift, 1);
+    op->b = lift->x86->prefix[0] == X86_PREFIX_REP ? pm_x86_make_register(PM_X86_RCX, 8)
+                                                   : pm_x86_make_number(1, 8);
+    if (op->a.kind != PM_OPERAND_REGISTER)
+        op->a = (PmOperand){.kind = PM_OPERAND_OTHER};
+}
+
 /* Instructions that write what capstone 4 does not list in full. */
 static gboolean
 lift_special(PmX86Lift *lift)
@@ -303,6 +321,9 @@ lift_special(PmX86Lift *lift)
         add_effect_on(lift, PM_X86_BIT(PM_X86_RCX));
         add_branch(lift, PM_WHEN_OTHER);
         return TRUE;
+    case X86_INS_VZEROALL:
+        add_op(lift, PM_OP_UNDECODED)->sets_flags = TRUE;
+        return TRUE;
     case X86_INS_ENTER:
         add_effect_on(lift, PM_X86_BIT(PM_X86_RSP) | PM_X86_BIT(PM_X86_RBP));
         return TRUE;
@@ -324,11 +345,7 @@ lift_special(PmX86Lift *lift)
     default:
         return FALSE;
     }
-    add_effect_on(lift, PM_X86_BIT(PM_X86_RDI) | PM_X86_BIT(PM_X86_RSI) | PM_X86_BIT(PM_X86_RCX));
-    PmOp *op = &lift->ops[lift->count - 1];
-    op->kind = PM_OP_FILL;
-    op->dst = pm_x86_convert(lift, 0);
-    op->sets_flags = FALSE;
+    add_fill(lift);
     return TRUE;
 }
 
@@ -453,6 +470,34 @@ lift_transfer(PmX86Lift *lift)
     }
 }
 
+/* Half a vector register in memory, as movlps and movq store it, is not zeroed by these: only what
+ * stores it whole, or its low part, is followed. */
+static gboolean
+lift_vector(PmX86Lift *lift)
+{
+    const guint id = lift->instruction->id;
+    const guint count = lift->x86->op_count;
+    if (pm_x86_is_vector_move(id) && count == 2) {
+        add_move(lift, PM_OP_MOVE);
+        return TRUE;
+    }
+    if ((id == X86_INS_MOVQ || id == X86_INS_VMOVQ || id == X86_INS_MOVD || id == X86_INS_VMOVD ||
+         id == X86_INS_MOVLPS || id == X86_INS_VMOVLPS) &&
+        count == 2 && lift->x86->operands[0].type == X86_OP_MEM) {
+        add_move(lift, PM_OP_MOVE);
+        PmOp *op = &lift->ops[lift->count - 1];
+        op->a.width_bytes = op->dst.width_bytes;
+        return TRUE;
+    }
+    if (!pm_x86_is_vector_xor(id) || count < 2)
+        return FALSE;
+    PmOp *op = add_op(lift, PM_OP_XOR);
+    op->dst = pm_x86_convert(lift, 0);
+    op->a = pm_x86_convert(lift, count - 2);
+    op->b = pm_x86_convert(lift, count - 1);
+    return TRUE;
+}
+
 static void
 lift_flags_user(PmX86Lift *lift)
 {
@@ -471,7 +516,8 @@ void
 pm_x86_lift(PmX86Lift *lift)
 {
     const cs_x86_op *first = &lift->x86->operands[0];
-    if (!lift_move(lift) && !lift_arithmetic(lift) && !lift_transfer(lift) && !lift_special(lift))
+    if (!lift_move(lift) && !lift_arithmetic(lift) && !lift_transfer(lift) && !lift_special(lift) &&
+        !lift_vector(lift))
         lift_flags_user(lift);
     /* The second byte of a register is no operand that can be assigned to. */
     if (lift->x86->op_count > 0 && first->type == X86_OP_REG && pm_x86_is_high(first->reg))

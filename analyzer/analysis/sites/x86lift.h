@@ -52,6 +52,11 @@ PmOperand pm_x86_make_number(guint64 number, guint width_bytes);
 guint32 pm_x86_get_clobber(x86_reg reg);
 gboolean pm_x86_is_high(x86_reg reg);
 
+/* Whether the instruction @id copies a vector register whole, from or to memory or another one;
+ * whether it is an exclusive or of two. */
+gboolean pm_x86_is_vector_move(guint id);
+gboolean pm_x86_is_vector_xor(guint id);
+
 /* Whether the instruction @id is a cmov, a set, a conditional jump; and on what. */
 gboolean pm_x86_is_select(guint id);
 gboolean pm_x86_is_truth(guint id);

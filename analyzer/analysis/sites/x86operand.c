@@ -85,6 +85,21 @@ convert_memory(const PmX86Lift *lift, const cs_x86_op *from)
     return to;
 }
 
+static PmOperand
+convert_vector(const cs_x86_op *from)
+{
+    PmOperand to = {.kind = PM_OPERAND_VECTOR, .width_bytes = from->size};
+    if (from->reg >= X86_REG_XMM0 && from->reg <= X86_REG_XMM31)
+        to.reg = (guint8)(from->reg - X86_REG_XMM0);
+    else if (from->reg >= X86_REG_YMM0 && from->reg <= X86_REG_YMM31)
+        to.reg = (guint8)(from->reg - X86_REG_YMM0);
+    else if (from->reg >= X86_REG_ZMM0 && from->reg <= X86_REG_ZMM31)
+        to.reg = (guint8)(from->reg - X86_REG_ZMM0);
+    else
+        to.kind = PM_OPERAND_OTHER;
+    return to;
+}
+
 PmOperand
 pm_x86_convert(const PmX86Lift *lift, guint which)
 {
@@ -98,6 +113,8 @@ pm_x86_convert(const PmX86Lift *lift, guint which)
     if (from->type == X86_OP_REG && from->reg < X86_REG_ENDING &&
         registers[from->reg].width_bytes != 0 && !registers[from->reg].is_high)
         return pm_x86_make_register(registers[from->reg].number, registers[from->reg].width_bytes);
+    if (from->type == X86_OP_REG)
+        return convert_vector(from);
     return (PmOperand){.kind = PM_OPERAND_OTHER, .width_bytes = from->size};
 }
 

@@ -1,5 +1,5 @@
 /*
- * Instructions that use flags; see x86lift.h.
+ * Kinds of instructions; see x86lift.h.
  */
 #include "analysis/sites/x86lift.h"
 
@@ -101,4 +101,50 @@ pm_x86_is_branch(guint id)
            id == X86_INS_JLE || id == X86_INS_JL || id == X86_INS_JNE || id == X86_INS_JNO ||
            id == X86_INS_JNP || id == X86_INS_JNS || id == X86_INS_JO || id == X86_INS_JP ||
            id == X86_INS_JS || id == X86_INS_JRCXZ || id == X86_INS_JECXZ;
+}
+
+gboolean
+pm_x86_is_vector_move(guint id)
+{
+    switch (id) {
+    case X86_INS_MOVAPS:
+    case X86_INS_MOVUPS:
+    case X86_INS_MOVAPD:
+    case X86_INS_MOVUPD:
+    case X86_INS_MOVDQA:
+    case X86_INS_MOVDQU:
+    case X86_INS_VMOVAPS:
+    case X86_INS_VMOVUPS:
+    case X86_INS_VMOVAPD:
+    case X86_INS_VMOVUPD:
+    case X86_INS_VMOVDQA:
+    case X86_INS_VMOVDQU:
+    case X86_INS_VMOVDQA32:
+    case X86_INS_VMOVDQA64:
+    case X86_INS_VMOVDQU32:
+    case X86_INS_VMOVDQU64:
+    case X86_INS_VMOVDQU8:
+    case X86_INS_VMOVDQU16:
+        return TRUE;
+    default:
+        return FALSE;
+    }
+}
+
+gboolean
+pm_x86_is_vector_xor(guint id)
+{
+    switch (id) {
+    case X86_INS_PXOR:
+    case X86_INS_XORPS:
+    case X86_INS_XORPD:
+    case X86_INS_VPXOR:
+    case X86_INS_VPXORD:
+    case X86_INS_VPXORQ:
+    case X86_INS_VXORPS:
+    case X86_INS_VXORPD:
+        return TRUE;
+    default:
+        return FALSE;
+    }
 }

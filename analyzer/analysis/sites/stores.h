@@ -1,0 +1,43 @@
+/*
+ * What a function writes into memory that it has just been given, before anybody else sees it: the
+ * fingerprint of a call site.
+ */
+#pragma once
+
+#include "analysis/sites/value.h"
+
+typedef enum {
+    PM_STORED_OTHER,    /* something that is not known */
+    PM_STORED_CONSTANT, /* @value, every byte of it where it is 0 */
+    PM_STORED_ADDRESS,  /* a module address: of code, of constants, of data */
+    PM_STORED_COPY,     /* what the module has at module address @value */
+    PM_STORED_ARGUMENT, /* argument number @value of the function, or made from arguments */
+    PM_STORED_RESULT,   /* what a call that allocates returned */
+} PmStoredKind;
+
+/* "other", "constant", "address", "copy", "argument", "allocation"; static. */
+const char *pm_stored_kind_name(PmStoredKind kind);
+
+/*
+ * One store.
+ *
+ * @offset: from what the allocator returned. @width_bytes: 0 for one without a known end.
+ */
+typedef struct {
+    gint32 offset;
+    guint32 width_bytes;
+    guint64 value;
+    guint8 kind; /* PmStoredKind */
+} PmStore;
+
+/* Of one call; more are left out. */
+#define PM_STORES_MAX 24
+
+/*
+ * Adds @store to @stores (PmStore, by ascending offset). One that another way of the function
+ * stores differently at the same place becomes PM_STORED_OTHER.
+ */
+void pm_stores_add(GArray *stores, const PmStore *store);
+
+/* What stores @value, @width_bytes of it, at @offset. */
+PmStore pm_store_make(const PmExprs *exprs, gint64 offset, guint width_bytes, const PmValue *value);
