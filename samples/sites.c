@@ -696,6 +696,23 @@ s67_is_696_or_712(void)
     site_sink = calloc(1, size);
 }
 
+struct tagged {
+    struct tagged *next;
+    uint16_t kind;
+    void (*release)(void);
+    uint64_t numbers[87];
+};
+
+/* What its code writes to it before it is published. */
+SITE void
+s68_is_720(void)
+{
+    struct tagged *tagged = xcalloc(1, sizeof *tagged);
+    tagged->kind = 0x1107;
+    tagged->release = other_call;
+    site_sink = tagged;
+}
+
 /* Has the kernel dump code, too (core(5)). */
 static void
 dump_everything(void)

@@ -10,6 +10,7 @@
 #define PLACE_COLUMNS  36
 #define LINE_COLUMNS   22
 #define MODULE_COLUMNS 18
+#define STORES_LISTED  3
 
 static const char *
 get_base_name(const char *path)
@@ -193,16 +194,38 @@ format_line(const PmSink *sink, const PmSite *site)
     return pm_sanitise_short(line, sink->utf8, LINE_COLUMNS);
 }
 
-/* How the call gets to what it calls, where that is not plain. (transfer full) (nullable) */
-static char *
-format_note(const PmSite *site)
+/* "writes 0x1107 to +8, an address to +16": what tells its chunks from others. */
+static void
+append_stores(GString *text, const GArray *stores)
 {
-    g_autofree char *chain = site->through != NULL ? g_strjoinv(", ", site->through) : g_strdup("");
-    if (site->through == NULL && !site->by_pointer)
-        return NULL;
-    return g_strconcat(site->by_pointer ? "through a pointer" : "",
-                       site->by_pointer && site->through != NULL ? "; " : "",
-                       site->through != NULL ? "by way of " : "", chain, NULL);
+    guint listed = 0;
+    for (guint i = 0; i < stores->len && listed < STORES_LISTED; i++) {
+        const PmStore *store = &g_array_index(stores, PmStore, i);
+        const char *before = listed > 0 ? ", " : text->len > 0 ? "; writes " : "writes ";
+        if (store->kind == PM_STORED_CONSTANT && store->value != 0)
+            g_string_append_printf(text, "%s0x%" G_GINT64_MODIFIER "x to +%d", before, store->value,
+                                   store->offset);
+        else if (store->kind == PM_STORED_ADDRESS)
+            g_string_append_printf(text, "%san address to +%d", before, store->offset);
+        else
+            continue;
+        listed++;
+    }
+}
+
+/* How the call gets to what it calls, where that is not plain, and (-v) what its function writes
+ * there. (transfer full) (nullable) */
+static char *
+format_note(const PmSink *sink, const PmSite *site)
+{
+    GString *text = g_string_new(site->by_pointer ? "through a pointer" : "");
+    if (site->through != NULL) {
+        g_autofree char *chain = g_strjoinv(", ", site->through);
+        g_string_append_printf(text, "%sby way of %s", text->len > 0 ? "; " : "", chain);
+    }
+    if (sink->verbose)
+        append_stores(text, site->stores);
+    return g_string_free(text, text->len == 0);
 }
 
 static void
@@ -226,7 +249,7 @@ print_table(const PmSink *sink, const PmSite *sites, gsize count)
         pm_table_add_cell(table, line);
         pm_table_add_cell(table, module);
         pm_table_add_cell(table, score);
-        g_autofree char *note = format_note(site);
+        g_autofree char *note = format_note(sink, site);
         if (note != NULL) {
             g_autofree char *plain = pm_sanitise_short(note, sink->utf8, PM_SINK_COLUMNS - 8);
             pm_table_add_note(table, 4, plain);

@@ -607,6 +607,59 @@ look_at_chunk(JsonNode *document, guint64 chunk_bytes)
     }
 }
 
+/* A store of @kind at @offset, or NULL. */
+static JsonObject *
+find_store(JsonObject *site, gint64 offset, gint64 width, const char *kind)
+{
+    JsonArray *stores = json_object_get_array_member(site, "stores");
+    for (guint i = 0; i < json_array_get_length(stores); i++) {
+        JsonObject *store = json_array_get_object_element(stores, i);
+        if (json_object_get_int_member(store, "offset") == offset &&
+            strcmp(json_object_get_string_member(store, "kind"), kind) == 0 &&
+            !json_object_get_null_member(store, "width") &&
+            json_object_get_int_member(store, "width") == width)
+            return store;
+    }
+    return NULL;
+}
+
+/* What s68_is_720 stores, and what xcalloc() did before. */
+static void
+look_at_stores(JsonNode *document, guint64 other_call)
+{
+    JsonArray *sites = real_get_array(document, "data.sites");
+    for (guint i = 0; i < json_array_get_length(sites); i++) {
+        JsonObject *site = json_array_get_object_element(sites, i);
+        const char *function = json_object_get_string_member(site, "function");
+        if (g_strcmp0(function, "s68_is_720") != 0)
+            continue;
+        JsonObject *kind = find_store(site, 8, 2, "constant");
+        JsonObject *release = find_store(site, 16, 8, "address");
+        JsonArray *stores = json_object_get_array_member(site, "stores");
+        JsonObject *zeros = json_array_get_object_element(stores, 0);
+        g_assert_true(kind != NULL && real_member_uint(kind, "value") == 0x1107);
+        g_assert_true(release != NULL && real_member_address(release, "value") == other_call);
+        g_assert_cmpint(json_object_get_int_member(zeros, "offset"), ==, 0);
+        g_assert_cmpuint(real_member_uint(zeros, "value"), ==, 0);
+        return;
+    }
+    real_fail("s68_is_720 is no site");
+}
+
+static guint64
+find_address(const Build *build, const RealSubject *subject, const char *name)
+{
+    const char *const command[] = {"nm", "--defined-only", build->program, NULL};
+    g_autofree char *path = g_strconcat(build->program, ".names", NULL);
+    g_autofree char *text = NULL;
+    g_autofree char *wanted = g_strconcat(" T ", name, NULL);
+    g_assert_cmpint(real_run_command(command, NULL, path, NULL, BUILD_SECONDS), ==, 0);
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    const char *found = strstr(text, wanted);
+    g_assert_true(found != NULL && found - text >= 16);
+    return find_bias(subject, build->program) + g_ascii_strtoull(found - 16, NULL, 16);
+}
+
 /* --size is the exact request, --chunk-size all that give the chunk. */
 static void
 test_query(void)
@@ -620,9 +673,12 @@ test_query(void)
             run != NULL ? real_ask(&subject, "sites --size 1048576", NULL) : NULL;
         g_autoptr(JsonNode) chunk =
             run != NULL ? real_ask(&subject, "sites --chunk-size 0x2f0", NULL) : NULL;
-        if (exact != NULL && chunk != NULL) {
+        g_autoptr(JsonNode) stores =
+            run != NULL ? real_ask(&subject, "sites --size 720", NULL) : NULL;
+        if (exact != NULL && chunk != NULL && stores != NULL) {
             look_at_exact(exact);
             look_at_chunk(chunk, 0x2f0);
+            look_at_stores(stores, find_address(&build, &subject, "other_call"));
         }
     }
     build_clear(&build);

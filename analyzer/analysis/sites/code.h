@@ -9,6 +9,13 @@
 #include "analysis/sites/flow.h"
 #include "analysis/sites/frames.h"
 
+/* A PmReference within a module of up to 4 GiB, from whose start both are counted. */
+typedef struct {
+    guint32 target;
+    guint32 address;
+    guint32 kind;
+} PmShortReference;
+
 /*
  * @pool: borrowed. @texts: PmCodeRange, the executable bytes that are there, ascending.
  * @text_bytes: how many they are, @missing_bytes: how many are not.
@@ -16,7 +23,9 @@
  * imported, by which the module calls functions of others.
  * @strays: PmReference, ascending: what looks like a jump from one function into the middle of
  * another, or to a part that no call enters.
- * @named: PmExport by address: functions of the module that pm_allocator_find() or
+ * @references: PmShortReference by target: whatever may refer to something in the module, but for
+ * jumps within a function.
+ * And before: @named: PmExport by address: functions of the module that pm_allocator_find() or
  * pm_function_get_kind() know by name, exported or not.
  */
 typedef struct {
@@ -31,6 +40,8 @@ typedef struct {
     PmDynamic dynamic;
     GArray *thunks;
     GArray *strays;
+    GArray *references;
+    gboolean is_prepared;
     GArray *named;
     GPtrArray *copies;
 } PmModuleCode;
@@ -38,6 +49,10 @@ typedef struct {
 /* Reads @module's code. @process, @pool, which is of @machine: borrowed for its life. */
 PmModuleCode *pm_module_code_new(const PmProcess *process, const PmModule *module,
                                  const PmMachine *machine, PmFlowPool *pool);
+/* Finds functions, thunks, strays and references, where that was not done before. One thread at a
+ * time. */
+void pm_module_code_prepare(PmModuleCode *code);
+
 void pm_module_code_free(PmModuleCode *code);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmModuleCode, pm_module_code_free)
 
@@ -55,6 +70,10 @@ gboolean pm_module_code_get_range(const PmModuleCode *code, guint64 start, guint
 
 /* The text that holds @address, or NULL. Borrowed. */
 const PmCodeRange *pm_module_code_find_text(const PmModuleCode *code, guint64 address);
+
+/* Appends what may refer to module address @target to @references (PmReference), by ascending
+ * address. @code: prepared. */
+void pm_module_code_find_references(const PmModuleCode *code, guint64 target, GArray *references);
 
 /* The thunk that begins at @address or whose jump is there, or NULL. Borrowed. */
 const PmReference *pm_module_code_find_thunk(const PmModuleCode *code, guint64 address);

@@ -353,7 +353,7 @@ step(const Pass *pass, PmState *state, const PmOp *op)
     const gboolean passes = known && is_one_of(flow->targets->passing, target);
     const gboolean wanted = known && is_one_of(flow->targets->wanted, target);
     note_stores(pass, state, op);
-    if (op->kind == PM_OP_CALL)
+    if (op->kind == PM_OP_CALL || passes)
         note_call(pass, state, target, passes);
     if (passes)
         result = first;

@@ -186,16 +186,13 @@ compare_references(gconstpointer a, gconstpointer b)
     return left < right ? -1 : left > right;
 }
 
+/* What refers to anything that is wanted, by address. */
 static GArray *
 find_references(const Search *search)
 {
     GArray *references = g_array_new(FALSE, FALSE, sizeof(PmReference));
-    const GArray *texts = search->code->texts;
-    for (guint i = 0; i < texts->len; i++) {
-        const PmCodeRange *text = &g_array_index(texts, PmCodeRange, i);
-        search->code->machine->scan(text->bytes, (gsize)(text->end - text->start), text->start,
-                                    search->wanted, references);
-    }
+    for (gsize i = 0; i < search->wanted->count; i++)
+        pm_module_code_find_references(search->code, search->wanted->addresses[i], references);
     g_array_sort(references, compare_references);
     return references;
 }
@@ -400,11 +397,12 @@ add_asked(PmSiteIndex *index, const guint64 *targets, gsize count)
 }
 
 void
-pm_site_index_ask_small(PmSiteIndex *index, const PmModuleCode *code, const guint64 *targets,
-                        gsize count, guint64 function_bytes_max, guint jobs)
+pm_site_index_ask_small(PmSiteIndex *index, PmModuleCode *code, const guint64 *targets, gsize count,
+                        guint64 function_bytes_max, guint jobs)
 {
     if (pm_site_index_knows(index, targets, count))
         return;
+    pm_module_code_prepare(code);
     g_autoptr(GArray) aliases = g_array_new(FALSE, FALSE, sizeof(Alias));
     Search search = {.code = code, .index = index, .aliases = aliases};
     search.wanted = make_wanted(&search, targets, count);
@@ -436,7 +434,7 @@ pm_site_index_ask_small(PmSiteIndex *index, const PmModuleCode *code, const guin
 }
 
 void
-pm_site_index_ask(PmSiteIndex *index, const PmModuleCode *code, const guint64 *targets, gsize count,
+pm_site_index_ask(PmSiteIndex *index, PmModuleCode *code, const guint64 *targets, gsize count,
                   guint jobs)
 {
     pm_site_index_ask_small(index, code, targets, count, G_MAXUINT64, jobs);

@@ -55,14 +55,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmSiteIndex, pm_site_index_free)
  * @code: of the module. @targets: @count module addresses of functions, or of words that hold a
  * function's address. @jobs: threads, 0 for as many as there are processors.
  */
-void pm_site_index_ask(PmSiteIndex *index, const PmModuleCode *code, const guint64 *targets,
-                       gsize count, guint jobs);
+void pm_site_index_ask(PmSiteIndex *index, PmModuleCode *code, const guint64 *targets, gsize count,
+                       guint jobs);
 
 /*
  * The same, but only in functions of at most @function_bytes_max: for a quick look at which
  * functions allocate. Such an index must not be kept.
  */
-void pm_site_index_ask_small(PmSiteIndex *index, const PmModuleCode *code, const guint64 *targets,
+void pm_site_index_ask_small(PmSiteIndex *index, PmModuleCode *code, const guint64 *targets,
                              gsize count, guint64 function_bytes_max, guint jobs);
 
 /* Whether the calls of all @targets are in. */

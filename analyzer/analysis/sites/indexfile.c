@@ -33,14 +33,8 @@ typedef struct {
 } Header;
 
 static guint64
-add_names(guint64 sum, const GArray *imports, const GArray *named)
+add_names(guint64 sum, const GArray *named)
 {
-    for (guint i = 0; i < imports->len; i++) {
-        const PmImport *import = &g_array_index(imports, PmImport, i);
-        const guint64 pair[2] = {import->slot, (guint64)pm_function_get_kind(import->name)};
-        if (pair[1] != PM_FUNCTION_PLAIN)
-            sum = pm_cache_checksum_add(sum, pair, sizeof pair);
-    }
     for (guint i = 0; i < named->len; i++) {
         const PmExport *function = &g_array_index(named, PmExport, i);
         const guint64 pair[2] = {function->address, (guint64)pm_function_get_kind(function->name)};
@@ -54,10 +48,10 @@ add_names(guint64 sum, const GArray *imports, const GArray *named)
 static guint64
 sum_origin(const PmModuleCode *code)
 {
-    const guint64 numbers[] = {code->text_bytes, code->missing_bytes, code->functions->len,
-                               code->thunks->len, (guint64)code->module->symbols};
+    const guint64 numbers[] = {code->text_bytes, code->missing_bytes,
+                               (guint64)code->module->symbols};
     const guint64 sum = pm_cache_checksum_add(0, numbers, sizeof numbers);
-    return add_names(sum, code->dynamic.imports, code->named);
+    return add_names(sum, code->named);
 }
 
 static void

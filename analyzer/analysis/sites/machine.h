@@ -185,9 +185,9 @@ typedef struct {
     guint (*decode)(PmDecoder *decoder, const guint8 *bytes, gsize size, guint64 address,
                     PmOp *ret_ops);
 
-    /* Appends every place in @bytes that may refer to one of @targets, in any order, to @references
-     * (PmReference). */
-    void (*scan)(const guint8 *bytes, gsize size, guint64 address, const PmTargets *targets,
+    /* Appends every place in @bytes that may refer to something in [@low, @high), in any order, to
+     * @references (PmReference). */
+    void (*scan)(const guint8 *bytes, gsize size, guint64 address, guint64 low, guint64 high,
                  GArray *references);
 
     /* Calls @found for each direct jump or branch, in ascending order; those that reach no further

@@ -23,23 +23,17 @@ pm_stored_kind_name(PmStoredKind kind)
     return "other";
 }
 
-static gboolean
-are_apart(const PmStore *a, const PmStore *b)
-{
-    return a->width_bytes != b->width_bytes || a->offset != b->offset;
-}
-
 void
 pm_stores_add(GArray *stores, const PmStore *store)
 {
     guint at = 0;
     while (at < stores->len && g_array_index(stores, PmStore, at).offset < store->offset)
         at++;
-    for (guint i = at; i < stores->len; i++) {
-        PmStore *other = &g_array_index(stores, PmStore, i);
+    for (; at < stores->len; at++) {
+        PmStore *other = &g_array_index(stores, PmStore, at);
         if (other->offset != store->offset)
             break;
-        if (are_apart(other, store))
+        if (other->width_bytes != store->width_bytes)
             continue;
         if (other->kind != store->kind || other->value != store->value)
             *other = (PmStore){.offset = store->offset, .width_bytes = store->width_bytes};

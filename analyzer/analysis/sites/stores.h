@@ -34,8 +34,8 @@ typedef struct {
 #define PM_STORES_MAX 24
 
 /*
- * Adds @store to @stores (PmStore, by ascending offset). One that another way of the function
- * stores differently at the same place becomes PM_STORED_OTHER.
+ * Adds @store to @stores (PmStore, by ascending offset, those of one offset as they came). One that
+ * another way of the function stores differently at the same place becomes PM_STORED_OTHER.
  */
 void pm_stores_add(GArray *stores, const PmStore *store);
 

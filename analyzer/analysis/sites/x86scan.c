@@ -44,20 +44,15 @@ classify(const guint8 *bytes, gsize at, PmReferenceKind *ret_kind, guint *ret_be
 }
 
 void
-pm_x86_scan(const guint8 *bytes, gsize size, guint64 address, const PmTargets *targets,
+pm_x86_scan(const guint8 *bytes, gsize size, guint64 address, guint64 low, guint64 high,
             GArray *references)
 {
     PmReferenceKind kind = PM_REFERENCE_OTHER;
     guint before = 0;
-    if (targets->count == 0)
-        return;
-    /* Most of what is no distance leads out of the module: the bounds are asked first. */
-    const guint64 lowest = targets->addresses[0];
-    const guint64 span = targets->addresses[targets->count - 1] - lowest;
+    const guint64 span = high - low;
     for (gsize at = 1; at + 4 <= size; at++) {
         const guint64 target = get_target(bytes + at, address + at + 4);
-        if (G_UNLIKELY(target - lowest <= span) && pm_targets_may_contain(targets, target) &&
-            classify(bytes, at, &kind, &before) && pm_targets_contain(targets, target))
+        if (G_UNLIKELY(target - low < span) && classify(bytes, at, &kind, &before))
             add_reference(references, address + at - before, target, kind);
     }
     /* Short jumps, to a neighbour. */
@@ -67,8 +62,7 @@ pm_x86_scan(const guint8 *bytes, gsize size, guint64 address, const PmTargets *t
         if (at + 2 > size)
             break;
         const guint64 target = address + at + 2 + (guint64)(gint64)(gint8)bytes[at + 1];
-        if (pm_targets_contain(targets, target))
-            add_reference(references, address + at, target, PM_REFERENCE_JUMP);
+        add_reference(references, address + at, target, PM_REFERENCE_JUMP);
         jump++;
     }
 }
