@@ -79,3 +79,33 @@ void pm_containers_init(PmGroups *groups);
  */
 const GPtrArray *pm_containers_find(PmTyping *typing, const PmPointee *target, guint64 offset_bytes,
                                     guint64 usable_bytes);
+
+/* ---- candidates, and what speaks for them (judge.c) ---- */
+
+/* Types that are weighed for a group. */
+#define PM_CANDIDATES_MAX 64
+
+/* The weight of a candidate that does not explain a chunk. */
+#define PM_NOT_EXPLAINED ((gint8)G_MININT8)
+
+/* What is known of one example: which candidates explain it, and how well. @is_sure: something else
+ * says what it is. */
+typedef struct {
+    gboolean is_sure;
+    gint8 weight[PM_CANDIDATES_MAX];
+} PmVerdict;
+
+/* @candidates: PmPointee. @shapes: those of them for which only contents speak. @verdicts:
+ * PmVerdict, one for each example of @group. */
+typedef struct {
+    PmTyping *typing;
+    PmGroup *group;
+    GPtrArray *candidates;
+    GHashTable *shapes;
+    GArray *verdicts;
+} PmTrial;
+
+/* Finds and weighs what the chunks of @group may be. Returns: (transfer full). */
+PmTrial *pm_trial_new(PmTyping *typing, PmGroup *group);
+void pm_trial_free(PmTrial *trial);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmTrial, pm_trial_free)

@@ -4,8 +4,6 @@
  */
 #include "analysis/types/groups-private.h"
 
-/* Types that are weighed for a group. */
-#define CANDIDATES_MAX 64
 /* A tag's values; more of them, and it is no tag. */
 #define VALUES_MAX 64
 /* Chunks from which on one value of a tag tells for sure what it stands for. */
@@ -15,15 +13,8 @@
 #define MARGIN_SMALL 3
 /* Fields that are tried as the tag. */
 #define FIELDS_MAX 32
-/* Chunks of one size that are compared with all types of that size; of larger ones none. */
-#define SHAPES_PER_SIZE 3
-#define SHAPE_BYTES_MAX 4096
 /* What a type that was found by fit weighs at least, on the average of its chunks. */
 #define FIT_WEIGHT 3
-/* The weight of a candidate that does not explain a chunk. */
-#define NOT_EXPLAINED ((gint8)G_MININT8)
-/* Of what may be text, as much is looked at. */
-#define TEXT_BYTES 24
 /* What a chunk that is explained counts, and a value of a tag costs. */
 #define SCORE_EXPLAINED 2
 #define SCORE_VALUE     4
@@ -33,197 +24,18 @@ typedef struct {
     guint64 value;
     guint samples;
     guint sure; /* of them are typed by what says enough */
-    guint explained[CANDIDATES_MAX];
-    gint weight[CANDIDATES_MAX];
+    guint explained[PM_CANDIDATES_MAX];
+    gint weight[PM_CANDIDATES_MAX];
 } Part;
-
-/* What is known of one example: which candidates explain it, and how well. */
-typedef struct {
-    gboolean is_sure;
-    gint8 weight[CANDIDATES_MAX]; /* NOT_EXPLAINED: does not explain it */
-} Verdict;
 
 typedef struct {
     PmTyping *typing;
     PmGroup *group;
-    GPtrArray *candidates; /* PmPointee */
-    GHashTable *shapes;    /* those of them for which only contents speak */
-    GArray *verdicts;      /* Verdict, one for each sample */
-    PmGroupTag tag;        /* the best so far */
+    PmTrial *trial;
+    PmGroupTag tag; /* the best so far */
     GHashTable *rule;
     gint score;
 } Learning;
-
-static void
-add_candidate(Learning *learning, PmPointee *target)
-{
-    if (target != NULL && target->type != NULL && learning->candidates->len < CANDIDATES_MAX &&
-        !g_ptr_array_find(learning->candidates, target, NULL))
-        g_ptr_array_add(learning->candidates, target);
-}
-
-/* What is known for sure of the chunk of @sample, or NULL. */
-static const PmBinding *
-get_sure(PmTyping *typing, const PmGroupSample *sample)
-{
-    const guint32 id = pm_assignments_get_binding(&typing->assignments, sample->spot.slot);
-    const PmBinding *binding = pm_typing_get_binding(typing, id);
-    return id != 0 && binding->rank > PM_RANK_GUESS && binding->target != NULL &&
-                   binding->offset_bytes == 0
-               ? binding
-               : NULL;
-}
-
-/* Whether the chunk of @sample is known to be something that no type describes. */
-static gboolean
-is_nameless(PmTyping *typing, const PmGroupSample *sample)
-{
-    const guint32 id = pm_assignments_get_binding(&typing->assignments, sample->spot.slot);
-    const PmBinding *binding = pm_typing_get_binding(typing, id);
-    return id != 0 && binding->rank > PM_RANK_GUESS && binding->target == NULL;
-}
-
-/* Whether what @sure says holds what the group's pointers lead to where they lead. */
-static gboolean
-is_container(const Learning *learning, const PmBinding *sure)
-{
-    const PmGroup *group = learning->group;
-    return sure->shape == PM_SHAPE_ONE &&
-           pm_type_holds_at(learning->typing->types, sure->target->type, group->offset_bytes,
-                            group->target->type);
-}
-
-static void
-find_candidates(Learning *learning)
-{
-    const PmGroup *group = learning->group;
-    for (guint i = 0; group->target == NULL && i < group->edge->target_count; i++) {
-        PmPointee *target = group->edge->targets[i];
-        if (target->kind != PM_POINTEE_VOID && target->kind != PM_POINTEE_FUNCTION)
-            add_candidate(learning, target);
-    }
-    for (guint i = 0; i < group->samples->len; i++) {
-        const PmGroupSample *sample = &g_array_index(group->samples, PmGroupSample, i);
-        const PmBinding *sure = get_sure(learning->typing, sample);
-        if (sure != NULL && (group->target == NULL || is_container(learning, sure)))
-            add_candidate(learning, sure->target);
-        if (group->target == NULL)
-            continue;
-        const GPtrArray *containers = pm_containers_find(
-            learning->typing, group->target, group->offset_bytes, sample->spot.usable_bytes);
-        for (guint j = 0; j < containers->len; j++)
-            add_candidate(learning, g_ptr_array_index(containers, j));
-    }
-}
-
-/* Whether what is there could be text: printable up to a NUL. */
-static gint8
-judge_text(PmTyping *typing, const PmGroupSample *sample)
-{
-    guint8 bytes[TEXT_BYTES];
-    const gsize count = (gsize)MIN(sample->spot.usable_bytes, sizeof bytes);
-    if (!pm_space_read(typing->reader.space, sample->spot.user, bytes, count))
-        return NOT_EXPLAINED;
-    for (gsize i = 0; i < count; i++) {
-        if (bytes[i] == '\0')
-            return i > 2 ? 2 : 0;
-        if (bytes[i] < ' ' && !g_ascii_isspace((char)bytes[i]))
-            return NOT_EXPLAINED;
-    }
-    return 2;
-}
-
-/* Types of the right size whose pointers lead where they should in some of the chunks: where a
- * field is void, and nothing else is known. */
-static void
-add_shapes(Learning *learning, const PmGroupSample *sample)
-{
-    PmTyping *typing = learning->typing;
-    const PmType *owner = learning->group->edge->owner;
-    const guint64 usable = sample->spot.usable_bytes;
-    const guint64 least = MAX(pm_typing_get_request_min(typing, usable), typing->word_bytes);
-    if (owner == NULL || usable > SHAPE_BYTES_MAX)
-        return;
-    g_autoptr(GPtrArray) types = pm_types_find_by_size(typing->types, least, usable);
-    for (guint i = 0; types != NULL && i < types->len; i++) {
-        const PmType *type = g_ptr_array_index(types, i);
-        if (type->kind != PM_TYPE_STRUCT || type->is_declaration || type->module != owner->module)
-            continue;
-        PmPointee *target = pm_plans_get_target(typing->plans, type);
-        if (target->is_flexible || g_ptr_array_find(learning->candidates, target, NULL) ||
-            pm_match_weigh(typing, target, sample->spot.user, usable) <= 0)
-            continue;
-        add_candidate(learning, target);
-        g_hash_table_add(learning->shapes, target);
-    }
-}
-
-/* The same for some chunks of each size. */
-static void
-find_shapes(Learning *learning)
-{
-    const GArray *samples = learning->group->samples;
-    g_autoptr(GHashTable) looked = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
-    for (guint i = 0; i < samples->len; i++) {
-        const PmGroupSample *sample = &g_array_index(samples, PmGroupSample, i);
-        const guint64 usable = sample->spot.usable_bytes;
-        const guint count = GPOINTER_TO_UINT(g_hash_table_lookup(looked, &usable));
-        if (count >= SHAPES_PER_SIZE || get_sure(learning->typing, sample) != NULL)
-            continue;
-        g_hash_table_insert(looked, g_memdup2(&usable, sizeof usable), GUINT_TO_POINTER(count + 1));
-        add_shapes(learning, sample);
-    }
-}
-
-static gint8
-judge(Learning *learning, PmPointee *target, const PmGroupSample *sample, const PmBinding *sure)
-{
-    if (sure != NULL)
-        return sure->target == target ? 8 : NOT_EXPLAINED;
-    if (target->least_bytes > sample->spot.usable_bytes)
-        return NOT_EXPLAINED;
-    if (target->kind == PM_POINTEE_TEXT)
-        return judge_text(learning->typing, sample);
-    if (target->kind != PM_POINTEE_RECORD)
-        return 0;
-    const gboolean is_whole =
-        pm_match_is_whole(learning->typing, target, sample->spot.usable_bytes);
-    /* A chunk larger than its object is rare: it says nothing where all that is known is void. */
-    if (!is_whole &&
-        (learning->group->target == NULL ||
-         !pm_match_is_whole_or_slack(learning->typing, target, sample->spot.usable_bytes)))
-        return NOT_EXPLAINED;
-    const gint weight =
-        pm_match_weigh(learning->typing, target, sample->spot.user, sample->spot.usable_bytes);
-    /* That a size agrees says something, unless any does. */
-    gint bonus = is_whole && !target->is_flexible ? 1 : 0;
-    /* One that the program has elsewhere is likelier than one that nobody has seen. */
-    if (learning->group->target == NULL && target->exact[0] + target->exact[1] > 0)
-        bonus++;
-    /* Any size fits a flexible one: its pointers have to speak for it where the field is void. */
-    if (weight < 0 || (weight == 0 && target->is_flexible && learning->group->target == NULL))
-        return NOT_EXPLAINED;
-    return (gint8)MIN(weight + bonus, 12);
-}
-
-static void
-judge_all(Learning *learning)
-{
-    const GArray *samples = learning->group->samples;
-    for (guint i = 0; i < samples->len; i++) {
-        const PmGroupSample *sample = &g_array_index(samples, PmGroupSample, i);
-        const PmBinding *sure = get_sure(learning->typing, sample);
-        const gboolean nameless = sure == NULL && is_nameless(learning->typing, sample);
-        Verdict verdict = {.is_sure = sure != NULL};
-        for (guint j = 0; j < learning->candidates->len; j++) {
-            verdict.weight[j] = NOT_EXPLAINED;
-            if (!nameless)
-                verdict.weight[j] =
-                    judge(learning, g_ptr_array_index(learning->candidates, j), sample, sure);
-        }
-        g_array_append_val(learning->verdicts, verdict);
-    }
-}
 
 /* Whether candidate @index explains @part: one chunk in fifty may be stale or half made. */
 static gboolean
@@ -232,14 +44,39 @@ explains(const Part *part, guint index)
     return (part->samples - part->explained[index]) * 50 <= part->samples;
 }
 
-/* Whether a candidate explains @part that is not @taken. */
 static gboolean
-has_others(const Learning *learning, const Part *part, GHashTable *taken)
+is_taken(const Learning *learning, GHashTable *taken, guint index)
 {
-    for (guint i = 0; taken != NULL && i < learning->candidates->len; i++)
-        if (explains(part, i) && !g_hash_table_contains(taken, learning->candidates->pdata[i]))
+    return taken != NULL && g_hash_table_contains(taken, learning->trial->candidates->pdata[index]);
+}
+
+/* Whether some candidate that nothing else stands for explains @part. */
+static gboolean
+has_free(const Learning *learning, const Part *part, GHashTable *taken)
+{
+    for (guint i = 0; i < learning->trial->candidates->len; i++)
+        if (explains(part, i) && !is_taken(learning, taken, i))
             return TRUE;
     return FALSE;
+}
+
+/* The two candidates that explain @part best; −1 where there is none. */
+static void
+find_best(const Learning *learning, const Part *part, GHashTable *taken, gint *ret_best,
+          gint *ret_second)
+{
+    const gboolean free_ones = has_free(learning, part, taken);
+    *ret_best = *ret_second = -1;
+    for (guint i = 0; i < learning->trial->candidates->len; i++) {
+        if (!explains(part, i) || (free_ones && is_taken(learning, taken, i)))
+            continue;
+        if (*ret_best < 0 || part->weight[i] > part->weight[*ret_best]) {
+            *ret_second = *ret_best;
+            *ret_best = (gint)i;
+        } else if (*ret_second < 0 || part->weight[i] > part->weight[*ret_second]) {
+            *ret_second = (gint)i;
+        }
+    }
 }
 
 /*
@@ -252,27 +89,16 @@ find_winner(const Learning *learning, const Part *part, GHashTable *taken, gint 
 {
     gint best = -1;
     gint second = -1;
-    const gboolean others = has_others(learning, part, taken);
-    for (guint i = 0; i < learning->candidates->len; i++) {
-        if (!explains(part, i) ||
-            (others && g_hash_table_contains(taken, learning->candidates->pdata[i])))
-            continue;
-        if (best < 0 || part->weight[i] > part->weight[best]) {
-            second = best;
-            best = (gint)i;
-        } else if (second < 0 || part->weight[i] > part->weight[second]) {
-            second = (gint)i;
-        }
-    }
+    find_best(learning, part, taken, &best, &second);
     if (best < 0)
         return NULL;
-    PmPointee *winner = g_ptr_array_index(learning->candidates, (guint)best);
-    /* Nothing but its size speaks for it: not enough where the field is void. */
-    if (learning->group->target == NULL && part->sure == 0 && part->weight[best] <= 0)
-        return NULL;
-    /* And where it was not even declared, its pointers have to. */
-    if (part->sure == 0 && g_hash_table_contains(learning->shapes, winner) &&
-        part->weight[best] < FIT_WEIGHT * (gint)part->samples)
+    PmPointee *winner = g_ptr_array_index(learning->trial->candidates, (guint)best);
+    const gboolean by_fit =
+        part->sure == 0 && g_hash_table_contains(learning->trial->shapes, winner);
+    /* Nothing but its size speaks for it: not enough where the field is void. And where it was not
+     * even declared, its pointers have to. */
+    if ((learning->group->target == NULL && part->sure == 0 && part->weight[best] <= 0) ||
+        (by_fit && part->weight[best] < FIT_WEIGHT * (gint)part->samples))
         return NULL;
     *ret_weight = part->weight[best];
     if (second < 0)
@@ -281,7 +107,7 @@ find_winner(const Learning *learning, const Part *part, GHashTable *taken, gint 
     gint least = (gint)part->samples / 2 + 1;
     if (part->sure == 0 && part->samples < PART_SMALL)
         least = MAX(least, MARGIN_SMALL);
-    if (part->sure == 0 && g_hash_table_contains(learning->shapes, winner))
+    if (by_fit)
         least = MAX(least, (gint)part->samples);
     return margin >= least ? winner : NULL;
 }
@@ -295,7 +121,7 @@ part_samples(const Learning *learning, const PmGroupTag *tag)
     const GArray *samples = learning->group->samples;
     for (guint i = 0; i < samples->len; i++) {
         const PmGroupSample *sample = &g_array_index(samples, PmGroupSample, i);
-        const Verdict *verdict = &g_array_index(learning->verdicts, Verdict, i);
+        const PmVerdict *verdict = &g_array_index(learning->trial->verdicts, PmVerdict, i);
         guint64 value = 0;
         if (!pm_group_read_tag(learning->typing, tag, sample, &value))
             continue;
@@ -309,8 +135,8 @@ part_samples(const Learning *learning, const PmGroupTag *tag)
         }
         part->samples++;
         part->sure += verdict->is_sure ? 1 : 0;
-        for (guint j = 0; j < learning->candidates->len; j++) {
-            if (verdict->weight[j] == NOT_EXPLAINED)
+        for (guint j = 0; j < learning->trial->candidates->len; j++) {
+            if (verdict->weight[j] == PM_NOT_EXPLAINED)
                 continue;
             part->explained[j]++;
             part->weight[j] += verdict->weight[j];
@@ -324,8 +150,9 @@ part_samples(const Learning *learning, const PmGroupTag *tag)
 static gboolean
 is_rivalled(const Learning *learning, const Part *part, const PmPointee *winner)
 {
-    for (guint i = 0; part->sure == 0 && i < learning->candidates->len; i++)
-        if (learning->candidates->pdata[i] != winner && part->explained[i] * 5 >= part->samples)
+    for (guint i = 0; part->sure == 0 && i < learning->trial->candidates->len; i++)
+        if (learning->trial->candidates->pdata[i] != winner &&
+            part->explained[i] * 5 >= part->samples)
             return TRUE;
     return FALSE;
 }
@@ -353,7 +180,7 @@ resolve_parts(const Learning *learning, const PmGroupTag *tag, GHashTable *parts
         score += SCORE_EXPLAINED * (gint)part->samples + weight;
         const PmGroupVerdict verdict = {
             .target = winner,
-            .by_fit = part->sure == 0 && g_hash_table_contains(learning->shapes, winner),
+            .by_fit = part->sure == 0 && g_hash_table_contains(learning->trial->shapes, winner),
             .is_doubtful = tag->none && is_rivalled(learning, part, winner)};
         g_hash_table_insert(rule, g_memdup2(&part->value, sizeof part->value),
                             g_memdup2(&verdict, sizeof verdict));
@@ -493,33 +320,14 @@ adopt(Learning *learning)
 }
 
 static gboolean
-has_void(const PmTypedEdge *edge)
-{
-    for (guint i = 0; i < edge->target_count; i++)
-        if (edge->targets[i]->kind == PM_POINTEE_VOID)
-            return TRUE;
-    return FALSE;
-}
-
-static gboolean
 learn_group(PmTyping *typing, PmGroup *group)
 {
-    g_autoptr(GPtrArray) candidates = g_ptr_array_new();
-    g_autoptr(GArray) verdicts = g_array_new(FALSE, FALSE, sizeof(Verdict));
-    g_autoptr(GHashTable) shapes = g_hash_table_new(NULL, NULL);
-    Learning learning = {.typing = typing,
-                         .group = group,
-                         .candidates = candidates,
-                         .shapes = shapes,
-                         .verdicts = verdicts};
+    g_autoptr(PmTrial) trial = pm_trial_new(typing, group);
+    Learning learning = {.typing = typing, .group = group, .trial = trial};
     const PmGroupTag none = {.none = TRUE, .name = ""};
     const PmGroupTag size = {.none = TRUE, .with_size = TRUE, .name = "its size"};
-    find_candidates(&learning);
-    if (group->target == NULL && has_void(group->edge))
-        find_shapes(&learning);
-    if (candidates->len == 0)
+    if (trial->candidates->len == 0)
         return FALSE;
-    judge_all(&learning);
     const PmType *owner = group->target == NULL ? group->edge->owner : NULL;
     const PmType *head = group->target != NULL ? group->target->type : NULL;
     try_tag(&learning, &none);
