@@ -5,6 +5,7 @@
 
 /* Chunks of one size that are compared with all types of that size; of larger ones none. */
 #define SHAPES_PER_SIZE 3
+#define SHAPES_OF_CHUNK 6
 #define SHAPE_BYTES_MAX 4096
 /* Of what may be text, as much is looked at. */
 #define TEXT_BYTES 24
@@ -88,8 +89,22 @@ judge_text(PmTyping *typing, const PmGroupSample *sample)
     return 2;
 }
 
-/* Types of the right size whose pointers lead where they should in some of the chunks: where a
- * field is void, and nothing else is known. */
+/* A type of the right size, and how well a chunk agrees with it. */
+typedef struct {
+    PmPointee *target;
+    gint weight;
+} Shape;
+
+static gint
+compare_shapes(gconstpointer a, gconstpointer b)
+{
+    const Shape *left = a;
+    const Shape *right = b;
+    return right->weight - left->weight;
+}
+
+/* Types of the right size whose pointers lead where they should in the chunk of @sample: the best
+ * of them, where a field is void, and nothing else is known. */
 static void
 add_shapes(PmTrial *trial, const PmGroupSample *sample)
 {
@@ -99,14 +114,21 @@ add_shapes(PmTrial *trial, const PmGroupSample *sample)
     const guint64 least = MAX(pm_typing_get_request_min(typing, usable), typing->word_bytes);
     if (owner == NULL || usable > SHAPE_BYTES_MAX)
         return;
+    g_autoptr(GArray) shapes = g_array_new(FALSE, FALSE, sizeof(Shape));
     g_autoptr(GPtrArray) types = pm_types_find_by_size(typing->types, least, usable);
     for (guint i = 0; types != NULL && i < types->len; i++) {
         const PmType *type = g_ptr_array_index(types, i);
         if (type->kind != PM_TYPE_STRUCT || type->is_declaration || type->module != owner->module)
             continue;
-        PmPointee *target = pm_plans_get_target(typing->plans, type);
-        if (target->is_flexible || g_ptr_array_find(trial->candidates, target, NULL) ||
-            pm_match_weigh(typing, target, sample->spot.user, usable) <= 0)
+        Shape shape = {.target = pm_plans_get_target(typing->plans, type)};
+        shape.weight = pm_match_weigh(typing, shape.target, sample->spot.user, usable);
+        if (shape.weight > 0 && !shape.target->is_flexible)
+            g_array_append_val(shapes, shape);
+    }
+    g_array_sort(shapes, compare_shapes);
+    for (guint i = 0; i < MIN(shapes->len, SHAPES_OF_CHUNK); i++) {
+        PmPointee *target = g_array_index(shapes, Shape, i).target;
+        if (g_ptr_array_find(trial->candidates, target, NULL))
             continue;
         add_candidate(trial, target);
         g_hash_table_add(trial->shapes, target);

@@ -37,11 +37,13 @@ typedef struct {
     gint score;
 } Learning;
 
-/* Whether candidate @index explains @part: one chunk in fifty may be stale or half made. */
+/* Whether candidate @index explains @part: one chunk in thirty, and one of a few, may be stale or
+ * half made. */
 static gboolean
 explains(const Part *part, guint index)
 {
-    return (part->samples - part->explained[index]) * 50 <= part->samples;
+    const guint tolerated = part->samples < PART_SURE ? 0 : MAX(1, part->samples / 30);
+    return part->samples - part->explained[index] <= tolerated;
 }
 
 static gboolean

@@ -421,7 +421,10 @@ weigh_chunk(PmTyping *typing, const PmPointee *target, const PmSpot *spot)
         return -2;
     if (spot->offset_bytes != 0)
         return 0;
-    return pm_match_is_whole_or_slack(typing, target, spot->usable_bytes) ? 2 : 1;
+    /* Any size is right for a flexible one. */
+    return !target->is_flexible && pm_match_is_whole_or_slack(typing, target, spot->usable_bytes)
+               ? 2
+               : 1;
 }
 
 /* A pointer to @target that holds @value. */
