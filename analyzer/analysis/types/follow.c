@@ -147,7 +147,7 @@ static void
 follow_chunk(PmTyping *typing, const PmWordAhead *word, PmPointee *target, const PmSpot *spot)
 {
     PmAssignment *old = pm_assignments_get(&typing->assignments, spot->slot);
-    if (word->is_slack && (old != NULL || !typing->settles))
+    if ((word->is_slack && (old != NULL || !typing->settles)) || (word->is_likely && old != NULL))
         return;
     if (old != NULL) {
         const PmBinding *binding = pm_typing_get_binding(typing, old->binding);
@@ -165,8 +165,9 @@ follow_chunk(PmTyping *typing, const PmWordAhead *word, PmPointee *target, const
         if (binding->rank >= PM_RANK_WHOLE || typing->audits)
             return;
     }
-    const guint32 id = word->is_slack ? weaken(typing, decide(typing, word, target, spot))
-                                      : decide(typing, word, target, spot);
+    guint32 id = decide(typing, word, target, spot);
+    if (word->is_slack || word->is_likely)
+        id = weaken(typing, id);
     if (id != 0) {
         (void)pm_propagate_assign(typing, spot, id, word->parent);
         old = pm_assignments_get(&typing->assignments, spot->slot);

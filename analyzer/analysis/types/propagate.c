@@ -186,6 +186,7 @@ typedef struct {
     guint64 likely_bytes;
     guint32 parent;
     guint level;
+    gboolean is_likely; /* an element that was asked for unless malloc() did not split the chunk */
 } Visit;
 
 static void
@@ -206,6 +207,7 @@ visit_slot(PmTyping *typing, const PmPlanSlot *slot, const Visit *visit)
             .parent = visit->parent,
             .level = visit->level,
             .is_slack = offset + typing->word_bytes > visit->sure_bytes,
+            .is_likely = visit->is_likely,
         };
         put_off(typing, &word);
     }
@@ -218,14 +220,18 @@ visit_one(PmTyping *typing, const PmPlan *plan, const Visit *visit)
         visit_slot(typing, &plan->slots[i], visit);
 }
 
-/* Whether the element at @address was asked for: the request was of whole elements. */
-static gboolean
-is_sure_element(PmTyping *typing, PmPointee *target, const Visit *visit, PmAddr address)
+/* How sure it is that the element of @one was asked for: the request was of whole elements. */
+static void
+judge_element(PmTyping *typing, PmPointee *target, const Visit *visit, Visit *one)
 {
-    const guint64 offset = address - visit->address;
-    return offset < visit->sure_bytes ||
-           (offset < visit->likely_bytes &&
-            pm_match_weigh(typing, target, address, target->size_bytes) > 0);
+    const guint64 offset = one->address - visit->address;
+    one->is_likely = FALSE;
+    if (offset < visit->sure_bytes)
+        return;
+    one->is_likely = offset < visit->likely_bytes &&
+                     pm_match_weigh(typing, target, one->address, target->size_bytes) > 0;
+    if (!one->is_likely)
+        one->sure_bytes = 0;
 }
 
 static void
@@ -247,8 +253,7 @@ visit_array(PmTyping *typing, PmPointee *target, const Visit *visit)
             i += skipped;
             one.address += skipped * target->size_bytes;
         }
-        if (!is_sure_element(typing, target, visit, one.address))
-            one.sure_bytes = 0;
+        judge_element(typing, target, visit, &one);
         visit_one(typing, plan, &one);
         one.address += target->size_bytes;
     }

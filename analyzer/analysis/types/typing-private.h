@@ -94,7 +94,7 @@ typedef struct PmGroups PmGroups;
 /*
  * A pointer that was read. @owner: the structure whose field it is. @parent, @level: of what it
  * stands in. @is_slack: behind the smallest request that gives the chunk, so that the program may
- * have no such element.
+ * have no such element; @is_likely: it has, unless malloc() did not split the chunk.
  */
 typedef struct {
     const PmPlanSlot *slot;
@@ -103,6 +103,7 @@ typedef struct {
     guint32 parent;
     guint level;
     gboolean is_slack;
+    gboolean is_likely;
 } PmWordAhead;
 
 /* Pointers that are put off until what they lead to has come nearer; a power of two. */
