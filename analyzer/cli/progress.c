@@ -4,7 +4,7 @@
  */
 #include "cli/progress.h"
 
-#include "report/format.h"
+#include "analysis/format.h"
 
 #include <pthread.h>
 #include <stdio.h>

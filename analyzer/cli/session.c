@@ -3,9 +3,9 @@
  */
 #include "cli/session.h"
 
+#include "analysis/format.h"
 #include "ptmalloc/allocators.h"
 #include "ptmalloc/violations.h"
-#include "report/format.h"
 
 #include <stdio.h>
 #include <unistd.h>

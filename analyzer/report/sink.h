@@ -5,8 +5,8 @@
  */
 #pragma once
 
+#include "analysis/format.h"
 #include "analysis/subject.h"
-#include "report/format.h"
 #include "report/json.h"
 
 /* What prose is wrapped at. */

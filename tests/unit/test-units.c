@@ -1,8 +1,8 @@
 /* analyzer/cli/units and report/format: what people type, and what they get to read. */
 #include "cli/units.h"
 
+#include "analysis/format.h"
 #include "base/error.h"
-#include "report/format.h"
 
 typedef gboolean (*Parser)(const char *text, guint64 *ret_value, GError **error);
 

@@ -1,7 +1,7 @@
 /*
  * Formatting for people; see format.h.
  */
-#include "report/format.h"
+#include "analysis/format.h"
 
 #include <string.h>
 
