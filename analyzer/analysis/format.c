@@ -55,6 +55,26 @@ pm_format_rate(double rate)
 }
 
 PmShort
+pm_format_duration(guint64 seconds)
+{
+    static const struct {
+        guint64 seconds;
+        const char *noun;
+    } units[] = {{24 * 60 * 60, "day"}, {60 * 60, "hour"}, {60, "minute"}, {1, "second"}};
+    guint unit = 0;
+    while (unit + 1 < G_N_ELEMENTS(units) && seconds < units[unit].seconds)
+        unit++;
+    PmShort result = pm_format_things(seconds / units[unit].seconds, units[unit].noun);
+    const guint64 rest = seconds % units[unit].seconds;
+    if (unit + 1 == G_N_ELEMENTS(units) || rest < units[unit + 1].seconds)
+        return result;
+    const PmShort smaller = pm_format_things(rest / units[unit + 1].seconds, units[unit + 1].noun);
+    const gsize length = strlen(result.text);
+    g_snprintf(result.text + length, sizeof result.text - length, " %s", smaller.text);
+    return result;
+}
+
+PmShort
 pm_format_share(double share)
 {
     PmShort result;

@@ -20,6 +20,9 @@ PmShort pm_format_count(guint64 count);
 /* Things an hour: "17,130"; one digit of fraction below ten. */
 PmShort pm_format_rate(double rate);
 
+/* The two largest units: "90 days", "1 hour 30 minutes", "45 seconds". */
+PmShort pm_format_duration(guint64 seconds);
+
 /* "97.2 %"; "<0.1 %" for a share that is small but not nothing. */
 PmShort pm_format_share(double share);
 

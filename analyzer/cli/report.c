@@ -48,6 +48,16 @@ run(const PmSession *session, const PmSink *sink, G_GNUC_UNUSED GError **error)
     g_autoptr(GPtrArray) namings = name_sizes(session, sizes);
     summary.namings = (PmNaming *const *)namings->pdata;
     summary.naming_count = namings->len;
+    const PmNamer namer = pm_session_get_namer(session);
+    const PmFindingsInput input = {.subject = subject,
+                                   .reach = session->reach,
+                                   .sizes = sizes,
+                                   .check = check,
+                                   .namer = &namer,
+                                   .again = sink->again,
+                                   .jobs = session->options->jobs};
+    g_autoptr(PmFindings) findings = pm_findings_new(&input);
+    summary.findings = findings;
     pm_report_summary(sink, &summary);
     return PM_EXIT_ANSWERED;
 }

@@ -27,6 +27,7 @@ pm_suspect_new(PmSuspectKind kind)
     suspect->request_bytes = PM_SUSPECT_NONE;
     suspect->share_of_used = -1;
     suspect->lost_share = -1;
+    suspect->per_hour = -1;
     suspect->evidence = pm_evidence_new();
     suspect->next = g_ptr_array_new_with_free_func(g_free);
     return suspect;
@@ -37,7 +38,6 @@ pm_suspect_free(PmSuspect *suspect)
 {
     g_free(suspect->title);
     g_free(suspect->type);
-    g_free(suspect->type_text);
     g_free(suspect->looks);
     g_clear_pointer(&suspect->sites, g_ptr_array_unref);
     g_array_unref(suspect->evidence);

@@ -36,7 +36,8 @@ const char *pm_confidence_word(double confidence);
  * @share_of_used: of all chunk_bytes in use, of regions of all touched bytes; below 0 where
  * unknown.
  * @lost_share: 0 … 1, of its bytes; below 0 where it does not apply.
- * @type: name, or NULL. @type_text: (nullable): the line of the page about it.
+ * @per_hour: how many of them an hour came to be; below 0 where that is not known.
+ * @type: name, or NULL.
  * @looks: (nullable): the line of the page about the contents.
  * @sites: PmRankedSite, best first; NULL where it does not apply; owned with what they point at
  *   borrowed from the sites.
@@ -55,8 +56,8 @@ typedef struct {
     guint64 bytes;
     double share_of_used;
     double lost_share;
+    double per_hour;
     char *type;
-    char *type_text;
     char *looks;
     GPtrArray *sites;
     double confidence;
@@ -65,8 +66,8 @@ typedef struct {
     GPtrArray *next;
 } PmSuspect;
 
-/* A suspect of @kind without anything; numbers are PM_SUSPECT_NONE and shares below 0. (transfer
- * full) */
+/* A suspect of @kind without anything: sizes are PM_SUSPECT_NONE, shares and rate below 0.
+ * (transfer full) */
 PmSuspect *pm_suspect_new(PmSuspectKind kind);
 void pm_suspect_free(PmSuspect *suspect);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmSuspect, pm_suspect_free)

@@ -8,13 +8,15 @@
 #include "report/facts.h"
 #include "report/naming.h"
 #include "report/sizes.h"
+#include "report/suspects.h"
 
 #define BAR_COLUMNS     19
 #define PROGRAM_COLUMNS 40
 
 /* Rows of a ranked table where the user did not say: the page has to fit. */
-#define ARENAS_SHOWN 5
-#define SIZES_SHOWN  5
+#define ARENAS_SHOWN          5
+#define SIZES_SHOWN           5
+#define SIZES_BESIDE_SUSPECTS 3
 
 /* Kinds of chunks of one size, and the share below which one is not worth a line. */
 #define NAMES_SHOWN  2
@@ -119,8 +121,7 @@ write_json(const PmSink *sink, const PmSummary *summary)
     }
     write_namings(json, summary);
     pm_json_uint(json, "violations", summary->check->row_count + summary->check->omitted);
-    pm_json_begin_array(json, "suspects");
-    pm_json_end_array(json);
+    pm_suspects_write_json(sink, summary->findings);
     pm_sink_end(sink);
 }
 
@@ -204,20 +205,34 @@ print_arenas(const PmSink *sink, const PmPtmalloc *ptmalloc)
                      pm_format_bytes(mmapped->bytes).text);
 }
 
-static void
-print_sizes(const PmSink *sink, const PmSubject *subject, const PmSizes *sizes)
+/* Sizes of which something is in use. */
+static gsize
+count_used_sizes(const PmSizes *sizes)
 {
-    guint64 shown = rows_on_page(sink, sizes->row_count, SIZES_SHOWN);
+    gsize count = 0;
+    while (count < sizes->row_count && sizes->rows[count].used_chunks > 0)
+        count++;
+    return count;
+}
+
+static void
+print_sizes(const PmSink *sink, const PmSummary *summary)
+{
+    const PmSizes *sizes = summary->sizes;
+    const gsize count = count_used_sizes(sizes);
+    const gboolean has_suspects = pm_findings_have_suspects(summary->findings);
+    guint64 shown = rows_on_page(sink, count, has_suspects ? SIZES_BESIDE_SUSPECTS : SIZES_SHOWN);
     guint64 rest = 0;
-    for (gsize i = shown; i < sizes->row_count; i++)
+    for (gsize i = shown; i < count; i++)
         rest += pm_size_row_used_bytes(&sizes->rows[i]);
+    if (count == 0)
+        return;
     pm_sink_heading(sink, "TOP SIZES");
-    pm_sizes_print_table(sink, subject, sizes, shown);
+    pm_sizes_print_table(sink, summary->subject, sizes, shown);
     pm_sizes_print_lost(sink, sizes);
-    if (shown < sizes->row_count)
+    if (shown < count)
         pm_sink_line(sink, "  %s %s the other %s: postmalloc sizes %s --top 0",
-                     pm_format_more(sizes->row_count - shown, "size").text,
-                     pm_format_hold(sizes->row_count - shown),
+                     pm_format_more(count - shown, "size").text, pm_format_hold(count - shown),
                      pm_format_share(pm_share(rest, sizes->states[PM_CHUNK_USED].chunk_bytes)).text,
                      sink->again);
 }
@@ -285,17 +300,18 @@ print_damage(const PmSink *sink, const PmCheck *check)
 static void
 print_next(const PmSink *sink, const PmSummary *summary)
 {
+    const gboolean has_suspects = pm_findings_have_suspects(summary->findings);
     pm_sink_heading(sink, "NEXT");
     if (summary->sizes != NULL) {
         if (summary->check->row_count > 0)
             pm_sink_line(sink, "  postmalloc check %s", sink->again);
         if (summary->sizes->lost.chunks > 0)
             pm_sink_line(sink, "  postmalloc leaks %s", sink->again);
-        if (summary->sizes->row_count > 0)
+        if (summary->sizes->row_count > 0 && !has_suspects)
             pm_sink_line(sink, "  postmalloc schema %s --chunk-size %s", sink->again,
                          pm_format_address(summary->sizes->rows[0].chunk_bytes).text);
         pm_sink_line(sink, "  postmalloc arenas %s", sink->again);
-        if (summary->check->row_count == 0)
+        if (summary->check->row_count == 0 && !has_suspects)
             pm_sink_line(sink, "  postmalloc check %s", sink->again);
     }
     pm_sink_line(sink, "  postmalloc info %s", sink->again);
@@ -312,10 +328,15 @@ pm_report_summary(const PmSink *sink, const PmSummary *summary)
     print_headline(sink, subject);
     print_damage(sink, summary->check);
     print_memory(sink, subject, &summary->memory);
+    if (subject->ptmalloc != NULL || summary->findings->suspects->len > 0)
+        pm_suspects_print(sink, summary->findings);
     if (subject->ptmalloc != NULL) {
-        print_arenas(sink, subject->ptmalloc);
-        print_sizes(sink, subject, summary->sizes);
-        print_namings(sink, summary);
+        const gboolean has_suspects = pm_findings_have_suspects(summary->findings);
+        if (!has_suspects)
+            print_arenas(sink, subject->ptmalloc);
+        print_sizes(sink, summary);
+        if (!has_suspects)
+            print_namings(sink, summary);
     }
     print_next(sink, summary);
 }

@@ -7,6 +7,7 @@
 #include "analysis/regions.h"
 #include "analysis/sizes.h"
 #include "analysis/types/naming.h"
+#include "findings/findings.h"
 #include "report/sink.h"
 
 /* Of the largest sizes, how many are looked into. */
@@ -14,7 +15,7 @@
 
 /*
  * All results that the page shows; borrowed. @sizes: NULL where there is no heap.
- * @namings: what the chunks of the first @naming_count rows of @sizes are.
+ * @namings: what the chunks of the first @naming_count rows of @sizes are. @findings: the suspects.
  */
 typedef struct {
     const PmSubject *subject;
@@ -23,6 +24,7 @@ typedef struct {
     PmMemory memory;
     PmNaming *const *namings;
     gsize naming_count;
+    const PmFindings *findings;
 } PmSummary;
 
 void pm_report_summary(const PmSink *sink, const PmSummary *summary);

@@ -1,0 +1,66 @@
+/*
+ * Suspects from everywhere, ranked; see findings.h.
+ */
+#include "findings/findings.h"
+
+#include "findings/size.h"
+
+static gint
+compare_suspects(gconstpointer left, gconstpointer right)
+{
+    const PmSuspect *a = *(const PmSuspect *const *)left;
+    const PmSuspect *b = *(const PmSuspect *const *)right;
+    const gboolean a_counts = a->confidence >= PM_CONFIDENCE_MEDIUM;
+    const gboolean b_counts = b->confidence >= PM_CONFIDENCE_MEDIUM;
+    if (a_counts != b_counts)
+        return a_counts ? -1 : 1;
+    return (a->interest < b->interest) - (a->interest > b->interest);
+}
+
+void
+pm_findings_add(PmFindings *findings, PmSuspect *suspect)
+{
+    g_ptr_array_add(findings->suspects, suspect);
+    g_ptr_array_sort(findings->suspects, compare_suspects);
+}
+
+static void
+add_sizes(PmFindings *findings, const PmFindingsInput *input)
+{
+    g_autoptr(GArray) candidates = pm_candidates_find(input->sizes, input->reach);
+    for (guint i = 0; i < candidates->len; i++) {
+        PmSizeFinding *finding =
+            pm_size_finding_new(input, &g_array_index(candidates, PmSizeCandidate, i));
+        pm_size_finding_add_next(finding, input);
+        pm_findings_add(findings, g_steal_pointer(&finding->suspect));
+        pm_size_finding_free(finding);
+    }
+}
+
+PmFindings *
+pm_findings_new(const PmFindingsInput *input)
+{
+    PmFindings *findings = g_new0(PmFindings, 1);
+    findings->suspects = g_ptr_array_new_with_free_func((GDestroyNotify)pm_suspect_free);
+    if (input->sizes != NULL)
+        add_sizes(findings, input);
+    return findings;
+}
+
+gboolean
+pm_findings_have_suspects(const PmFindings *findings)
+{
+    const PmSuspect *first =
+        findings->suspects->len > 0 ? g_ptr_array_index(findings->suspects, 0) : NULL;
+    return first != NULL && first->confidence >= PM_CONFIDENCE_MEDIUM;
+}
+
+void
+pm_findings_free(PmFindings *findings)
+{
+    g_ptr_array_unref(findings->suspects);
+    if (findings->sites != NULL)
+        pm_sites_free(findings->sites);
+    g_free(findings->sites_message);
+    g_free(findings);
+}

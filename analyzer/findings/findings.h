@@ -1,0 +1,53 @@
+/*
+ * What deserves a look: the suspects, ranked, and what is left when they are taken away.
+ */
+#pragma once
+
+#include "analysis/check.h"
+#include "analysis/reach/reach.h"
+#include "analysis/sites/sites.h"
+#include "analysis/sizes.h"
+#include "analysis/types/naming.h"
+#include "findings/suspect.h"
+
+/*
+ * What the findings are made of; all borrowed.
+ *
+ * @reach: NULL where there was no scan. @sizes: with what the scan found. @check: of the same heap.
+ * @again: how a command names the core, quoted for the shell: "core.1 --exe app".
+ * @jobs: threads, 0 for as many as there are processors.
+ */
+typedef struct {
+    const PmSubject *subject;
+    PmReach *reach;
+    const PmSizes *sizes;
+    const PmCheck *check;
+    const PmNamer *namer;
+    const char *again;
+    guint jobs;
+} PmFindingsInput;
+
+/*
+ * @suspects: PmSuspect, what deserves a look most first. @sites: what their sites are borrowed
+ * from, NULL where no code was looked at; @sites_message: why it was not, where it should have
+ * been.
+ */
+typedef struct {
+    GPtrArray *suspects;
+    PmSites *sites;
+    char *sites_message;
+} PmFindings;
+
+/* Looks at the sizes of the heap. Without a heap there is no suspect. Never fails. */
+PmFindings *pm_findings_new(const PmFindingsInput *input);
+void pm_findings_free(PmFindings *findings);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmFindings, pm_findings_free)
+
+/*
+ * Adds @suspect (transfer full) of another kind, and ranks all anew: those of more than low
+ * confidence first, then by interest.
+ */
+void pm_findings_add(PmFindings *findings, PmSuspect *suspect);
+
+/* Whether one of them is of more than low confidence. */
+gboolean pm_findings_have_suspects(const PmFindings *findings);

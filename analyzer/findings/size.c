@@ -1,0 +1,392 @@
+/*
+ * A chunk size as a suspect; see size.h. The weights are judgements: that many chunks of one kind
+ * are lost says most, how much of the heap they hold says how much it matters.
+ */
+#include "findings/size.h"
+
+#include "analysis/format.h"
+#include "analysis/leaks.h"
+
+#include <math.h>
+
+/* Any number, so that two runs give one answer. */
+#define SEED 1
+
+/* Lost: what one chunk says, what each tenfold adds, and the most. */
+#define LOST_ONE    0.10
+#define LOST_DECADE 0.13
+#define LOST_MOST   0.62
+
+/* What all of the heap would say; of lost bytes the root of their share, of others the share. */
+#define LOST_SHARE 0.35
+#define LIVE_SHARE 0.20
+
+#define HOMOGENEOUS        0.9
+#define HOMOGENEOUS_WEIGHT 0.10
+#define HANGING_WEIGHT     0.05
+
+#define UNCERTAIN_WEIGHT (-0.30)
+#define DAMAGED_WEIGHT   (-0.20)
+#define UNTYPED_WEIGHT   (-0.02)
+#define LIVE_WEIGHT      (-0.10)
+
+/* A suspect for its share alone is never more than low: one core does not tell growth. */
+#define LIVE_MOST (PM_CONFIDENCE_MEDIUM - 0.05)
+
+#define CONFIDENCE_MOST  0.99
+#define CONFIDENCE_LEAST 0.01
+
+/* Of what nothing is lost, this much of the bytes interests. */
+#define LIVE_INTEREST 0.1
+
+#define LOST_CLASSES                                                                               \
+    (1U << PM_REACH_LEAK_ROOT | 1U << PM_REACH_LEAK_CYCLE | 1U << PM_REACH_LEAK_INDIRECT)
+#define LIVE_CLASSES (1U << PM_REACH_REACHABLE | 1U << PM_REACH_INTERIOR | 1U << PM_REACH_WEAK)
+
+/* One suspect in the making. */
+typedef struct {
+    const PmFindingsInput *input;
+    const PmSizeCandidate *candidate;
+    PmSizeFinding *finding;
+    PmSuspect *suspect;
+    const PmSchema *schema;
+} Making;
+
+static const PmNamedRow *
+get_main_row(const PmSizeFinding *finding)
+{
+    return finding->naming->row_count > 0 ? &finding->naming->rows[0] : NULL;
+}
+
+static PmNaming *
+name_chunks(const PmFindingsInput *input, const PmSizeCandidate *candidate, gboolean is_lost)
+{
+    const PmChunkFilter filter = {
+        .states = 1U << PM_CHUNK_USED,
+        .by_chunk_bytes = TRUE,
+        .chunk_bytes = candidate->row->chunk_bytes,
+        .reaches = input->reach == NULL ? 0
+                   : is_lost            ? LOST_CLASSES
+                                        : LIVE_CLASSES,
+    };
+    return pm_naming_new(
+        input->namer, pm_sample_new(input->subject, input->reach, &filter, PM_SCHEMA_SAMPLE, SEED));
+}
+
+/* ---- the evidence ---- */
+
+static void
+add_lost(const Making *making)
+{
+    const PmSizeRow *row = making->candidate->row;
+    PmSuspect *suspect = making->suspect;
+    const double weight = MIN(LOST_ONE + LOST_DECADE * log10((double)row->lost_chunks), LOST_MOST);
+    const gboolean certain = making->input->sizes->lost_certain;
+    if (row->lost_chunks == row->used_chunks)
+        pm_evidence_add(suspect->evidence, "lost", weight,
+                        row->lost_chunks == 1
+                            ? "nothing in the process refers to it any more"
+                            : "100 %%: nothing in the process leads to any of them");
+    else
+        pm_evidence_add(
+            suspect->evidence, "lost", weight, "%s of them, %s: nothing in the process leads there",
+            pm_format_count(row->lost_chunks).text, pm_format_share(suspect->lost_share).text);
+    if (!certain)
+        pm_evidence_add(suspect->evidence, "coverage", UNCERTAIN_WEIGHT,
+                        "the core lacks memory in which a reference to them could stand");
+}
+
+/* How lost chunks hang together. */
+static void
+add_ties(const Making *making)
+{
+    const PmSizeCandidate *candidate = making->candidate;
+    if (candidate->roots > 0 && candidate->hanging_chunks > 0)
+        pm_evidence_add(making->suspect->evidence, "hanging", HANGING_WEIGHT,
+                        "%s, %s, only they lead to",
+                        pm_format_more(candidate->hanging_chunks, "lost chunk").text,
+                        pm_format_bytes(candidate->hanging_bytes).text);
+    if (candidate->indirect > candidate->roots)
+        pm_evidence_add(making->suspect->evidence, "indirect", 0,
+                        "%s of them hang on other lost chunks: postmalloc leaks names the roots",
+                        pm_format_count(candidate->indirect).text);
+}
+
+static void
+add_reachable(const Making *making)
+{
+    pm_evidence_add(making->suspect->evidence, "reachable", LIVE_WEIGHT,
+                    "something refers to %s: a structure of the program's, not a leak by itself; "
+                    "a second core would tell whether it grows",
+                    making->candidate->row->lost_chunks == 0 ? "every one of them"
+                                                             : "most of them");
+}
+
+static void
+add_share(const Making *making)
+{
+    const PmSizeRow *row = making->candidate->row;
+    const PmTotal *used = &making->input->sizes->states[PM_CHUNK_USED];
+    const gboolean is_lost = making->finding->is_lost;
+    const guint64 bytes = is_lost ? making->candidate->blame_bytes : pm_size_row_used_bytes(row);
+    const double share = MIN(pm_share(bytes, used->chunk_bytes), 1.0);
+    const double weight = is_lost ? LOST_SHARE * sqrt(share) : LIVE_SHARE * share;
+    pm_evidence_add(making->suspect->evidence, "share", weight, "%s, %s of what is in use%s",
+                    pm_format_bytes(bytes).text, pm_format_share(share).text,
+                    is_lost && making->candidate->hanging_bytes > 0
+                        ? ", are lost with what hangs on them"
+                        : "");
+}
+
+static void
+add_homogeneity(const Making *making)
+{
+    const PmNaming *naming = making->finding->naming;
+    const PmNamedRow *row = get_main_row(making->finding);
+    const gsize count = making->schema->sample->count;
+    if (row == NULL || count < 2)
+        return;
+    const double share = pm_share(row->sampled, count);
+    pm_evidence_add(making->suspect->evidence, "homogeneity",
+                    share >= HOMOGENEOUS ? HOMOGENEOUS_WEIGHT : 0,
+                    naming->row_count == 1 ? "one kind in %s of %s sampled"
+                                           : "the largest of several kinds is %s of %s sampled",
+                    pm_format_count(row->sampled).text, pm_format_count(count).text);
+}
+
+static void
+add_request(const Making *making)
+{
+    const PmSchemaRequest *request = &making->schema->request;
+    if (!request->known)
+        return;
+    making->suspect->request_bytes = request->request;
+    pm_evidence_add(making->suspect->evidence, "request", 0,
+                    "%" G_GUINT64_FORMAT " bytes, %.0f %% sure: %s", request->request,
+                    request->confidence * 100, request->evidence);
+}
+
+/* Time stamps in the chunks tell since when there are such, and how fast they came. */
+static void
+add_times(const Making *making)
+{
+    for (gsize i = 0; i < making->schema->layout_count; i++) {
+        const PmSchemaLayout *layout = &making->schema->layouts[i];
+        if (!layout->has_rate)
+            continue;
+        g_autoptr(GDateTime) first = g_date_time_new_from_unix_utc(layout->onset_seconds);
+        g_autoptr(GDateTime) last = g_date_time_new_from_unix_utc(layout->last_seconds);
+        if (first == NULL || last == NULL)
+            continue;
+        g_autofree char *from = g_date_time_format(first, "%F %T");
+        g_autofree char *to = g_date_time_format(last, "%F %T");
+        pm_evidence_add(making->suspect->evidence, "times", 0,
+                        "time stamps at +%" G_GUINT64_FORMAT " from %s to %s UTC: about %s an hour",
+                        layout->time_offset_bytes, from, to,
+                        pm_format_rate(layout->rate_per_hour).text);
+        return;
+    }
+}
+
+static void
+add_rate(const Making *making)
+{
+    const guint64 uptime = making->input->subject->uptime_seconds;
+    const PmSizeRow *row = making->candidate->row;
+    const guint64 chunks = making->finding->is_lost ? row->lost_chunks : row->used_chunks;
+    if (uptime == 0)
+        return;
+    making->suspect->per_hour = pm_per_hour(chunks, uptime);
+    pm_evidence_add(making->suspect->evidence, "rate", 0, "%s an hour over %s",
+                    pm_format_rate(making->suspect->per_hour).text,
+                    pm_format_duration(uptime).text);
+}
+
+static void
+add_damage(const Making *making)
+{
+    const PmCheck *check = making->input->check;
+    if (check->row_count == 0 || check->rows[0].diagnostic->severity != PM_SEVERITY_ERROR)
+        return;
+    pm_evidence_add(making->suspect->evidence, "damage", DAMAGED_WEIGHT,
+                    "the heap is damaged: what is behind the damage may not have been seen");
+}
+
+static gsize
+count_untyped_modules(const PmSubject *subject)
+{
+    gsize count = 0, untyped = 0;
+    const PmModule *modules = pm_process_get_modules(subject->process, &count);
+    for (gsize i = 0; i < count; i++)
+        untyped += !modules[i].is_vdso && !modules[i].dwarf;
+    return untyped;
+}
+
+static void
+add_type(const Making *making)
+{
+    const PmNamedRow *row = get_main_row(making->finding);
+    PmSuspect *suspect = making->suspect;
+    if (row == NULL)
+        return;
+    if (row->typed.by != PM_TYPED_BY_LAYOUT) {
+        suspect->type = g_strdup(row->typed.name);
+        pm_evidence_add(suspect->evidence, "type", 0, "%s, %.0f %% sure: %s", row->typed.name,
+                        row->typed.confidence * 100,
+                        row->typed.reason != NULL ? row->typed.reason
+                                                  : pm_typed_by_name(row->typed.by));
+        return;
+    }
+    if (row->nearest != NULL)
+        pm_evidence_add(suspect->evidence, "type", 0, "none fits; the nearest is %s, fit %.2f",
+                        row->nearest->name, row->nearest_fit);
+    const gsize untyped = count_untyped_modules(making->input->subject);
+    if (untyped > 0)
+        pm_evidence_add(suspect->evidence, "types-missing", UNTYPED_WEIGHT,
+                        "%s without DWARF could not be searched for types",
+                        pm_format_things(untyped, "module").text);
+}
+
+/* ---- the lines of the page ---- */
+
+static gboolean
+is_pointer(PmColumnKind kind)
+{
+    return kind >= PM_COLUMN_POINTER && kind <= PM_COLUMN_MAPPING;
+}
+
+static void
+set_looks(const Making *making)
+{
+    const PmNamedRow *row = get_main_row(making->finding);
+    if (row == NULL || row->layout >= making->schema->layout_count)
+        return;
+    const PmSchemaLayout *layout = &making->schema->layouts[row->layout];
+    gboolean has_pointers = FALSE, has_text = FALSE;
+    for (gsize i = 0; i < layout->column_count; i++) {
+        has_pointers |= is_pointer(layout->columns[i].kind);
+        has_text |= layout->columns[i].kind == PM_COLUMN_TEXT;
+    }
+    making->suspect->looks = g_strdup_printf(
+        "%s; %s of %s sampled%s", layout->signature, pm_format_count(layout->chunks_sampled).text,
+        pm_format_count(making->schema->sample->count).text,
+        has_pointers || has_text ? "" : "; no pointers, no text");
+}
+
+static char *
+describe_request(const PmSuspect *suspect, const PmRequests *requests)
+{
+    if (suspect->request_bytes != PM_SUSPECT_NONE)
+        return g_strdup_printf("requests of %" G_GUINT64_FORMAT " bytes", suspect->request_bytes);
+    return g_strdup_printf("requests of %" G_GUINT64_FORMAT "–%" G_GUINT64_FORMAT " bytes",
+                           requests->min, requests->max);
+}
+
+static void
+set_title(const Making *making)
+{
+    PmSuspect *suspect = making->suspect;
+    g_autofree char *request = describe_request(suspect, &making->finding->requests);
+    suspect->title = g_strdup_printf("%s · %s · %s · %s of what is in use", request,
+                                     pm_format_things(suspect->chunks, "chunk").text,
+                                     pm_format_bytes(suspect->bytes).text,
+                                     pm_format_share(suspect->share_of_used).text);
+}
+
+static void
+set_confidence(const Making *making)
+{
+    PmSuspect *suspect = making->suspect;
+    double sum = 0;
+    for (guint i = 0; i < suspect->evidence->len; i++)
+        sum += g_array_index(suspect->evidence, PmEvidence, i).weight;
+    const double most = making->finding->is_lost ? CONFIDENCE_MOST : LIVE_MOST;
+    suspect->confidence = CLAMP(sum, CONFIDENCE_LEAST, most);
+    const double bytes = making->finding->is_lost ? (double)making->candidate->blame_bytes
+                                                  : (double)suspect->bytes * LIVE_INTEREST;
+    suspect->interest = bytes * suspect->confidence;
+}
+
+PmSizeFinding *
+pm_size_finding_new(const PmFindingsInput *input, const PmSizeCandidate *candidate)
+{
+    const PmSizeRow *row = candidate->row;
+    PmSizeFinding *finding = g_new0(PmSizeFinding, 1);
+    finding->is_lost = candidate->blame_bytes > 0;
+    finding->naming = name_chunks(input, candidate, finding->is_lost);
+    finding->requests = pm_size_row_requests(
+        row, input->subject->ptmalloc, pm_image_get_target(input->subject->image)->word_bytes);
+    finding->suspect = pm_suspect_new(PM_SUSPECT_SIZE);
+    PmSuspect *suspect = finding->suspect;
+    suspect->chunk_bytes = row->chunk_bytes;
+    suspect->chunks = row->used_chunks;
+    suspect->bytes = pm_size_row_used_bytes(row);
+    suspect->share_of_used =
+        pm_share(suspect->bytes, input->sizes->states[PM_CHUNK_USED].chunk_bytes);
+    if (input->sizes->lost_known)
+        suspect->lost_share = pm_share(row->lost_chunks, row->used_chunks);
+    const Making making = {.input = input,
+                           .candidate = candidate,
+                           .finding = finding,
+                           .suspect = suspect,
+                           .schema = finding->naming->schema};
+    if (finding->is_lost)
+        add_lost(&making);
+    else if (input->reach != NULL)
+        add_reachable(&making);
+    add_ties(&making);
+    add_share(&making);
+    add_rate(&making);
+    add_times(&making);
+    add_homogeneity(&making);
+    add_request(&making);
+    add_type(&making);
+    add_damage(&making);
+    set_looks(&making);
+    set_title(&making);
+    set_confidence(&making);
+    return finding;
+}
+
+void
+pm_size_finding_free(PmSizeFinding *finding)
+{
+    if (finding->suspect != NULL)
+        pm_suspect_free(finding->suspect);
+    pm_naming_free(finding->naming);
+    g_free(finding);
+}
+
+/* A chunk of the size that something still leads to, or PM_ADDR_NONE. */
+static PmAddr
+find_twin(const PmFindingsInput *input, guint64 chunk_bytes)
+{
+    const PmChunkFilter filter = {.states = 1U << PM_CHUNK_USED,
+                                  .by_chunk_bytes = TRUE,
+                                  .chunk_bytes = chunk_bytes,
+                                  .reaches = LIVE_CLASSES};
+    g_autoptr(PmSample) sample = pm_sample_new(input->subject, input->reach, &filter, 1, SEED);
+    return sample->count > 0 ? sample->chunks[0].address : PM_ADDR_NONE;
+}
+
+void
+pm_size_finding_add_next(PmSizeFinding *finding, const PmFindingsInput *input)
+{
+    PmSuspect *suspect = finding->suspect;
+    const char *again = input->again;
+    if (suspect->request_bytes != PM_SUSPECT_NONE)
+        pm_suspect_add_next(suspect, "sites %s --size %" G_GUINT64_FORMAT, again,
+                            suspect->request_bytes);
+    else
+        pm_suspect_add_next(suspect, "sites %s --chunk-size 0x%" G_GINT64_MODIFIER "x", again,
+                            suspect->chunk_bytes);
+    pm_suspect_add_next(suspect, "schema %s --chunk-size 0x%" G_GINT64_MODIFIER "x%s", again,
+                        suspect->chunk_bytes, finding->is_lost ? " --reach lost" : "");
+    const gboolean has_live = input->reach != NULL && suspect->lost_share < 1;
+    const PmAddr twin = has_live ? find_twin(input, suspect->chunk_bytes) : PM_ADDR_NONE;
+    if (twin != PM_ADDR_NONE)
+        pm_suspect_add_next(suspect, "path %s 0x%" G_GINT64_MODIFIER "x", again, twin);
+    else
+        pm_suspect_add_next(suspect, "sample %s --chunk-size 0x%" G_GINT64_MODIFIER "x%s", again,
+                            suspect->chunk_bytes, finding->is_lost ? " --reach lost" : "");
+}

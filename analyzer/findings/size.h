@@ -1,0 +1,28 @@
+/*
+ * A chunk size as a suspect: how much of it is lost, what it looks like, what it is, and how sure
+ * all that is.
+ */
+#pragma once
+
+#include "findings/candidates.h"
+#include "findings/findings.h"
+
+/*
+ * What a size suspect is made of, kept for the sites that are ranked by it.
+ *
+ * @suspect: (transfer full). @naming: of a sample of its lost chunks where it is suspected for
+ * these, else of its used ones; owned. @requests: that give the size.
+ */
+typedef struct {
+    PmSuspect *suspect;
+    PmNaming *naming;
+    PmRequests requests;
+    gboolean is_lost;
+} PmSizeFinding;
+
+/* Returns: (transfer full): NULL where the core has none of the chunks' contents. */
+PmSizeFinding *pm_size_finding_new(const PmFindingsInput *input, const PmSizeCandidate *candidate);
+void pm_size_finding_free(PmSizeFinding *finding);
+
+/* Adds what to type next; after the sites are known, and the request that they may tell. */
+void pm_size_finding_add_next(PmSizeFinding *finding, const PmFindingsInput *input);
