@@ -9,6 +9,11 @@
  */
 #define ROOTS_REPEATED 10
 
+/* A size that holds much of the heap is looked at for that where fewer than this are lost of it, by
+ * number and by share. */
+#define LOST_FEW   10
+#define LOST_SHARE 0.01
+
 /* Lost bytes below this share of all that is lost are not worth a suspect of their own. */
 #define BLAME_SHARE 0.005
 
@@ -111,6 +116,12 @@ has_share(const PmSizeCandidate *candidate, const PmSizes *sizes)
     return share >= PM_CANDIDATE_SHARE && candidate->row->used_chunks >= PM_CANDIDATE_CHUNKS;
 }
 
+static gboolean
+loses_few(const PmSizeRow *row)
+{
+    return row->lost_chunks < LOST_FEW && pm_share(row->lost_chunks, row->used_chunks) < LOST_SHARE;
+}
+
 GArray *
 pm_candidates_find(const PmSizes *sizes, const PmReach *reach)
 {
@@ -126,7 +137,9 @@ pm_candidates_find(const PmSizes *sizes, const PmReach *reach)
     GArray *chosen = g_array_new(FALSE, FALSE, sizeof(PmSizeCandidate));
     guint blamed = 0, large = 0;
     for (guint i = 0; i < all->len; i++) {
-        const PmSizeCandidate *candidate = &g_array_index(all, PmSizeCandidate, i);
+        PmSizeCandidate *candidate = &g_array_index(all, PmSizeCandidate, i);
+        if (has_share(candidate, sizes) && loses_few(candidate->row))
+            candidate->blame_bytes = 0;
         const gboolean is_blamed = candidate->blame_bytes > 0;
         if (is_blamed ? blamed++ < PM_CANDIDATES_MAX
                       : has_share(candidate, sizes) && large++ < PM_CANDIDATES_MAX)

@@ -3,6 +3,7 @@
  */
 #include "findings/findings.h"
 
+#include "findings/family.h"
 #include "findings/size.h"
 
 static gint
@@ -24,6 +25,18 @@ pm_findings_add(PmFindings *findings, PmSuspect *suspect)
     g_ptr_array_sort(findings->suspects, compare_suspects);
 }
 
+/* A family stands for its sizes; those of which nobody knows what they are keep their own. */
+static void
+add_family(PmFindings *findings, PmSuspect *family)
+{
+    for (guint i = findings->suspects->len; family->type != NULL && i-- > 0;) {
+        const PmSuspect *member = g_ptr_array_index(findings->suspects, i);
+        if (g_strcmp0(member->type, family->type) == 0 && member->lost_share > 0)
+            g_ptr_array_remove_index(findings->suspects, i);
+    }
+    pm_findings_add(findings, family);
+}
+
 static void
 add_sizes(PmFindings *findings, const PmFindingsInput *input)
 {
@@ -35,6 +48,11 @@ add_sizes(PmFindings *findings, const PmFindingsInput *input)
         pm_findings_add(findings, g_steal_pointer(&finding->suspect));
         pm_size_finding_free(finding);
     }
+    const guint64 most_blamed =
+        candidates->len > 0 ? g_array_index(candidates, PmSizeCandidate, 0).blame_bytes : 0;
+    PmSuspect *family = pm_family_find(input, most_blamed);
+    if (family != NULL)
+        add_family(findings, family);
 }
 
 PmFindings *

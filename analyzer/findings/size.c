@@ -1,40 +1,19 @@
 /*
- * A chunk size as a suspect; see size.h. The weights are judgements: that many chunks of one kind
- * are lost says most, how much of the heap they hold says how much it matters.
+ * A chunk size as a suspect; see size.h.
  */
 #include "findings/size.h"
 
 #include "analysis/format.h"
-#include "analysis/leaks.h"
-
-#include <math.h>
+#include "findings/weights.h"
 
 /* Any number, so that two runs give one answer. */
 #define SEED 1
 
-/* Lost: what one chunk says, what each tenfold adds, and the most. */
-#define LOST_ONE    0.10
-#define LOST_DECADE 0.13
-#define LOST_MOST   0.62
-
-/* What all of the heap would say; of lost bytes the root of their share, of others the share. */
-#define LOST_SHARE 0.35
-#define LIVE_SHARE 0.20
-
-#define HOMOGENEOUS        0.9
-#define HOMOGENEOUS_WEIGHT 0.10
-#define HANGING_WEIGHT     0.05
-
-#define UNCERTAIN_WEIGHT (-0.30)
-#define DAMAGED_WEIGHT   (-0.20)
-#define UNTYPED_WEIGHT   (-0.02)
-#define LIVE_WEIGHT      (-0.10)
+/* From this share of the sample on the chunks are one kind. */
+#define HOMOGENEOUS 0.9
 
 /* A suspect for its share alone is never more than low: one core does not tell growth. */
 #define LIVE_MOST (PM_CONFIDENCE_MEDIUM - 0.05)
-
-#define CONFIDENCE_MOST  0.99
-#define CONFIDENCE_LEAST 0.01
 
 /* Of what nothing is lost, this much of the bytes interests. */
 #define LIVE_INTEREST 0.1
@@ -80,8 +59,7 @@ add_lost(const Making *making)
 {
     const PmSizeRow *row = making->candidate->row;
     PmSuspect *suspect = making->suspect;
-    const double weight = MIN(LOST_ONE + LOST_DECADE * log10((double)row->lost_chunks), LOST_MOST);
-    const gboolean certain = making->input->sizes->lost_certain;
+    const double weight = pm_weigh_lost(row->lost_chunks);
     if (row->lost_chunks == row->used_chunks)
         pm_evidence_add(suspect->evidence, "lost", weight,
                         row->lost_chunks == 1
@@ -91,9 +69,6 @@ add_lost(const Making *making)
         pm_evidence_add(
             suspect->evidence, "lost", weight, "%s of them, %s: nothing in the process leads there",
             pm_format_count(row->lost_chunks).text, pm_format_share(suspect->lost_share).text);
-    if (!certain)
-        pm_evidence_add(suspect->evidence, "coverage", UNCERTAIN_WEIGHT,
-                        "the core lacks memory in which a reference to them could stand");
 }
 
 /* How lost chunks hang together. */
@@ -102,7 +77,7 @@ add_ties(const Making *making)
 {
     const PmSizeCandidate *candidate = making->candidate;
     if (candidate->roots > 0 && candidate->hanging_chunks > 0)
-        pm_evidence_add(making->suspect->evidence, "hanging", HANGING_WEIGHT,
+        pm_evidence_add(making->suspect->evidence, "hanging", PM_WEIGHT_HANGING,
                         "%s, %s, only they lead to",
                         pm_format_more(candidate->hanging_chunks, "lost chunk").text,
                         pm_format_bytes(candidate->hanging_bytes).text);
@@ -115,7 +90,7 @@ add_ties(const Making *making)
 static void
 add_reachable(const Making *making)
 {
-    pm_evidence_add(making->suspect->evidence, "reachable", LIVE_WEIGHT,
+    pm_evidence_add(making->suspect->evidence, "reachable", PM_WEIGHT_LIVE,
                     "something refers to %s: a structure of the program's, not a leak by itself; "
                     "a second core would tell whether it grows",
                     making->candidate->row->lost_chunks == 0 ? "every one of them"
@@ -130,7 +105,7 @@ add_share(const Making *making)
     const gboolean is_lost = making->finding->is_lost;
     const guint64 bytes = is_lost ? making->candidate->blame_bytes : pm_size_row_used_bytes(row);
     const double share = MIN(pm_share(bytes, used->chunk_bytes), 1.0);
-    const double weight = is_lost ? LOST_SHARE * sqrt(share) : LIVE_SHARE * share;
+    const double weight = is_lost ? pm_weigh_lost_share(share) : pm_weigh_live_share(share);
     pm_evidence_add(making->suspect->evidence, "share", weight, "%s, %s of what is in use%s",
                     pm_format_bytes(bytes).text, pm_format_share(share).text,
                     is_lost && making->candidate->hanging_bytes > 0
@@ -148,7 +123,7 @@ add_homogeneity(const Making *making)
         return;
     const double share = pm_share(row->sampled, count);
     pm_evidence_add(making->suspect->evidence, "homogeneity",
-                    share >= HOMOGENEOUS ? HOMOGENEOUS_WEIGHT : 0,
+                    share >= HOMOGENEOUS ? PM_WEIGHT_HOMOGENEOUS : 0,
                     naming->row_count == 1 ? "one kind in %s of %s sampled"
                                            : "the largest of several kinds is %s of %s sampled",
                     pm_format_count(row->sampled).text, pm_format_count(count).text);
@@ -202,16 +177,6 @@ add_rate(const Making *making)
                     pm_format_duration(uptime).text);
 }
 
-static void
-add_damage(const Making *making)
-{
-    const PmCheck *check = making->input->check;
-    if (check->row_count == 0 || check->rows[0].diagnostic->severity != PM_SEVERITY_ERROR)
-        return;
-    pm_evidence_add(making->suspect->evidence, "damage", DAMAGED_WEIGHT,
-                    "the heap is damaged: what is behind the damage may not have been seen");
-}
-
 static gsize
 count_untyped_modules(const PmSubject *subject)
 {
@@ -242,7 +207,7 @@ add_type(const Making *making)
                         row->nearest->name, row->nearest_fit);
     const gsize untyped = count_untyped_modules(making->input->subject);
     if (untyped > 0)
-        pm_evidence_add(suspect->evidence, "types-missing", UNTYPED_WEIGHT,
+        pm_evidence_add(suspect->evidence, "types-missing", PM_WEIGHT_UNTYPED,
                         "%s without DWARF could not be searched for types",
                         pm_format_things(untyped, "module").text);
 }
@@ -297,11 +262,8 @@ static void
 set_confidence(const Making *making)
 {
     PmSuspect *suspect = making->suspect;
-    double sum = 0;
-    for (guint i = 0; i < suspect->evidence->len; i++)
-        sum += g_array_index(suspect->evidence, PmEvidence, i).weight;
-    const double most = making->finding->is_lost ? CONFIDENCE_MOST : LIVE_MOST;
-    suspect->confidence = CLAMP(sum, CONFIDENCE_LEAST, most);
+    suspect->confidence =
+        pm_weigh_all(suspect->evidence, making->finding->is_lost ? PM_CONFIDENCE_MOST : LIVE_MOST);
     const double bytes = making->finding->is_lost ? (double)making->candidate->blame_bytes
                                                   : (double)suspect->bytes * LIVE_INTEREST;
     suspect->interest = bytes * suspect->confidence;
@@ -341,7 +303,7 @@ pm_size_finding_new(const PmFindingsInput *input, const PmSizeCandidate *candida
     add_homogeneity(&making);
     add_request(&making);
     add_type(&making);
-    add_damage(&making);
+    pm_weigh_doubts(input, suspect->evidence, finding->is_lost);
     set_looks(&making);
     set_title(&making);
     set_confidence(&making);

@@ -15,6 +15,9 @@
 #define LISTED     4
 #define LISTED_LOW 2
 
+/* A suspect of low confidence needs this share of what is in use to be listed. */
+#define NOTABLE_SHARE 0.02
+
 static void
 write_share(PmJson *json, const char *key, double share)
 {
@@ -205,17 +208,27 @@ print_suspect(const PmSink *sink, const PmSuspect *suspect, guint rank)
     print_next(sink, suspect);
 }
 
+/* Whether a suspect of low confidence is worth a line beside "nothing stands out". */
+static gboolean
+is_notable(const PmSuspect *suspect)
+{
+    return suspect->confidence >= PM_CONFIDENCE_MEDIUM || suspect->share_of_used >= NOTABLE_SHARE;
+}
+
 /* How many of the suspects the page has where the user did not say. */
 static guint
 count_listed(const PmFindings *findings)
 {
+    const gboolean has_suspects = pm_findings_have_suspects(findings);
+    const double least = has_suspects ? PM_CONFIDENCE_MEDIUM : 0;
+    const guint most = MIN(findings->suspects->len, has_suspects ? LISTED : LISTED_LOW);
     guint count = 0;
-    if (!pm_findings_have_suspects(findings))
-        return LISTED_LOW;
-    while (count < MIN(findings->suspects->len, LISTED) &&
-           ((const PmSuspect *)g_ptr_array_index(findings->suspects, count))->confidence >=
-               PM_CONFIDENCE_MEDIUM)
+    while (count < most) {
+        const PmSuspect *suspect = g_ptr_array_index(findings->suspects, count);
+        if (suspect->confidence < least || !is_notable(suspect))
+            break;
         count++;
+    }
     return count;
 }
 
@@ -223,14 +236,14 @@ void
 pm_suspects_print(const PmSink *sink, const PmFindings *findings)
 {
     const guint count = findings->suspects->len;
-    const guint64 shown = pm_sink_rows(sink->top_given ? sink->top : count_listed(findings), count);
+    const guint64 shown = sink->top_given ? pm_sink_rows(sink->top, count) : count_listed(findings);
     pm_sink_heading(sink, "SUSPECTS");
     if (!pm_findings_have_suspects(findings))
         pm_sink_line(sink, "Nothing stands out%s",
-                     count == 0 ? "." : "; what comes nearest, with low confidence:");
+                     shown == 0 ? "." : "; what comes nearest, with low confidence:");
     for (guint i = 0; i < shown; i++)
         print_suspect(sink, g_ptr_array_index(findings->suspects, i), i + 1);
-    if (shown < count)
+    if (shown < count && pm_findings_have_suspects(findings))
         pm_sink_line(sink, "%s: postmalloc report %s --top 0 -v",
                      pm_format_more(count - shown, "suspect").text, sink->again);
 }

@@ -1,0 +1,173 @@
+/*
+ * Families of sizes; see family.h. Looks at a sample of all lost chunks, by what single chunks say
+ * of themselves.
+ */
+#include "findings/family.h"
+
+#include "analysis/format.h"
+#include "findings/weights.h"
+
+#define SAMPLE 4096
+#define SEED   1
+
+/* Fewer sizes are suspects of their own. A family holds this much more than the largest of them. */
+#define SIZES_LEAST  4
+#define CHUNKS_LEAST 10
+#define OUTWEIGHS    1.5
+
+#define LOST_CLASSES                                                                               \
+    (1U << PM_REACH_LEAK_ROOT | 1U << PM_REACH_LEAK_CYCLE | 1U << PM_REACH_LEAK_INDIRECT)
+
+/* @name: NULL for chunks that nothing names. @sizes: the chunk_bytes, a set. */
+typedef struct {
+    const char *name;
+    guint64 chunks;
+    guint64 bytes;
+    guint64 smallest;
+    guint64 largest;
+    GHashTable *sizes;
+} Family;
+
+static void
+clear_family(gpointer data)
+{
+    Family *family = data;
+    g_hash_table_unref(family->sizes);
+}
+
+static const char *
+name_chunk(const PmNamer *namer, const PmChunk *chunk)
+{
+    PmTyped typed = {.by = PM_TYPED_NOT};
+    if (namer->typing != NULL)
+        pm_typing_get(namer->typing, chunk, &typed);
+    if (typed.by != PM_TYPED_NOT)
+        return typed.name;
+    PmRecognition recognition = {.elements = 1};
+    if (namer->recognisers != NULL &&
+        pm_recognisers_ask(namer->recognisers, chunk, NULL, &recognition))
+        return recognition.name;
+    return NULL;
+}
+
+static Family *
+get_family(GArray *families, const char *name)
+{
+    for (guint i = 0; i < families->len; i++) {
+        Family *family = &g_array_index(families, Family, i);
+        if (g_strcmp0(family->name, name) == 0)
+            return family;
+    }
+    const Family family = {.name = name,
+                           .smallest = G_MAXUINT64,
+                           .sizes =
+                               g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL)};
+    g_array_append_val(families, family);
+    return &g_array_index(families, Family, families->len - 1);
+}
+
+static void
+add_chunk(Family *family, const PmChunk *chunk)
+{
+    family->chunks++;
+    family->bytes += chunk->chunk_bytes;
+    family->smallest = MIN(family->smallest, chunk->chunk_bytes);
+    family->largest = MAX(family->largest, chunk->chunk_bytes);
+    g_hash_table_add(family->sizes, g_memdup2(&chunk->chunk_bytes, sizeof chunk->chunk_bytes));
+}
+
+/* A number of the sample as one of all lost chunks. */
+static guint64
+scale(guint64 number, guint64 sampled, guint64 all)
+{
+    return sampled == 0 ? 0 : (guint64)((double)number / (double)sampled * (double)all + 0.5);
+}
+
+static void
+add_evidence(PmSuspect *suspect, const PmFindingsInput *input, const Family *family, double share)
+{
+    pm_evidence_add(suspect->evidence, "lost", pm_weigh_lost(suspect->chunks),
+                    "nothing in the process leads to any of them");
+    pm_evidence_add(suspect->evidence, "sizes", 0,
+                    "%u sizes of chunks from 0x%" G_GINT64_MODIFIER "x to 0x%" G_GINT64_MODIFIER
+                    "x; no one of them stands out",
+                    g_hash_table_size(family->sizes), family->smallest, family->largest);
+    pm_evidence_add(suspect->evidence, "share", pm_weigh_lost_share(share),
+                    "%s, %s of what is in use", pm_format_bytes(suspect->bytes).text,
+                    pm_format_share(share).text);
+    if (suspect->type != NULL)
+        pm_evidence_add(suspect->evidence, "homogeneity", PM_WEIGHT_HOMOGENEOUS, "all are %s",
+                        suspect->type);
+    if (input->subject->uptime_seconds != 0) {
+        suspect->per_hour = pm_per_hour(suspect->chunks, input->subject->uptime_seconds);
+        pm_evidence_add(suspect->evidence, "rate", 0, "%s an hour over %s",
+                        pm_format_rate(suspect->per_hour).text,
+                        pm_format_duration(input->subject->uptime_seconds).text);
+    }
+    pm_weigh_doubts(input, suspect->evidence, TRUE);
+}
+
+static PmSuspect *
+make_suspect(const PmFindingsInput *input, const Family *family, guint64 chunks, guint64 bytes)
+{
+    PmSuspect *suspect = pm_suspect_new(PM_SUSPECT_SIZE);
+    const double share = pm_share(bytes, input->sizes->states[PM_CHUNK_USED].chunk_bytes);
+    suspect->chunks = chunks;
+    suspect->bytes = bytes;
+    suspect->share_of_used = share;
+    suspect->lost_share = 1;
+    suspect->type = g_strdup(family->name);
+    suspect->title =
+        g_strdup_printf("%s of %u sizes · %s · %s · %s of what is in use",
+                        family->name != NULL ? family->name : "lost chunks",
+                        g_hash_table_size(family->sizes), pm_format_things(chunks, "chunk").text,
+                        pm_format_bytes(bytes).text, pm_format_share(share).text);
+    add_evidence(suspect, input, family, share);
+    suspect->confidence = pm_weigh_all(suspect->evidence, PM_CONFIDENCE_MOST);
+    suspect->interest = (double)bytes * suspect->confidence;
+    pm_suspect_add_next(suspect, "leaks %s --top 0", input->again);
+    pm_suspect_add_next(suspect, "sample %s --reach lost --count 20", input->again);
+    if (g_strcmp0(family->name, "text") == 0)
+        pm_suspect_add_next(suspect, "strings %s --reach lost", input->again);
+    return suspect;
+}
+
+static const Family *
+find_largest(const GArray *families)
+{
+    const Family *largest = NULL;
+    for (guint i = 0; i < families->len; i++) {
+        const Family *family = &g_array_index(families, Family, i);
+        if (g_hash_table_size(family->sizes) >= SIZES_LEAST && family->chunks >= CHUNKS_LEAST &&
+            (largest == NULL || family->bytes > largest->bytes))
+            largest = family;
+    }
+    return largest;
+}
+
+PmSuspect *
+pm_family_find(const PmFindingsInput *input, guint64 most_blamed)
+{
+    if (input->reach == NULL)
+        return NULL;
+    const PmReachSum *lost = &pm_reach_get_result(input->reach)->lost;
+    const PmChunkFilter filter = {.states = 1U << PM_CHUNK_USED, .reaches = LOST_CLASSES};
+    if ((double)lost->chunk_bytes <= (double)most_blamed * OUTWEIGHS)
+        return NULL;
+    g_autoptr(PmSample) sample = pm_sample_new(input->subject, input->reach, &filter, SAMPLE, SEED);
+    g_autoptr(GArray) families = g_array_new(FALSE, FALSE, sizeof(Family));
+    g_array_set_clear_func(families, clear_family);
+    guint64 sampled_bytes = 0;
+    for (gsize i = 0; i < sample->count; i++) {
+        add_chunk(get_family(families, name_chunk(input->namer, &sample->chunks[i])),
+                  &sample->chunks[i]);
+        sampled_bytes += sample->chunks[i].chunk_bytes;
+    }
+    const Family *largest = find_largest(families);
+    if (largest == NULL)
+        return NULL;
+    const guint64 bytes = scale(largest->bytes, sampled_bytes, lost->chunk_bytes);
+    if ((double)bytes <= (double)most_blamed * OUTWEIGHS)
+        return NULL;
+    return make_suspect(input, largest, scale(largest->chunks, sample->count, lost->chunks), bytes);
+}

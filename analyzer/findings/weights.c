@@ -1,0 +1,56 @@
+/*
+ * How much a signal says; see weights.h.
+ */
+#include "findings/weights.h"
+
+#include <math.h>
+
+/* What one lost chunk says, what each tenfold adds, and the most. */
+#define LOST_ONE    0.10
+#define LOST_DECADE 0.13
+#define LOST_MOST   0.62
+
+/* What all of the heap would say; of lost bytes the root of their share counts. */
+#define LOST_SHARE 0.35
+#define LIVE_SHARE 0.20
+
+#define CONFIDENCE_LEAST 0.01
+
+double
+pm_weigh_lost(guint64 chunks)
+{
+    return MIN(LOST_ONE + LOST_DECADE * log10((double)MAX(chunks, 1)), LOST_MOST);
+}
+
+double
+pm_weigh_lost_share(double share)
+{
+    return LOST_SHARE * sqrt(CLAMP(share, 0.0, 1.0));
+}
+
+double
+pm_weigh_live_share(double share)
+{
+    return LIVE_SHARE * CLAMP(share, 0.0, 1.0);
+}
+
+double
+pm_weigh_all(const GArray *evidence, double most)
+{
+    double sum = 0;
+    for (guint i = 0; i < evidence->len; i++)
+        sum += g_array_index(evidence, PmEvidence, i).weight;
+    return CLAMP(sum, CONFIDENCE_LEAST, most);
+}
+
+void
+pm_weigh_doubts(const PmFindingsInput *input, GArray *evidence, gboolean is_lost)
+{
+    const PmCheck *check = input->check;
+    if (is_lost && !input->sizes->lost_certain)
+        pm_evidence_add(evidence, "coverage", PM_WEIGHT_UNCERTAIN,
+                        "the core lacks memory in which a reference to them could stand");
+    if (check->row_count > 0 && check->rows[0].diagnostic->severity == PM_SEVERITY_ERROR)
+        pm_evidence_add(evidence, "damage", PM_WEIGHT_DAMAGED,
+                        "the heap is damaged: what is behind the damage may not have been seen");
+}

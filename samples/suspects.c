@@ -1,0 +1,176 @@
+/*
+ * What `report` has to judge, one scene a run:
+ *
+ *   records   5,000 records of 56 bytes are lost, each with a name of its own length on it
+ *   list      a list of 50,000 nodes of 24 bytes is lost with its head
+ *   names     20,000 names of 5 to 200 characters are lost
+ *   one       one buffer of 8 MiB is lost
+ *   live      a hash table of 100,000 nodes, 60 characters each; nothing is lost
+ *   few       like live, but five blocks of some sizes are lost, as in most programs
+ *
+ * Usage: suspects SCENE [OPTIONS OF ledger.h]
+ */
+#include "ending.h"
+#include "ledger.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define RECORDS 5000
+#define NODES   50000
+#define NAMES   20000
+#define ENTRIES 100000
+#define BUCKETS 65536
+
+typedef struct {
+    uint64_t id;
+    char *name;
+    uint64_t size;
+    double weight;
+    uint32_t flags;
+    uint32_t uses;
+    uint64_t reserved[2];
+} Record;
+
+typedef struct Node {
+    struct Node *next;
+    uint64_t key;
+    uint64_t value;
+} Node;
+
+typedef struct {
+    Node *first;
+    Node *last;
+    uint64_t count;
+    uint64_t created;
+    uint32_t flags;
+} List;
+
+typedef struct Entry {
+    struct Entry *next;
+    uint64_t hash;
+    char text[44];
+} Entry;
+
+static Entry *table[BUCKETS];
+static char *sink;
+
+static uint64_t
+next_random(void)
+{
+    static uint64_t state = 0x9e3779b97f4a7c15;
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state;
+}
+
+static void *
+note(void *pointer, size_t bytes, LedgerReach reach)
+{
+    if (!pointer)
+        abort();
+    ledger_note(pointer, bytes, LEDGER_MALLOC, true, reach);
+    return pointer;
+}
+
+static __attribute__((noinline)) char *
+make_name(size_t least, size_t most, LedgerReach reach)
+{
+    const size_t length = least + next_random() % (most - least + 1);
+    char *name = note(malloc(length + 1), length + 1, reach);
+    for (size_t i = 0; i < length; i++)
+        name[i] = (char)('a' + next_random() % 26);
+    name[length] = '\0';
+    return name;
+}
+
+static __attribute__((noinline)) void
+make_record(uint64_t id)
+{
+    Record *record = note(calloc(1, sizeof *record), sizeof *record, LEDGER_LEAK_ROOT);
+    record->id = id;
+    record->name = make_name(8, 60, LEDGER_LEAK_INDIRECT);
+    record->size = next_random() % 10000;
+    record->weight = (double)record->size / 7;
+    record->flags = 3;
+    record->uses = 1;
+}
+
+static __attribute__((noinline)) void
+make_list(void)
+{
+    List *list = note(calloc(1, sizeof *list), sizeof *list, LEDGER_LEAK_ROOT);
+    for (uint64_t i = 0; i < NODES; i++) {
+        Node *node = note(malloc(sizeof *node), sizeof *node, LEDGER_LEAK_INDIRECT);
+        *node = (Node){.key = i, .value = i * i};
+        if (list->last)
+            list->last->next = node;
+        else
+            list->first = node;
+        list->last = node;
+        list->count++;
+    }
+}
+
+static __attribute__((noinline)) void
+make_table(void)
+{
+    for (uint64_t i = 0; i < ENTRIES; i++) {
+        Entry *entry = note(malloc(sizeof *entry), sizeof *entry, LEDGER_REACHABLE);
+        const uint64_t hash = i * 0x9e3779b97f4a7c15;
+        *entry = (Entry){.next = table[hash % BUCKETS], .hash = hash};
+        memset(entry->text, (int)('a' + i % 26), sizeof entry->text - 1);
+        table[hash % BUCKETS] = entry;
+    }
+}
+
+/* What most programs forget once, when they start. */
+static __attribute__((noinline)) void
+lose_few(void)
+{
+    static const size_t sizes[] = {24, 72, 120, 500, 4000};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        memset(note(malloc(sizes[i]), sizes[i], LEDGER_LEAK_ROOT), 1, sizes[i]);
+}
+
+static __attribute__((noinline)) void
+play(const char *scene)
+{
+    if (strcmp(scene, "records") == 0) {
+        for (uint64_t i = 0; i < RECORDS; i++)
+            make_record(i);
+    } else if (strcmp(scene, "list") == 0) {
+        make_list();
+    } else if (strcmp(scene, "names") == 0) {
+        for (uint64_t i = 0; i < NAMES; i++)
+            sink = make_name(5, 200, LEDGER_LEAK_ROOT);
+    } else if (strcmp(scene, "one") == 0) {
+        memset(note(malloc(8 << 20), 8 << 20, LEDGER_LEAK_ROOT), 'x', 8 << 20);
+    } else if (strcmp(scene, "live") == 0) {
+        make_table();
+    } else if (strcmp(scene, "few") == 0) {
+        make_table();
+        lose_few();
+    } else {
+        ledger_usage(scene);
+    }
+    sink = NULL;
+}
+
+int
+main(int argc, char **argv)
+{
+    LedgerOptions options = {.seed = 1};
+    const char *scene = NULL;
+    for (int i = 1; i < argc; i++) {
+        if (ledger_parse_option(&options, argc, argv, &i))
+            continue;
+        scene = argv[i];
+    }
+    if (!scene)
+        ledger_usage("SCENE");
+    ledger_open(&options);
+    play(scene);
+    ledger_finish(&options);
+}

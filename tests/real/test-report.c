@@ -1,0 +1,211 @@
+/*
+ * report: the suspects that it names, of programs of which the ledger or the scene says what went
+ * wrong.
+ */
+#include "run.h"
+#include "tool.h"
+
+#include <string.h>
+
+/* What confidences are called; as findings/suspect.h has them. */
+#define MEDIUM 0.4
+#define HIGH   0.75
+
+static JsonNode *
+report_on(const RealRun *run, const char *options)
+{
+    RealSubject subject = {.core = run->core};
+    g_autofree char *command =
+        options == NULL ? g_strdup("report") : g_strdup_printf("report %s", options);
+    return real_ask(&subject, command, NULL);
+}
+
+/* The report on @scene of the sample @name; NULL where it cannot be made here. */
+static JsonNode *
+play(const char *name, const char *scene)
+{
+    g_autoptr(RealRun) run = real_run_built_sample(name, scene, REAL_KERNEL_CORE);
+    return run == NULL ? NULL : report_on(run, NULL);
+}
+
+static JsonObject *
+get_suspect(JsonNode *document, guint index)
+{
+    JsonArray *suspects = real_get_array(document, "data.suspects");
+    if (index >= json_array_get_length(suspects)) {
+        real_fail("there is no suspect %u", index + 1);
+        return NULL;
+    }
+    return json_array_get_object_element(suspects, index);
+}
+
+/* What a signal says, or NULL where it is not among the evidence. */
+static const char *
+find_signal(JsonObject *suspect, const char *signal)
+{
+    JsonArray *evidence = json_object_get_array_member(suspect, "evidence");
+    for (guint i = 0; i < json_array_get_length(evidence); i++) {
+        JsonObject *seen = json_array_get_object_element(evidence, i);
+        if (strcmp(json_object_get_string_member(seen, "signal"), signal) == 0)
+            return json_object_get_string_member(seen, "text");
+    }
+    return NULL;
+}
+
+static double
+get_confidence(JsonObject *suspect)
+{
+    return json_object_get_double_member(suspect, "confidence");
+}
+
+static void
+assert_no_suspects(JsonNode *document)
+{
+    JsonArray *suspects = real_get_array(document, "data.suspects");
+    for (guint i = 0; i < json_array_get_length(suspects); i++)
+        g_assert_cmpfloat(get_confidence(json_array_get_object_element(suspects, i)), <, MEDIUM);
+}
+
+/* Records with texts on them: the records are to blame for both, although a class holds texts as
+ * well. */
+static void
+test_records(void)
+{
+    g_autoptr(JsonNode) document = play("suspects", "records");
+    JsonObject *first = document == NULL ? NULL : get_suspect(document, 0);
+    if (first == NULL)
+        return;
+    g_assert_cmpuint(real_member_uint(first, "chunk_bytes"), ==, 0x40);
+    g_assert_cmpfloat(get_confidence(first), >=, HIGH);
+    g_assert_cmpfloat(json_object_get_double_member(first, "lost_share"), ==, 1);
+    g_assert_cmpstr(json_object_get_string_member(first, "type"), ==, "Record");
+    const char *hanging = find_signal(first, "hanging");
+    g_assert_nonnull(hanging);
+    g_assert_true(g_str_has_prefix(hanging, "5,000 more lost chunks"));
+}
+
+/* A million nodes on one head: what there are many of was not freed. */
+static void
+test_list(void)
+{
+    g_autoptr(JsonNode) document = play("suspects", "list");
+    JsonObject *first = document == NULL ? NULL : get_suspect(document, 0);
+    if (first == NULL)
+        return;
+    g_assert_cmpuint(real_member_uint(first, "chunk_bytes"), ==, 0x20);
+    g_assert_cmpuint(real_member_uint(first, "chunks"), ==, 50000);
+    g_assert_cmpfloat(get_confidence(first), >=, HIGH);
+    g_assert_nonnull(find_signal(first, "indirect"));
+}
+
+/* Texts of all lengths: no size stands out, all of them do. */
+static void
+test_names(void)
+{
+    g_autoptr(JsonNode) document = play("suspects", "names");
+    JsonObject *first = document == NULL ? NULL : get_suspect(document, 0);
+    if (first == NULL)
+        return;
+    g_assert_true(json_object_get_null_member(first, "chunk_bytes"));
+    g_assert_cmpuint(real_member_uint(first, "chunks"), ==, 20000);
+    g_assert_cmpstr(json_object_get_string_member(first, "type"), ==, "text");
+    g_assert_cmpfloat(get_confidence(first), >=, HIGH);
+    /* Its sizes are not suspects once more. */
+    g_assert_cmpuint(json_array_get_length(real_get_array(document, "data.suspects")), ==, 1);
+}
+
+static void
+test_one(void)
+{
+    g_autoptr(JsonNode) document = play("suspects", "one");
+    JsonObject *first = document == NULL ? NULL : get_suspect(document, 0);
+    if (first == NULL)
+        return;
+    g_assert_cmpuint(real_member_uint(first, "chunks"), ==, 1);
+    g_assert_cmpfloat(get_confidence(first), <, HIGH);
+    g_assert_cmpuint(real_member_uint(first, "bytes"), >=, 8 << 20);
+}
+
+/* A large table that something refers to is none; it is told with low confidence. */
+static void
+test_live(void)
+{
+    g_autoptr(JsonNode) document = play("suspects", "live");
+    JsonObject *first = document == NULL ? NULL : get_suspect(document, 0);
+    if (first == NULL)
+        return;
+    assert_no_suspects(document);
+    g_assert_cmpuint(real_member_uint(first, "chunks"), ==, 100000);
+    g_assert_nonnull(find_signal(first, "reachable"));
+}
+
+/* Nor are five forgotten blocks, one of them of the table's own size. */
+static void
+test_few(void)
+{
+    g_autoptr(JsonNode) document = play("suspects", "few");
+    if (document == NULL)
+        return;
+    assert_no_suspects(document);
+    g_assert_cmpuint(real_get_uint(document, "data.lost.chunks"), ==, 5);
+    g_assert_cmpuint(real_member_uint(get_suspect(document, 0), "chunks"), ==, 100001);
+}
+
+/* --uptime gives the rate; what was lost over 90 days counts, not what is in use. */
+static void
+test_rate(void)
+{
+    g_autoptr(RealRun) run = real_run_built_sample("case1", "43200 --churn", REAL_KERNEL_CORE);
+    g_autoptr(JsonNode) document = run == NULL ? NULL : report_on(run, "--uptime 90d");
+    JsonObject *first = document == NULL ? NULL : get_suspect(document, 0);
+    if (first == NULL)
+        return;
+    g_assert_cmpuint(real_member_uint(first, "request_bytes"), ==, 20);
+    g_assert_cmpfloat(json_object_get_double_member(first, "per_hour"), ==, 20);
+    g_assert_cmpstr(find_signal(first, "rate"), ==, "20 an hour over 90 days");
+}
+
+/* What a report tells to type next can be typed. */
+static void
+test_next(void)
+{
+    g_autoptr(RealRun) run = real_run_built_sample("suspects", "records", REAL_KERNEL_CORE);
+    g_autoptr(JsonNode) document = run == NULL ? NULL : report_on(run, NULL);
+    if (document == NULL)
+        return;
+    JsonArray *suspects = real_get_array(document, "data.suspects");
+    guint typed = 0;
+    for (guint i = 0; i < json_array_get_length(suspects); i++) {
+        JsonArray *next =
+            json_object_get_array_member(json_array_get_object_element(suspects, i), "next");
+        for (guint j = 0; j < json_array_get_length(next); j++) {
+            const char *line = json_array_get_string_element(next, j);
+            g_assert_true(g_str_has_prefix(line, "postmalloc "));
+            g_auto(GStrv) words = NULL;
+            g_assert_true(g_shell_parse_argv(line, NULL, &words, NULL));
+            g_free(words[0]);
+            words[0] = g_strdup(g_getenv("POSTMALLOC"));
+            const int status = real_run_command((const char *const *)words, NULL, NULL, NULL, 60);
+            if (status != 0)
+                real_fail("'%s' ended with %d", line, status);
+            typed++;
+        }
+    }
+    g_assert_cmpuint(typed, >, 2);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_set_nonfatal_assertions();
+    g_test_add_func("/real/report/records", test_records);
+    g_test_add_func("/real/report/list", test_list);
+    g_test_add_func("/real/report/names", test_names);
+    g_test_add_func("/real/report/one", test_one);
+    g_test_add_func("/real/report/live", test_live);
+    g_test_add_func("/real/report/few", test_few);
+    g_test_add_func("/real/report/rate", test_rate);
+    g_test_add_func("/real/report/next", test_next);
+    return g_test_run();
+}
