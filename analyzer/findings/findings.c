@@ -3,8 +3,8 @@
  */
 #include "findings/findings.h"
 
+#include "findings/culprits.h"
 #include "findings/family.h"
-#include "findings/size.h"
 
 static gint
 compare_suspects(gconstpointer left, gconstpointer right)
@@ -37,16 +37,29 @@ add_family(PmFindings *findings, PmSuspect *family)
     pm_findings_add(findings, family);
 }
 
+static gint
+compare_findings(gconstpointer left, gconstpointer right)
+{
+    const PmSizeFinding *a = *(const PmSizeFinding *const *)left;
+    const PmSizeFinding *b = *(const PmSizeFinding *const *)right;
+    return compare_suspects(&a->suspect, &b->suspect);
+}
+
 static void
 add_sizes(PmFindings *findings, const PmFindingsInput *input)
 {
     g_autoptr(GArray) candidates = pm_candidates_find(input->sizes, input->reach);
-    for (guint i = 0; i < candidates->len; i++) {
-        PmSizeFinding *finding =
-            pm_size_finding_new(input, &g_array_index(candidates, PmSizeCandidate, i));
-        pm_size_finding_add_next(finding, input);
+    g_autoptr(GPtrArray) sizes =
+        g_ptr_array_new_with_free_func((GDestroyNotify)pm_size_finding_free);
+    for (guint i = 0; i < candidates->len; i++)
+        g_ptr_array_add(sizes,
+                        pm_size_finding_new(input, &g_array_index(candidates, PmSizeCandidate, i)));
+    g_ptr_array_sort(sizes, compare_findings);
+    pm_culprits_find(findings, input, sizes);
+    for (guint i = 0; i < sizes->len; i++) {
+        PmSizeFinding *finding = g_ptr_array_index(sizes, i);
+        pm_size_finding_finish(finding, input);
         pm_findings_add(findings, g_steal_pointer(&finding->suspect));
-        pm_size_finding_free(finding);
     }
     const guint64 most_blamed =
         candidates->len > 0 ? g_array_index(candidates, PmSizeCandidate, 0).blame_bytes : 0;

@@ -5,7 +5,7 @@
 
 #include "analysis/check.h"
 #include "analysis/reach/reach.h"
-#include "analysis/sites/sites.h"
+#include "analysis/sites/rank.h"
 #include "analysis/sizes.h"
 #include "analysis/types/naming.h"
 #include "findings/suspect.h"

@@ -15,6 +15,9 @@
 /* A suspect for its share alone is never more than low: one core does not tell growth. */
 #define LIVE_MOST (PM_CONFIDENCE_MEDIUM - 0.05)
 
+/* A site with this score tells the request. */
+#define TELLING_SCORE 0.75
+
 /* Of what nothing is lost, this much of the bytes interests. */
 #define LIVE_INTEREST 0.1
 
@@ -248,10 +251,10 @@ describe_request(const PmSuspect *suspect, const PmRequests *requests)
 }
 
 static void
-set_title(const Making *making)
+set_title(const PmSizeFinding *finding)
 {
-    PmSuspect *suspect = making->suspect;
-    g_autofree char *request = describe_request(suspect, &making->finding->requests);
+    PmSuspect *suspect = finding->suspect;
+    g_autofree char *request = describe_request(suspect, &finding->requests);
     suspect->title = g_strdup_printf("%s · %s · %s · %s of what is in use", request,
                                      pm_format_things(suspect->chunks, "chunk").text,
                                      pm_format_bytes(suspect->bytes).text,
@@ -305,7 +308,6 @@ pm_size_finding_new(const PmFindingsInput *input, const PmSizeCandidate *candida
     add_type(&making);
     pm_weigh_doubts(input, suspect->evidence, finding->is_lost);
     set_looks(&making);
-    set_title(&making);
     set_confidence(&making);
     return finding;
 }
@@ -331,8 +333,8 @@ find_twin(const PmFindingsInput *input, guint64 chunk_bytes)
     return sample->count > 0 ? sample->chunks[0].address : PM_ADDR_NONE;
 }
 
-void
-pm_size_finding_add_next(PmSizeFinding *finding, const PmFindingsInput *input)
+static void
+add_next(PmSizeFinding *finding, const PmFindingsInput *input)
 {
     PmSuspect *suspect = finding->suspect;
     const char *again = input->again;
@@ -351,4 +353,28 @@ pm_size_finding_add_next(PmSizeFinding *finding, const PmFindingsInput *input)
     else
         pm_suspect_add_next(suspect, "sample %s --chunk-size 0x%" G_GINT64_MODIFIER "x%s", again,
                             suspect->chunk_bytes, finding->is_lost ? " --reach lost" : "");
+}
+
+/* Where the slack does not tell the request, a site that is likely enough does. */
+static void
+take_request(PmSuspect *suspect)
+{
+    const PmRankedSite *best = suspect->sites != NULL && suspect->sites->len > 0
+                                   ? g_ptr_array_index(suspect->sites, 0)
+                                   : NULL;
+    if (suspect->request_bytes != PM_SUSPECT_NONE || best == NULL ||
+        best->request_bytes == PM_SIZE_UNKNOWN || best->score < TELLING_SCORE)
+        return;
+    suspect->request_bytes = best->request_bytes;
+    pm_evidence_add(suspect->evidence, "request", 0,
+                    "%" G_GUINT64_FORMAT " bytes, as the likeliest site asks for",
+                    best->request_bytes);
+}
+
+void
+pm_size_finding_finish(PmSizeFinding *finding, const PmFindingsInput *input)
+{
+    take_request(finding->suspect);
+    set_title(finding);
+    add_next(finding, input);
 }

@@ -24,5 +24,6 @@ typedef struct {
 PmSizeFinding *pm_size_finding_new(const PmFindingsInput *input, const PmSizeCandidate *candidate);
 void pm_size_finding_free(PmSizeFinding *finding);
 
-/* Adds what to type next; after the sites are known, and the request that they may tell. */
-void pm_size_finding_add_next(PmSizeFinding *finding, const PmFindingsInput *input);
+/* Says what is known once the sites are ranked, or were not: the request that the best one tells,
+ * the title, what to type next. */
+void pm_size_finding_finish(PmSizeFinding *finding, const PmFindingsInput *input);

@@ -39,8 +39,8 @@ const char *pm_confidence_word(double confidence);
  * @per_hour: how many of them an hour came to be; below 0 where that is not known.
  * @type: name, or NULL.
  * @looks: (nullable): the line of the page about the contents.
- * @sites: PmRankedSite, best first; NULL where it does not apply; owned with what they point at
- *   borrowed from the sites.
+ * @sites: PmRankedSite *, best first; NULL where no code was looked at; owned; the sites that they
+ *   rank are the findings'.
  * @confidence: 0 … 1, that this is what it is suspected of, not that each word of it is right.
  * @interest: what ranks it among all suspects: bytes that could be had back, weighed by confidence.
  * @evidence: PmEvidence; negative weights speak against it.

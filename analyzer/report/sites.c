@@ -3,6 +3,7 @@
  */
 #include "report/sites.h"
 
+#include "report/evidence.h"
 #include "report/table.h"
 
 #include <string.h>
@@ -64,11 +65,13 @@ write_stores(const PmSink *sink, const GArray *stores)
     pm_json_end_array(json);
 }
 
+/* @evidence: NULL for none. */
 static void
-write_site(const PmSink *sink, const PmSite *site)
+write_site(const PmSink *sink, const char *key, const PmSite *site, guint64 request_bytes,
+           double score, const GArray *evidence)
 {
     PmJson *json = sink->json;
-    pm_json_begin_object(json, NULL);
+    pm_json_begin_object(json, key);
     pm_json_string(json, "module", site->module->path);
     pm_json_address(json, "address", site->address);
     pm_json_address(json, "return_address", site->return_address);
@@ -86,16 +89,21 @@ write_site(const PmSink *sink, const PmSite *site)
     pm_json_end_array(json);
     pm_json_bool(json, "by_pointer", site->by_pointer);
     pm_json_string(json, "argument", site->argument);
-    if (site->request_bytes != PM_SIZE_UNKNOWN)
-        pm_json_uint(json, "request_bytes", site->request_bytes);
+    if (request_bytes != PM_SIZE_UNKNOWN)
+        pm_json_uint(json, "request_bytes", request_bytes);
     else
         pm_json_null(json, "request_bytes");
     write_requests(sink, site);
     write_stores(sink, site->stores);
-    pm_json_double(json, "score", site->score);
-    pm_json_begin_array(json, "evidence");
-    pm_json_end_array(json);
+    pm_json_double(json, "score", score);
+    pm_evidence_write_json(json, evidence);
     pm_json_end_object(json);
+}
+
+void
+pm_site_write_json(const PmSink *sink, const char *key, const PmRankedSite *ranked)
+{
+    write_site(sink, key, ranked->site, ranked->request_bytes, ranked->score, ranked->evidence);
 }
 
 static void
@@ -125,7 +133,7 @@ write_json(const PmSink *sink, const PmSubject *subject, const PmSites *sites)
     pm_sink_begin(sink, subject);
     pm_json_begin_array(sink->json, "sites");
     for (guint64 i = 0; i < shown; i++)
-        write_site(sink, &all[i]);
+        write_site(sink, NULL, &all[i], all[i].request_bytes, all[i].score, NULL);
     pm_json_end_array(sink->json);
     pm_sink_json_omitted(sink, "sites", count - shown);
     write_counts(sink, pm_sites_get_counts(sites));
@@ -192,6 +200,18 @@ format_line(const PmSink *sink, const PmSite *site)
         return NULL;
     g_autofree char *line = g_strdup_printf("%s:%u", get_base_name(site->file), site->line);
     return pm_sanitise_short(line, sink->utf8, LINE_COLUMNS);
+}
+
+char *
+pm_site_describe(const PmSink *sink, const PmSite *site)
+{
+    g_autofree char *place = format_place(sink, site);
+    g_autofree char *line = format_line(sink, site);
+    g_autofree char *module =
+        pm_sanitise_short(get_base_name(site->module->path), sink->utf8, MODULE_COLUMNS);
+    g_autofree char *call = pm_sanitise_short(site->argument, sink->utf8, PLACE_COLUMNS);
+    return g_strdup_printf("%s  %s%s%s  %s", place, line != NULL ? line : "",
+                           line != NULL ? "  " : "", site->function != NULL ? module : "", call);
 }
 
 /* "writes 0x1107 to +8, an address to +16": what tells its chunks from others. */

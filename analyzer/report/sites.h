@@ -3,9 +3,16 @@
  */
 #pragma once
 
-#include "analysis/sites/sites.h"
+#include "analysis/sites/rank.h"
 #include "report/sink.h"
 
 /* @query: what was asked for. */
 void pm_report_sites(const PmSink *sink, const PmSubject *subject, const PmSiteQuery *query,
                      const PmSites *sites);
+
+/* One site as `sites` lists it, as a member @key of the object that is open, or in the list (NULL).
+ */
+void pm_site_write_json(const PmSink *sink, const char *key, const PmRankedSite *ranked);
+
+/* "parse_event+0x1f  msg.c:118  app_server  malloc(20)". (transfer full): safe for the terminal. */
+char *pm_site_describe(const PmSink *sink, const PmSite *site);

@@ -3,6 +3,9 @@
  */
 #include "report/suspects.h"
 
+#include "report/evidence.h"
+#include "report/sites.h"
+
 #include <string.h>
 
 /* The page's columns: where a suspect's labels and their texts begin. */
@@ -14,6 +17,11 @@
 #define IN_FULL    1
 #define LISTED     4
 #define LISTED_LOW 2
+
+/* Sites that are named, and the least score of one. */
+#define SITES_SHOWN  3
+#define SITE_SCORE   0.04
+#define SITE_COLUMNS 75
 
 /* A suspect of low confidence needs this share of what is in use to be listed. */
 #define NOTABLE_SHARE 0.02
@@ -36,18 +44,18 @@ write_size(PmJson *json, const char *key, guint64 bytes)
         pm_json_uint(json, key, bytes);
 }
 
+/* "site" is the first of "sites". */
 static void
-write_evidence(PmJson *json, const GArray *evidence)
+write_sites(const PmSink *sink, const GPtrArray *sites)
 {
-    pm_json_begin_array(json, "evidence");
-    for (guint i = 0; i < evidence->len; i++) {
-        const PmEvidence *seen = &g_array_index(evidence, PmEvidence, i);
-        pm_json_begin_object(json, NULL);
-        pm_json_string(json, "signal", seen->signal);
-        pm_json_double(json, "weight", seen->weight);
-        pm_json_string(json, "text", seen->text);
-        pm_json_end_object(json);
-    }
+    PmJson *json = sink->json;
+    if (sites == NULL || sites->len == 0)
+        pm_json_null(json, "site");
+    else
+        pm_site_write_json(sink, "site", g_ptr_array_index(sites, 0));
+    pm_json_begin_array(json, "sites");
+    for (guint i = 0; sites != NULL && i < sites->len; i++)
+        pm_site_write_json(sink, NULL, g_ptr_array_index(sites, i));
     pm_json_end_array(json);
 }
 
@@ -81,7 +89,8 @@ write_suspect(const PmSink *sink, const PmSuspect *suspect, guint rank)
     pm_json_string(json, "looks_like", suspect->looks);
     pm_json_double(json, "confidence", suspect->confidence);
     pm_json_string(json, "confidence_word", pm_confidence_word(suspect->confidence));
-    write_evidence(json, suspect->evidence);
+    write_sites(sink, suspect->sites);
+    pm_evidence_write_json(json, suspect->evidence);
     write_next(json, suspect->next);
     pm_json_end_object(json);
 }
@@ -142,6 +151,55 @@ print_for(const PmSink *sink, const PmSuspect *suspect)
 }
 
 static void
+print_site(const PmSink *sink, const char *label, const PmRankedSite *ranked)
+{
+    g_autofree char *text = pm_site_describe(sink, ranked->site);
+    g_autofree char *cut = pm_sanitise_short(text, sink->utf8, SITE_COLUMNS);
+    g_autofree char *scored = g_strdup_printf("%-*s %.2f", SITE_COLUMNS, cut, ranked->score);
+    print_line(sink, label, scored);
+}
+
+/* The strongest of what tells a site from others that ask for the same size. */
+static void
+print_reason(const PmSink *sink, const PmRankedSite *ranked)
+{
+    for (guint i = 0; i < ranked->evidence->len; i++) {
+        const PmEvidence *seen = &g_array_index(ranked->evidence, PmEvidence, i);
+        if (strcmp(seen->signal, "size") == 0 || seen->weight <= 0)
+            continue;
+        g_autofree char *text = g_strdup_printf("  %s", seen->text);
+        print_line(sink, "", text);
+        return;
+    }
+}
+
+/* Who made them, likeliest first; what tells the first from others in a line below. */
+static void
+print_sites(const PmSink *sink, const PmFindings *findings, const PmSuspect *suspect)
+{
+    const char *label = "made by";
+    guint shown = 0;
+    if (suspect->sites == NULL) {
+        if (suspect->kind == PM_SUSPECT_SIZE && findings->sites_message != NULL)
+            print_line(sink, label, findings->sites_message);
+        return;
+    }
+    for (guint i = 0; i < suspect->sites->len && shown < SITES_SHOWN; i++) {
+        const PmRankedSite *ranked = g_ptr_array_index(suspect->sites, i);
+        if (ranked->score < SITE_SCORE)
+            break;
+        print_site(sink, label, ranked);
+        label = "";
+        if (shown++ == 0)
+            print_reason(sink, ranked);
+    }
+    if (shown == 0)
+        print_line(sink, label,
+                   "no call that is known to ask for such a size; sites --variable "
+                   "lists those of which the size is not known");
+}
+
+static void
 print_against(const PmSink *sink, const PmSuspect *suspect)
 {
     const char *label = "against";
@@ -193,17 +251,25 @@ print_briefly(const PmSink *sink, const PmSuspect *suspect)
         print_line(sink, strongest->signal, strongest->text);
     if (suspect->type != NULL)
         print_line(sink, "type", suspect->type);
+    const PmRankedSite *ranked = suspect->sites != NULL && suspect->sites->len > 0
+                                     ? g_ptr_array_index(suspect->sites, 0)
+                                     : NULL;
+    if (ranked == NULL || ranked->score < SITE_SCORE)
+        return;
+    print_site(sink, "made by", ranked);
 }
 
 static void
-print_suspect(const PmSink *sink, const PmSuspect *suspect, guint rank)
+print_suspect(const PmSink *sink, const PmFindings *findings, guint index)
 {
-    print_title(sink, suspect, rank);
-    if (rank > IN_FULL && !sink->verbose) {
+    const PmSuspect *suspect = g_ptr_array_index(findings->suspects, index);
+    print_title(sink, suspect, index + 1);
+    if (index >= IN_FULL && !sink->verbose) {
         print_briefly(sink, suspect);
         return;
     }
     print_for(sink, suspect);
+    print_sites(sink, findings, suspect);
     print_against(sink, suspect);
     print_next(sink, suspect);
 }
@@ -242,7 +308,7 @@ pm_suspects_print(const PmSink *sink, const PmFindings *findings)
         pm_sink_line(sink, "Nothing stands out%s",
                      shown == 0 ? "." : "; what comes nearest, with low confidence:");
     for (guint i = 0; i < shown; i++)
-        print_suspect(sink, g_ptr_array_index(findings->suspects, i), i + 1);
+        print_suspect(sink, findings, i);
     if (shown < count && pm_findings_have_suspects(findings))
         pm_sink_line(sink, "%s: postmalloc report %s --top 0 -v",
                      pm_format_more(count - shown, "suspect").text, sink->again);
