@@ -220,7 +220,7 @@ print_sizes(const PmSink *sink, const PmSummary *summary)
 {
     const PmSizes *sizes = summary->sizes;
     const gsize count = count_used_sizes(sizes);
-    const gboolean has_suspects = pm_findings_have_suspects(summary->findings);
+    const gboolean has_suspects = summary->findings->suspects->len > 0;
     guint64 shown = rows_on_page(sink, count, has_suspects ? SIZES_BESIDE_SUSPECTS : SIZES_SHOWN);
     guint64 rest = 0;
     for (gsize i = shown; i < count; i++)
@@ -276,8 +276,6 @@ print_namings(const PmSink *sink, const PmSummary *summary)
             pm_sink_heading(sink, "WHAT THEY ARE");
         print_naming(sink, summary->namings[i], row->chunk_bytes);
     }
-    if (shown > 0)
-        pm_sink_line(sink, "  more: postmalloc types %s", sink->again);
 }
 
 static void
@@ -307,9 +305,8 @@ print_next(const PmSink *sink, const PmSummary *summary)
             pm_sink_line(sink, "  postmalloc check %s", sink->again);
         if (summary->sizes->lost.chunks > 0)
             pm_sink_line(sink, "  postmalloc leaks %s", sink->again);
-        if (summary->sizes->row_count > 0 && !has_suspects)
-            pm_sink_line(sink, "  postmalloc schema %s --chunk-size %s", sink->again,
-                         pm_format_address(summary->sizes->rows[0].chunk_bytes).text);
+        if (!has_suspects)
+            pm_sink_line(sink, "  postmalloc types %s", sink->again);
         pm_sink_line(sink, "  postmalloc arenas %s", sink->again);
         if (summary->check->row_count == 0 && !has_suspects)
             pm_sink_line(sink, "  postmalloc check %s", sink->again);
@@ -335,7 +332,7 @@ pm_report_summary(const PmSink *sink, const PmSummary *summary)
         if (!has_suspects)
             print_arenas(sink, subject->ptmalloc);
         print_sizes(sink, summary);
-        if (!has_suspects)
+        if (summary->findings->suspects->len == 0)
             print_namings(sink, summary);
     }
     print_next(sink, summary);
