@@ -3,29 +3,34 @@
  */
 #pragma once
 
-#include "analysis/contents/places.h"
+#include "analysis/contents/describe.h"
 #include "analysis/schema/matrix.h"
 #include "analysis/schema/schema.h"
-#include "analysis/sites/sites.h"
+#include "analysis/sites/claims.h"
 
 /* So many chunks of a sample are looked at: more of them tell nothing more. */
-#define PM_SITE_ROWS_MAX 1024
+#define PM_SITE_ROWS_MAX 512
 
 /*
  * Chunks to hold sites against.
  *
- * @matrix: their bytes, and what each word is. @layouts: of each row the layout, below
- * @layout_count. @data_end: of each layout where the program's data are known to end, the stride of
- * the matrix where that is not known. @module_rows: const PmModule * → the number of rows that hold
- * a pointer to its vtables, code or constants.
+ * @matrix: their bytes, what each word is, and the arenas. @layouts: of each row the layout, below
+ * @layout_count; @layout_rows: how many each has. @module_rows: const PmModule * → the number of
+ * rows that hold a pointer to its vtables, code or constants (GUINT_TO_POINTER).
  */
 typedef struct {
     PmMatrix *matrix;
     guint16 *layouts;
+    gsize *layout_rows;
     gsize layout_count;
-    gsize *data_end;
     GHashTable *module_rows;
 } PmSiteRows;
+
+/* Room for @count rows of @stride_bytes, all zero and of layout 0 of @layout_count. (transfer full)
+ */
+PmSiteRows *pm_site_rows_new(gsize count, gsize stride_bytes, guint word_bytes, gsize layout_count);
+void pm_site_rows_free(PmSiteRows *rows);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmSiteRows, pm_site_rows_free)
 
 /*
  * The chunks of @schema in @layout, or of all for G_MAXSIZE. @places: of the schema's subject.
@@ -33,18 +38,19 @@ typedef struct {
  * Returns: (transfer full): without rows where the core has none of their bytes. One thread at a
  * time, as @places.
  */
-PmSiteRows *pm_site_rows_new(PmPlaces *places, const PmSchema *schema, gsize layout);
-void pm_site_rows_free(PmSiteRows *rows);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmSiteRows, pm_site_rows_free)
+PmSiteRows *pm_site_rows_read(PmPlaces *places, const PmSchema *schema, gsize layout);
 
 /*
- * Weighs what @site writes.
+ * Weighs @claims.
  *
- * @logs: (out): of each row the natural logarithm of P(row | made by @site) ÷ P(row | made by
- *   another site of its size); 0 where @site's stores say nothing. rank.h tells how it is made.
- * @evidence: PmEvidence "stores" and "zeroed" are added; few of many.
+ * @request_bytes: what the site asks for, PM_SIZE_UNKNOWN where that is not one number.
+ * @logs: (out): of each row the natural logarithm of P(row | made by the site) ÷ P(row | made by
+ *   another site of its size); rank.h tells how it is made.
+ * @evidence: PmEvidence "stores" and "zeroed" are added; few of many. @describer: for what
+ *   addresses are called.
  * @ret_mean: (out): of @logs.
- * Returns: FALSE, with @logs untouched, where the stores say nothing of any row.
+ * Returns: FALSE, with the rest untouched, where the claims say nothing.
  */
-gboolean pm_fingerprint_weigh(const PmSiteRows *rows, PmPlaces *places, const PmSite *site,
-                              double *logs, GArray *evidence, double *ret_mean);
+gboolean pm_fingerprint_weigh(const PmSiteRows *rows, const PmClaims *claims, guint64 request_bytes,
+                              PmDescriber *describer, float *logs, GArray *evidence,
+                              double *ret_mean);

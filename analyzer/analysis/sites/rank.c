@@ -3,7 +3,7 @@
  */
 #include "analysis/sites/rank.h"
 
-#include "analysis/sites/fingerprint.h"
+#include "analysis/sites/corroborate.h"
 
 #include <math.h>
 
@@ -15,28 +15,49 @@
 #define WEIGHT_POINTER  0.8
 #define ODD_MASS        0.5
 
+/* The request that slack betrays, when that is certain: how much likelier a site that asks for it,
+ * and how much less likely one that asks for less or for more. What asks for more may have left its
+ * end unused; what asks for less would have written where it must not. */
+#define REQUEST_SAME 4.0
+#define REQUEST_LESS 0.05
+#define REQUEST_MORE 0.3
+
+/* Chunks that begin with text come from copies of strings, whose sizes vary. */
+#define TEXT_VARIABLE 6.0
+#define TEXT_CONSTANT 0.4
+#define TEXT_OTHER    2.0
+
+/* Where the stores' part of the logarithms is lower, the site is contradicted. */
+#define CONTRADICTED (-1.5)
+
+/* @traces: made when they are first asked for. */
 struct PmSiteRanker {
     const PmSubject *subject;
     PmSites *sites;
     PmPlaces *places;
+    PmDescriber *describer;
+    PmTraces *traces;
 };
 
 /*
  * A site that can have made the chunks. @weight: without the bytes. @logs: of each row, or NULL
- * where its stores say nothing. @by_layout: what the inferred request of each layout says, as a
- * factor.
+ * where its stores say nothing. @by_layout: what each layout says as a whole, as a factor; NULL
+ * without chunks.
  */
 typedef struct {
     PmRankedSite *ranked;
     double weight;
-    double *logs;
+    float *logs;
     double *by_layout;
 } Candidate;
 
+/* @rows, @is_text (of each layout): NULL without chunks. */
 typedef struct {
     PmSiteRanker *ranker;
     const PmSiteClues *clues;
     PmSiteRows *rows;
+    gboolean *is_text;
+    PmWitnesses *witnesses;
     GArray *candidates;
 } Ranking;
 
@@ -64,12 +85,17 @@ pm_site_ranker_new(const PmSubject *subject, PmSites *sites, PmPlaces *places)
     ranker->subject = subject;
     ranker->sites = sites;
     ranker->places = places;
+    ranker->describer = pm_describer_new(places, NULL);
     return ranker;
 }
 
 void
 pm_site_ranker_free(PmSiteRanker *ranker)
 {
+    if (ranker == NULL)
+        return;
+    pm_describer_free(ranker->describer);
+    pm_traces_free(ranker->traces);
     g_free(ranker);
 }
 
@@ -112,6 +138,89 @@ weigh_size(const PmSiteClues *clues, const PmSite *site, PmRankedSite *ranked)
     }
     add_set_evidence(site, matches, ranked);
     return (double)matches / size->count;
+}
+
+/* How the request of a layout and the sizes of @site agree, as a factor. */
+static double
+compare_request(const PmSchemaRequest *request, const PmSite *site)
+{
+    gboolean is_less = FALSE;
+    if (!request->known || site->kind >= PM_SITE_RANGE)
+        return 1;
+    for (guint i = 0; i < site->size.count; i++) {
+        if (site->size.v[i] >= request->request &&
+            site->size.v[i] <= MAX(request->request, request->padded))
+            return 1 + request->confidence * (REQUEST_SAME - 1);
+        is_less = is_less || site->size.v[i] < request->request;
+    }
+    return 1 - request->confidence * (1 - (is_less ? REQUEST_LESS : REQUEST_MORE));
+}
+
+static void
+add_request_evidence(const PmSchema *schema, gsize layout, double factor, PmRankedSite *ranked)
+{
+    const PmSchemaRequest *request = &schema->layouts[layout].request;
+    if (!request->known || ranked->site->kind >= PM_SITE_RANGE)
+        return;
+    pm_evidence_add(ranked->evidence, "request", tanh(log(factor) / 3),
+                    "what lies behind the data says that %" G_GUINT64_FORMAT
+                    " bytes were asked for%s",
+                    request->request, factor > 1 ? ", as it does" : "; it asks for others");
+}
+
+/* The layout that most of the rows have. */
+static gsize
+find_main_layout(const PmSiteRows *rows)
+{
+    gsize best = 0;
+    for (gsize i = 1; i < rows->layout_count; i++)
+        if (rows->layout_rows[i] > rows->layout_rows[best])
+            best = i;
+    return best;
+}
+
+/* What the layouts say of a site as a whole: the request, and whether they are text. */
+static void
+weigh_layouts(const Ranking *ranking, Candidate *candidate)
+{
+    const PmSchema *schema = ranking->clues->schema;
+    const PmSiteRows *rows = ranking->rows;
+    const PmSite *site = candidate->ranked->site;
+    const gboolean is_constant = site->kind <= PM_SITE_SEVERAL;
+    if (rows == NULL || rows->matrix->rows == 0)
+        return;
+    candidate->by_layout = g_new0(double, rows->layout_count + 1);
+    for (gsize i = 0; i < rows->layout_count; i++) {
+        candidate->by_layout[i] = compare_request(&schema->layouts[i].request, site);
+        if (ranking->is_text[i])
+            candidate->by_layout[i] *= is_constant ? TEXT_CONSTANT : TEXT_VARIABLE;
+    }
+    const gsize layout = find_main_layout(rows);
+    add_request_evidence(schema, layout, compare_request(&schema->layouts[layout].request, site),
+                         candidate->ranked);
+    if (ranking->is_text[layout])
+        pm_evidence_add(candidate->ranked->evidence, "contents", is_constant ? -0.3 : 0.3,
+                        "the chunks hold text: %s",
+                        is_constant ? "strings are mostly of sizes that vary"
+                                    : "its size varies, as that of strings does");
+}
+
+static void
+weigh_stores(const Ranking *ranking, Candidate *candidate)
+{
+    PmSiteRanker *ranker = ranking->ranker;
+    PmRankedSite *ranked = candidate->ranked;
+    if (ranking->rows == NULL || ranking->rows->matrix->rows == 0)
+        return;
+    g_auto(PmClaims) claims = {0};
+    double mean = 0;
+    pm_claims_init(&claims, ranked->site, ranker->places, ranking->rows->matrix->stride);
+    candidate->logs = g_new(float, ranking->rows->matrix->rows);
+    if (pm_fingerprint_weigh(ranking->rows, &claims, ranked->request_bytes, ranker->describer,
+                             candidate->logs, ranked->evidence, &mean))
+        ranked->is_contradicted = mean < CONTRADICTED;
+    else
+        g_clear_pointer(&candidate->logs, g_free);
 }
 
 static void
@@ -184,6 +293,82 @@ score_alone(const GArray *candidates)
     }
 }
 
+static double
+get_odds(const Candidate *candidate, gsize row, gsize layout)
+{
+    const double odds = candidate->weight * candidate->by_layout[layout];
+    return candidate->logs != NULL ? odds * exp((double)candidate->logs[row]) : odds;
+}
+
+/* The mean over the chunks of each one's share. */
+static void
+score_by_rows(const Ranking *ranking)
+{
+    const GArray *candidates = ranking->candidates;
+    const gsize rows = ranking->rows->matrix->rows;
+    g_autofree double *odds = g_new(double, candidates->len + 1);
+    for (gsize row = 0; row < rows; row++) {
+        const gsize layout = ranking->rows->layouts[row];
+        double sum = PM_RANK_OTHER * (ranking->is_text[layout] ? TEXT_OTHER : 1);
+        for (guint i = 0; i < candidates->len; i++) {
+            odds[i] = get_odds(&g_array_index(candidates, Candidate, i), row, layout);
+            sum += odds[i];
+        }
+        for (guint i = 0; i < candidates->len; i++)
+            g_array_index(candidates, Candidate, i).ranked->score += odds[i] / sum / (double)rows;
+    }
+}
+
+/* Whether the chunks of @layout begin with text. */
+static gboolean
+begins_with_text(const PmSchemaLayout *layout)
+{
+    return !layout->is_rest && layout->column_count > 0 &&
+           layout->columns[0].kind == PM_COLUMN_TEXT;
+}
+
+static void
+prepare(Ranking *ranking)
+{
+    PmSiteRanker *ranker = ranking->ranker;
+    const PmSiteClues *clues = ranking->clues;
+    if (ranker->traces == NULL)
+        ranker->traces = pm_traces_new(ranker->subject->process, ranker->sites);
+    if (clues->schema != NULL) {
+        ranking->rows = pm_site_rows_read(ranker->places, clues->schema, clues->layout);
+        ranking->is_text = g_new0(gboolean, clues->schema->layout_count + 1);
+        for (gsize i = 0; i < clues->schema->layout_count; i++)
+            ranking->is_text[i] = begins_with_text(&clues->schema->layouts[i]);
+    }
+    ranking->witnesses = pm_witnesses_new(ranker->subject, ranking->rows, ranker->traces);
+}
+
+static void
+finish(Ranking *ranking)
+{
+    pm_witnesses_free(ranking->witnesses);
+    pm_site_rows_free(ranking->rows);
+    g_free(ranking->is_text);
+}
+
+static void
+weigh(Ranking *ranking)
+{
+    const GArray *candidates = ranking->candidates;
+    bound_odd(candidates);
+    for (guint i = 0; i < candidates->len; i++) {
+        Candidate *candidate = &g_array_index(candidates, Candidate, i);
+        candidate->weight *= pm_witnesses_ask(ranking->witnesses, candidate->ranked->site,
+                                              candidate->ranked->evidence);
+        weigh_layouts(ranking, candidate);
+        weigh_stores(ranking, candidate);
+    }
+    if (ranking->rows != NULL && ranking->rows->matrix->rows > 0)
+        score_by_rows(ranking);
+    else
+        score_alone(candidates);
+}
+
 GPtrArray *
 pm_sites_rank(PmSiteRanker *ranker, const PmSiteClues *clues)
 {
@@ -192,10 +377,10 @@ pm_sites_rank(PmSiteRanker *ranker, const PmSiteClues *clues)
     g_autoptr(GArray) candidates = g_array_new(FALSE, FALSE, sizeof(Candidate));
     g_array_set_clear_func(candidates, candidate_clear);
     Ranking ranking = {.ranker = ranker, .clues = clues, .candidates = candidates};
+    prepare(&ranking);
     for (gsize i = 0; i < count; i++)
         add_candidate(&ranking, &all[i]);
-    bound_odd(candidates);
-    score_alone(candidates);
+    weigh(&ranking);
     GPtrArray *ranked =
         g_ptr_array_new_full(candidates->len, (GDestroyNotify)(gpointer)pm_ranked_site_free);
     for (guint i = 0; i < candidates->len; i++) {
@@ -204,5 +389,6 @@ pm_sites_rank(PmSiteRanker *ranker, const PmSiteClues *clues)
         g_ptr_array_add(ranked, site);
     }
     g_ptr_array_sort(ranked, compare_ranked);
+    finish(&ranking);
     return ranked;
 }

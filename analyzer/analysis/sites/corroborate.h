@@ -1,0 +1,27 @@
+/*
+ * What speaks for or against a site beside its chunks' bytes: stacks, modules, arenas.
+ */
+#pragma once
+
+#include "analysis/sites/fingerprint.h"
+#include "analysis/sites/traces.h"
+
+typedef struct PmWitnesses PmWitnesses;
+
+/*
+ * What the chunks of @rows tell of who may have made them.
+ *
+ * @rows: (nullable): without chunks only the stacks tell something. @traces: of the same process.
+ * All are borrowed for its life. One thread at a time, as the process.
+ */
+PmWitnesses *pm_witnesses_new(const PmSubject *subject, const PmSiteRows *rows,
+                              const PmTraces *traces);
+void pm_witnesses_free(PmWitnesses *witnesses);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmWitnesses, pm_witnesses_free)
+
+/*
+ * Adds "stack", "module" and "arena" to @evidence.
+ *
+ * Returns: what they make of the odds of @site, as a factor.
+ */
+double pm_witnesses_ask(const PmWitnesses *witnesses, const PmSite *site, GArray *evidence);

@@ -1,0 +1,326 @@
+/*
+ * Claims against bytes; see fingerprint.h.
+ */
+#include "analysis/sites/fingerprint.h"
+
+#include "analysis/evidence.h"
+#include "analysis/format.h"
+
+#include <math.h>
+#include <string.h>
+
+/* A field is known to change where this share of a layout's chunks still have what was stored. */
+#define STILL_SHARE 0.05
+/* What is there is of another nature than what was stored: fields seldom change that. */
+#define NATURE_FACTOR 0.3
+/* No single chunk says more than this for or against a site. */
+#define LOG_MAX 12.0
+#define LOG_MIN (-8.0)
+
+/* Of each word of what was cleared: it is still zero, it is not. Together they say little. */
+#define LOG_CLEAR_KEPT    0.06
+#define LOG_CLEAR_CHANGED (-0.06)
+#define LOG_CLEAR_MAX     0.5
+/* A word in it that is left over from a free chunk: a stale pointer, or one of malloc's own. */
+#define LOG_CLEAR_STALE     (-0.7)
+#define LOG_CLEAR_STALE_MIN (-2.1)
+/* Bytes behind the request, which the allocator cleared and nobody writes. */
+#define LOG_SLACK_DIRTY (-3.5)
+#define LOG_SLACK_CLEAN 0.1
+
+/* Of one site. */
+#define FOR_MAX     3
+#define AGAINST_MAX 2
+
+/* How a claim fares in a chunk. */
+typedef enum {
+    OUTCOME_KEPT,
+    OUTCOME_OTHER,
+    OUTCOME_NATURE,
+} Outcome;
+
+/*
+ * A claim in all rows. @outcomes: of each row. @kept: rows where it holds. @mean: of its part of
+ * the logarithms.
+ */
+typedef struct {
+    const PmClaim *claim;
+    guint8 *outcomes;
+    gsize kept;
+    double mean;
+} Trial;
+
+static void
+trial_clear(gpointer data)
+{
+    Trial *trial = data;
+    g_free(trial->outcomes);
+}
+
+static gboolean
+is_module_kind(PmWordKind kind)
+{
+    return kind == PM_WORD_VTABLE || kind == PM_WORD_CODE || kind == PM_WORD_RODATA ||
+           kind == PM_WORD_DATA;
+}
+
+/* Whether a field that was set to what @claim says would hardly be a word of @kind later. */
+static gboolean
+is_of_other_nature(const PmClaim *claim, PmWordKind kind, gsize word_bytes)
+{
+    if (claim->offset % word_bytes != 0 || claim->width_bytes != word_bytes)
+        return FALSE;
+    if (claim->kind == PM_CLAIM_NUMBER)
+        return pm_word_kind_is_pointer(kind);
+    if (claim->kind == PM_CLAIM_CHUNK)
+        return kind == PM_WORD_NUMBER || is_module_kind(kind);
+    if (claim->kind == PM_CLAIM_ADDRESS)
+        return kind == PM_WORD_NUMBER;
+    return FALSE;
+}
+
+static Outcome
+try_row(const PmMatrix *matrix, gsize row, const PmClaim *claim)
+{
+    const gsize word = claim->offset / matrix->word_bytes;
+    const PmWordKind kind = word < matrix->words
+                                ? (PmWordKind)matrix->kinds[row * matrix->words + word]
+                                : PM_WORD_NUMBER;
+    gboolean kept = FALSE;
+    if (claim->kind == PM_CLAIM_CHUNK)
+        kept = kind == PM_WORD_CHUNK || kind == PM_WORD_FREE_CHUNK;
+    else
+        kept = memcmp(pm_matrix_get_row(matrix, row) + claim->offset, claim->bytes,
+                      claim->width_bytes) == 0;
+    if (kept)
+        return OUTCOME_KEPT;
+    return is_of_other_nature(claim, kind, matrix->word_bytes) ? OUTCOME_NATURE : OUTCOME_OTHER;
+}
+
+/* How often a field of @claim changes in a layout of which @kept of @count chunks still have what
+ * was stored. */
+static double
+get_change(const PmClaim *claim, gsize kept, gsize count)
+{
+    const double share = pm_share(kept, count);
+    const double known = MIN(1, share / STILL_SHARE);
+    return claim->change + (claim->change_often - claim->change) * known;
+}
+
+/* Adds what @trial says of each row to @logs. */
+static void
+judge_trial(const PmSiteRows *rows, Trial *trial, float *logs)
+{
+    const PmClaim *claim = trial->claim;
+    const gsize count = rows->matrix->rows;
+    g_autofree gsize *kept = g_new0(gsize, rows->layout_count + 1);
+    for (gsize row = 0; row < count; row++)
+        kept[rows->layouts[row]] += trial->outcomes[row] == OUTCOME_KEPT ? 1 : 0;
+    for (gsize row = 0; row < count; row++) {
+        const gsize layout = rows->layouts[row];
+        const double change = get_change(claim, kept[layout], rows->layout_rows[layout]);
+        double log_row = 0;
+        if (trial->outcomes[row] == OUTCOME_KEPT)
+            log_row = log((1 - claim->change) / claim->chance);
+        else if (trial->outcomes[row] == OUTCOME_NATURE)
+            log_row = log(change * NATURE_FACTOR / (1 - claim->chance));
+        else
+            log_row = log(change / (1 - claim->chance));
+        logs[row] += (float)log_row;
+        trial->mean += log_row / (double)count;
+        trial->kept += trial->outcomes[row] == OUTCOME_KEPT ? 1 : 0;
+    }
+}
+
+static GArray *
+try_claims(const PmSiteRows *rows, const PmClaims *claims, float *logs)
+{
+    const PmMatrix *matrix = rows->matrix;
+    GArray *trials = g_array_new(FALSE, TRUE, sizeof(Trial));
+    g_array_set_clear_func(trials, trial_clear);
+    for (guint i = 0; i < claims->claims->len; i++) {
+        const PmClaim *claim = &g_array_index(claims->claims, PmClaim, i);
+        if (claim->offset + claim->width_bytes > matrix->stride)
+            continue;
+        Trial trial = {.claim = claim, .outcomes = g_new(guint8, matrix->rows + 1)};
+        for (gsize row = 0; row < matrix->rows; row++)
+            trial.outcomes[row] = (guint8)try_row(matrix, row, claim);
+        judge_trial(rows, &trial, logs);
+        g_array_append_val(trials, trial);
+    }
+    return trials;
+}
+
+/*
+ * What was cleared. @clear: rows in which bytes behind the request are not zero. @stale: rows that
+ * hold something left over. @kept: words that are still zero, of @words. @mean: of the logarithms.
+ */
+typedef struct {
+    gsize dirty;
+    gsize stale;
+    gsize kept;
+    gsize words;
+    double mean;
+} Clearing;
+
+/* What of the words of @row that were cleared is still so. */
+static double
+judge_cleared_words(const PmMatrix *matrix, gsize row, const PmClaims *claims, Clearing *clearing)
+{
+    const guint8 *bytes = pm_matrix_get_row(matrix, row);
+    double words = 0, stale = 0;
+    for (gsize word = 0; word < matrix->words; word++) {
+        const gsize offset = word * matrix->word_bytes;
+        gboolean cleared = TRUE, zero = TRUE;
+        for (gsize i = offset; i < offset + matrix->word_bytes; i++) {
+            cleared = cleared && claims->zeroed[i];
+            zero = zero && bytes[i] == 0;
+        }
+        if (!cleared)
+            continue;
+        clearing->words++;
+        clearing->kept += zero ? 1 : 0;
+        words += zero ? LOG_CLEAR_KEPT : LOG_CLEAR_CHANGED;
+        if (matrix->kinds[row * matrix->words + word] == PM_WORD_FREE_CHUNK)
+            stale += LOG_CLEAR_STALE;
+    }
+    clearing->stale += stale < 0 ? 1 : 0;
+    return CLAMP(words, -LOG_CLEAR_MAX, LOG_CLEAR_MAX) + MAX(stale, LOG_CLEAR_STALE_MIN);
+}
+
+/* What is behind the request of a site whose allocator clears the whole chunk. */
+static double
+judge_slack(const PmMatrix *matrix, gsize row, guint64 request_bytes, Clearing *clearing)
+{
+    const guint8 *bytes = pm_matrix_get_row(matrix, row);
+    if (request_bytes >= matrix->stride)
+        return 0;
+    for (gsize i = (gsize)request_bytes; i < matrix->stride; i++) {
+        if (bytes[i] == 0)
+            continue;
+        clearing->dirty++;
+        return LOG_SLACK_DIRTY;
+    }
+    return LOG_SLACK_CLEAN;
+}
+
+static void
+judge_clearing(const PmSiteRows *rows, const PmClaims *claims, guint64 request_bytes, float *logs,
+               Clearing *clearing)
+{
+    const PmMatrix *matrix = rows->matrix;
+    for (gsize row = 0; claims->zeroed_bytes > 0 && row < matrix->rows; row++) {
+        double log_row = judge_cleared_words(matrix, row, claims, clearing);
+        if (claims->clears_all)
+            log_row += judge_slack(matrix, row, request_bytes, clearing);
+        logs[row] += (float)log_row;
+        clearing->mean += log_row / (double)matrix->rows;
+    }
+}
+
+/* "0x1107", "vtable of app::Session", "the string "GET"", "what an allocator returned".
+ * (transfer full) */
+static char *
+describe_claim(const PmClaim *claim, PmDescriber *describer)
+{
+    if (claim->kind == PM_CLAIM_CHUNK)
+        return g_strdup("a chunk's address");
+    if (claim->kind == PM_CLAIM_ZERO)
+        return g_strdup("0");
+    if (claim->kind == PM_CLAIM_ADDRESS && describer != NULL) {
+        PmWordText text;
+        pm_describer_describe(describer, claim->value, &text);
+        char *described = text.text == NULL ? NULL
+                          : text.is_string  ? g_strdup_printf("the string \"%.24s\"", text.text)
+                                            : g_strdup(text.text);
+        pm_word_text_clear(&text);
+        if (described != NULL)
+            return described;
+    }
+    return g_strdup_printf("0x%" G_GINT64_MODIFIER "x%s", claim->value,
+                           claim->width_bytes > sizeof claim->value ? "…" : "");
+}
+
+/* "it writes 0x10 to +1, as 4,096 of 4,096 chunks have it" */
+static void
+add_trial(const Trial *trial, gsize count, PmDescriber *describer, GArray *evidence)
+{
+    g_autofree char *what = describe_claim(trial->claim, describer);
+    const double weight = tanh(trial->mean / 5);
+    if (trial->kept == count)
+        pm_evidence_add(evidence, "stores", weight,
+                        "it writes %s to +%" G_GSIZE_FORMAT ": all %s sampled chunks have that",
+                        what, trial->claim->offset, pm_format_count(count).text);
+    else
+        pm_evidence_add(evidence, "stores", weight,
+                        "it writes %s to +%" G_GSIZE_FORMAT ": %s of %s sampled chunks have that",
+                        what, trial->claim->offset,
+                        trial->kept == 0 ? "none" : pm_format_count(trial->kept).text,
+                        pm_format_count(count).text);
+}
+
+static gint
+compare_trials(gconstpointer a, gconstpointer b)
+{
+    const double left = ((const Trial *)a)->mean;
+    const double right = ((const Trial *)b)->mean;
+    return left > right ? -1 : left < right;
+}
+
+/* The claims that say most for and against the site. */
+static void
+add_trials(GArray *trials, gsize count, PmDescriber *describer, GArray *evidence)
+{
+    g_array_sort(trials, compare_trials);
+    for (guint i = 0; i < MIN(trials->len, FOR_MAX); i++) {
+        const Trial *trial = &g_array_index(trials, Trial, i);
+        if (trial->mean > 0)
+            add_trial(trial, count, describer, evidence);
+    }
+    for (guint i = trials->len - MIN(trials->len, AGAINST_MAX); i < trials->len; i++) {
+        const Trial *trial = &g_array_index(trials, Trial, i);
+        if (trial->mean < 0)
+            add_trial(trial, count, describer, evidence);
+    }
+}
+
+static void
+add_clearing(const Clearing *clearing, gsize count, GArray *evidence)
+{
+    const double weight = tanh(clearing->mean / 5);
+    if (clearing->words == 0)
+        return;
+    if (clearing->dirty > 0 || clearing->stale > 0)
+        pm_evidence_add(evidence, "zeroed", weight,
+                        "it clears its chunks: %s of %s sampled chunks hold what was there before",
+                        pm_format_count(MAX(clearing->dirty, clearing->stale)).text,
+                        pm_format_count(count).text);
+    else
+        pm_evidence_add(evidence, "zeroed", weight,
+                        "it clears its chunks: %s of what was cleared is still zero",
+                        pm_format_share(pm_share(clearing->kept, clearing->words)).text);
+}
+
+gboolean
+pm_fingerprint_weigh(const PmSiteRows *rows, const PmClaims *claims, guint64 request_bytes,
+                     PmDescriber *describer, float *logs, GArray *evidence, double *ret_mean)
+{
+    const gsize count = rows->matrix->rows;
+    if (count == 0 || (claims->claims->len == 0 && claims->zeroed_bytes == 0))
+        return FALSE;
+    for (gsize row = 0; row < count; row++)
+        logs[row] = 0;
+    Clearing clearing = {0};
+    g_autoptr(GArray) trials = try_claims(rows, claims, logs);
+    judge_clearing(rows, claims, request_bytes, logs, &clearing);
+    add_trials(trials, count, describer, evidence);
+    add_clearing(&clearing, count, evidence);
+    double mean = 0;
+    for (gsize row = 0; row < count; row++) {
+        const double log_row = CLAMP((double)logs[row], LOG_MIN, LOG_MAX);
+        logs[row] = (float)log_row;
+        mean += log_row / (double)count;
+    }
+    *ret_mean = mean;
+    return TRUE;
+}
