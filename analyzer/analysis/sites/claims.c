@@ -185,11 +185,13 @@ clears_all(const PmSite *site)
 }
 
 void
-pm_claims_init(PmClaims *ret_claims, const PmSite *site, PmPlaces *places, gsize stride_bytes)
+pm_claims_init(PmClaims *ret_claims, const PmSite *site, guint64 request_bytes, PmPlaces *places,
+               gsize stride_bytes)
 {
     PmClaims claims = {.claims = g_array_new(FALSE, FALSE, sizeof(PmClaim)),
                        .zeroed = g_new0(gboolean, stride_bytes + 1),
-                       .clears_all = clears_all(site)};
+                       .clears_all = clears_all(site),
+                       .request_bytes = request_bytes};
     const GArray *stores = site->stores;
     for (guint i = 0; i < stores->len; i++) {
         const PmStore *store = &g_array_index(stores, PmStore, i);
@@ -212,6 +214,8 @@ pm_claims_init(PmClaims *ret_claims, const PmSite *site, PmPlaces *places, gsize
 void
 pm_claims_clear(PmClaims *claims)
 {
-    g_clear_pointer(&claims->claims, g_array_unref);
-    g_clear_pointer(&claims->zeroed, g_free);
+    if (claims->claims != NULL)
+        g_array_unref(claims->claims);
+    g_free(claims->zeroed);
+    *claims = (PmClaims){0};
 }

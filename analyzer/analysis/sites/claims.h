@@ -43,20 +43,23 @@ typedef struct {
  * @claims: PmClaim, by offset. @zeroed: of each byte whether it was zeroed with many others, and
  * not written since as far as is known; @zeroed_bytes of them. @clears_all: by the allocator, which
  * clears what lies behind the request, too: (malloc.c, __libc_calloc) all of the chunk's usable
- * bytes.
+ * bytes. @request_bytes: what it asks for, PM_SIZE_UNKNOWN where that is not one number.
  */
 typedef struct {
     GArray *claims;
     gboolean *zeroed;
     gsize zeroed_bytes;
     gboolean clears_all;
+    guint64 request_bytes;
 } PmClaims;
 
 /*
  * The claims of @site on the first @stride_bytes of its chunks.
  *
- * @places: of its process. @ret_claims: (out): to be cleared.
+ * @request_bytes: which of its sizes is meant, or PM_SIZE_UNKNOWN. @places: of its process.
+ * @ret_claims: (out): to be cleared.
  */
-void pm_claims_init(PmClaims *ret_claims, const PmSite *site, PmPlaces *places, gsize stride_bytes);
+void pm_claims_init(PmClaims *ret_claims, const PmSite *site, guint64 request_bytes,
+                    PmPlaces *places, gsize stride_bytes);
 void pm_claims_clear(PmClaims *claims);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PmClaims, pm_claims_clear)

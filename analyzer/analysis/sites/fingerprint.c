@@ -21,6 +21,10 @@
 #define LOG_CLEAR_KEPT    0.06
 #define LOG_CLEAR_CHANGED (-0.06)
 #define LOG_CLEAR_MAX     0.5
+/* The same in memory that was used before: zeros were written by somebody. */
+#define LOG_USED_KEPT 0.2
+#define LOG_USED_MAX  1.5
+#define ZERO_USED     0.35
 /* A word in it that is left over from a free chunk: a stale pointer, or one of malloc's own. */
 #define LOG_CLEAR_STALE     (-0.7)
 #define LOG_CLEAR_STALE_MIN (-2.1)
@@ -119,13 +123,15 @@ judge_trial(const PmSiteRows *rows, Trial *trial, float *logs)
     for (gsize row = 0; row < count; row++) {
         const gsize layout = rows->layouts[row];
         const double change = get_change(claim, kept[layout], rows->layout_rows[layout]);
+        const double chance =
+            claim->kind == PM_CLAIM_ZERO && rows->is_used[layout] ? ZERO_USED : claim->chance;
         double log_row = 0;
         if (trial->outcomes[row] == OUTCOME_KEPT)
-            log_row = log((1 - claim->change) / claim->chance);
+            log_row = log((1 - claim->change) / chance);
         else if (trial->outcomes[row] == OUTCOME_NATURE)
-            log_row = log(change * NATURE_FACTOR / (1 - claim->chance));
+            log_row = log(change * NATURE_FACTOR / (1 - chance));
         else
-            log_row = log(change / (1 - claim->chance));
+            log_row = log(change / (1 - chance));
         logs[row] += (float)log_row;
         trial->mean += log_row / (double)count;
         trial->kept += trial->outcomes[row] == OUTCOME_KEPT ? 1 : 0;
@@ -165,8 +171,10 @@ typedef struct {
 
 /* What of the words of @row that were cleared is still so. */
 static double
-judge_cleared_words(const PmMatrix *matrix, gsize row, const PmClaims *claims, Clearing *clearing)
+judge_cleared_words(const PmSiteRows *rows, gsize row, const PmClaims *claims, Clearing *clearing)
 {
+    const PmMatrix *matrix = rows->matrix;
+    const gboolean is_used = rows->is_used[rows->layouts[row]];
     const guint8 *bytes = pm_matrix_get_row(matrix, row);
     double words = 0, stale = 0;
     for (gsize word = 0; word < matrix->words; word++) {
@@ -180,12 +188,13 @@ judge_cleared_words(const PmMatrix *matrix, gsize row, const PmClaims *claims, C
             continue;
         clearing->words++;
         clearing->kept += zero ? 1 : 0;
-        words += zero ? LOG_CLEAR_KEPT : LOG_CLEAR_CHANGED;
+        words += !zero ? LOG_CLEAR_CHANGED : is_used ? LOG_USED_KEPT : LOG_CLEAR_KEPT;
         if (matrix->kinds[row * matrix->words + word] == PM_WORD_FREE_CHUNK)
             stale += LOG_CLEAR_STALE;
     }
     clearing->stale += stale < 0 ? 1 : 0;
-    return CLAMP(words, -LOG_CLEAR_MAX, LOG_CLEAR_MAX) + MAX(stale, LOG_CLEAR_STALE_MIN);
+    return CLAMP(words, -LOG_CLEAR_MAX, is_used ? LOG_USED_MAX : LOG_CLEAR_MAX) +
+           MAX(stale, LOG_CLEAR_STALE_MIN);
 }
 
 /* What is behind the request of a site whose allocator clears the whole chunk. */
@@ -205,14 +214,13 @@ judge_slack(const PmMatrix *matrix, gsize row, guint64 request_bytes, Clearing *
 }
 
 static void
-judge_clearing(const PmSiteRows *rows, const PmClaims *claims, guint64 request_bytes, float *logs,
-               Clearing *clearing)
+judge_clearing(const PmSiteRows *rows, const PmClaims *claims, float *logs, Clearing *clearing)
 {
     const PmMatrix *matrix = rows->matrix;
     for (gsize row = 0; claims->zeroed_bytes > 0 && row < matrix->rows; row++) {
-        double log_row = judge_cleared_words(matrix, row, claims, clearing);
+        double log_row = judge_cleared_words(rows, row, claims, clearing);
         if (claims->clears_all)
-            log_row += judge_slack(matrix, row, request_bytes, clearing);
+            log_row += judge_slack(matrix, row, claims->request_bytes, clearing);
         logs[row] += (float)log_row;
         clearing->mean += log_row / (double)matrix->rows;
     }
@@ -302,8 +310,8 @@ add_clearing(const Clearing *clearing, gsize count, GArray *evidence)
 }
 
 gboolean
-pm_fingerprint_weigh(const PmSiteRows *rows, const PmClaims *claims, guint64 request_bytes,
-                     PmDescriber *describer, float *logs, GArray *evidence, double *ret_mean)
+pm_fingerprint_weigh(const PmSiteRows *rows, const PmClaims *claims, PmDescriber *describer,
+                     float *logs, GArray *evidence, double *ret_mean)
 {
     const gsize count = rows->matrix->rows;
     if (count == 0 || (claims->claims->len == 0 && claims->zeroed_bytes == 0))
@@ -312,7 +320,7 @@ pm_fingerprint_weigh(const PmSiteRows *rows, const PmClaims *claims, guint64 req
         logs[row] = 0;
     Clearing clearing = {0};
     g_autoptr(GArray) trials = try_claims(rows, claims, logs);
-    judge_clearing(rows, claims, request_bytes, logs, &clearing);
+    judge_clearing(rows, claims, logs, &clearing);
     add_trials(trials, count, describer, evidence);
     add_clearing(&clearing, count, evidence);
     double mean = 0;

@@ -15,13 +15,15 @@
  * Chunks to hold sites against.
  *
  * @matrix: their bytes, what each word is, and the arenas. @layouts: of each row the layout, below
- * @layout_count; @layout_rows: how many each has. @module_rows: const PmModule * → the number of
- * rows that hold a pointer to its vtables, code or constants (GUINT_TO_POINTER).
+ * @layout_count; @layout_rows: how many each has; @is_used: of each layout, that its memory was
+ * used before, so that what nobody wrote is seldom zero. @module_rows: const PmModule * → the
+ * number of rows that hold a pointer to its vtables, code or constants (GUINT_TO_POINTER).
  */
 typedef struct {
     PmMatrix *matrix;
     guint16 *layouts;
     gsize *layout_rows;
+    gboolean *is_used;
     gsize layout_count;
     GHashTable *module_rows;
 } PmSiteRows;
@@ -43,7 +45,6 @@ PmSiteRows *pm_site_rows_read(PmPlaces *places, const PmSchema *schema, gsize la
 /*
  * Weighs @claims.
  *
- * @request_bytes: what the site asks for, PM_SIZE_UNKNOWN where that is not one number.
  * @logs: (out): of each row the natural logarithm of P(row | made by the site) ÷ P(row | made by
  *   another site of its size); rank.h tells how it is made.
  * @evidence: PmEvidence "stores" and "zeroed" are added; few of many. @describer: for what
@@ -51,6 +52,6 @@ PmSiteRows *pm_site_rows_read(PmPlaces *places, const PmSchema *schema, gsize la
  * @ret_mean: (out): of @logs.
  * Returns: FALSE, with the rest untouched, where the claims say nothing.
  */
-gboolean pm_fingerprint_weigh(const PmSiteRows *rows, const PmClaims *claims, guint64 request_bytes,
+gboolean pm_fingerprint_weigh(const PmSiteRows *rows, const PmClaims *claims,
                               PmDescriber *describer, float *logs, GArray *evidence,
                               double *ret_mean);

@@ -22,6 +22,15 @@
 #define REQUEST_LESS 0.05
 #define REQUEST_MORE 0.3
 
+/* Data behind the end of what a site asks for. */
+#define BEYOND_END 0.15
+
+/* What the C library and the dynamic linker ask for on their own account are mostly things of which
+ * there is one; less than that where there are very many chunks. */
+#define RUNTIME_FEW   0.4
+#define RUNTIME_MANY  0.05
+#define RUNTIME_COUNT 1000
+
 /* Chunks that begin with text come from copies of strings, whose sizes vary. */
 #define TEXT_VARIABLE 6.0
 #define TEXT_CONSTANT 0.4
@@ -156,6 +165,33 @@ compare_request(const PmSchemaRequest *request, const PmSite *site)
     return 1 - request->confidence * (1 - (is_less ? REQUEST_LESS : REQUEST_MORE));
 }
 
+/* Where the data of a layout end at least; 0 where that is not known. Numbers and pointers may be
+ * left over from other records; what is the same in all chunks is not. */
+static gsize
+find_data_end(const PmSchemaLayout *layout)
+{
+    gsize end = 0;
+    for (gsize i = 0; !layout->is_rest && i < layout->column_count; i++) {
+        const PmSchemaColumn *column = &layout->columns[i];
+        if (column->kind == PM_COLUMN_CONSTANT || column->kind == PM_COLUMN_VTABLE ||
+            column->kind == PM_COLUMN_COUNTER)
+            end = column->offset_bytes + 1;
+    }
+    return end;
+}
+
+/* Data behind the end of all that @site asks for speak against it, as a factor. */
+static double
+compare_end(const PmSchemaLayout *layout, const PmSite *site)
+{
+    if (site->kind >= PM_SITE_RANGE)
+        return 1;
+    for (guint i = 0; i < site->size.count; i++)
+        if (site->size.v[i] >= find_data_end(layout))
+            return 1;
+    return BEYOND_END;
+}
+
 static void
 add_request_evidence(const PmSchema *schema, gsize layout, double factor, PmRankedSite *ranked)
 {
@@ -191,13 +227,18 @@ weigh_layouts(const Ranking *ranking, Candidate *candidate)
         return;
     candidate->by_layout = g_new0(double, rows->layout_count + 1);
     for (gsize i = 0; i < rows->layout_count; i++) {
-        candidate->by_layout[i] = compare_request(&schema->layouts[i].request, site);
+        candidate->by_layout[i] = compare_request(&schema->layouts[i].request, site) *
+                                  compare_end(&schema->layouts[i], site);
         if (ranking->is_text[i])
             candidate->by_layout[i] *= is_constant ? TEXT_CONSTANT : TEXT_VARIABLE;
     }
     const gsize layout = find_main_layout(rows);
     add_request_evidence(schema, layout, compare_request(&schema->layouts[layout].request, site),
                          candidate->ranked);
+    if (compare_end(&schema->layouts[layout], site) < 1)
+        pm_evidence_add(candidate->ranked->evidence, "request", tanh(log(BEYOND_END) / 3),
+                        "the chunks hold data at +%" G_GSIZE_FORMAT ", behind what it asks for",
+                        find_data_end(&schema->layouts[layout]) - 1);
     if (ranking->is_text[layout])
         pm_evidence_add(candidate->ranked->evidence, "contents", is_constant ? -0.3 : 0.3,
                         "the chunks hold text: %s",
@@ -214,13 +255,29 @@ weigh_stores(const Ranking *ranking, Candidate *candidate)
         return;
     g_auto(PmClaims) claims = {0};
     double mean = 0;
-    pm_claims_init(&claims, ranked->site, ranker->places, ranking->rows->matrix->stride);
+    pm_claims_init(&claims, ranked->site, ranked->request_bytes, ranker->places,
+                   ranking->rows->matrix->stride);
     candidate->logs = g_new(float, ranking->rows->matrix->rows);
-    if (pm_fingerprint_weigh(ranking->rows, &claims, ranked->request_bytes, ranker->describer,
-                             candidate->logs, ranked->evidence, &mean))
+    if (pm_fingerprint_weigh(ranking->rows, &claims, ranker->describer, candidate->logs,
+                             ranked->evidence, &mean))
         ranked->is_contradicted = mean < CONTRADICTED;
     else
         g_clear_pointer(&candidate->logs, g_free);
+}
+
+/* Sites of the runtime itself. */
+static double
+weigh_runtime(const Ranking *ranking, const PmSite *site, PmRankedSite *ranked)
+{
+    const PmProcess *process = ranking->ranker->subject->process;
+    const PmSchema *schema = ranking->clues->schema;
+    const gboolean is_many = schema != NULL && schema->sample->population >= RUNTIME_COUNT;
+    if (site->module->is_executable ||
+        (site->module != pm_process_get_libc(process) && !site->module->is_interpreter))
+        return 1;
+    pm_evidence_add(ranked->evidence, "module", is_many ? -0.5 : -0.2,
+                    "the C library's own calls seldom make many chunks");
+    return is_many ? RUNTIME_MANY : RUNTIME_FEW;
 }
 
 static void
@@ -235,6 +292,7 @@ add_candidate(Ranking *ranking, const PmSite *site)
         pm_ranked_site_free(ranked);
         return;
     }
+    candidate.weight *= weigh_runtime(ranking, site, ranked);
     if (site->by_pointer) {
         candidate.weight *= WEIGHT_POINTER;
         pm_evidence_add(ranked->evidence, "size", -0.05,
