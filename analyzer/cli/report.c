@@ -41,6 +41,9 @@ run(const PmSession *session, const PmSink *sink, G_GNUC_UNUSED GError **error)
     pm_memory_account(subject, &summary.memory);
     g_autoptr(PmCheck) check = pm_check_new(subject);
     g_autoptr(PmSizes) sizes = subject->ptmalloc == NULL ? NULL : pm_sizes_new(subject->ptmalloc);
+    g_autoptr(PmArenas) arenas =
+        subject->ptmalloc == NULL ? NULL : pm_arenas_new(subject->ptmalloc, subject->process);
+    summary.arenas = arenas;
     if (sizes != NULL)
         pm_sizes_add_lost(sizes, subject, session->reach);
     summary.check = check;

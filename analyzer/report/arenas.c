@@ -1,14 +1,15 @@
 /*
- * arenas: what each holds, as text and JSON.
+ * arenas: what each holds, as text and JSON. Heaps and what pins them are in pins.c.
  */
 #include "report/arenas.h"
 
+#include "report/pins.h"
 #include "report/table.h"
 
-#include <stdlib.h>
-
 /* Thread ids in a cell. */
-#define TIDS_SHOWN 3
+#define TIDS_SHOWN 2
+/* The longest setting and its margins. */
+#define ADVICE_INDENT 20
 
 const char *
 pm_arena_kind_name(PmArenaKind kind)
@@ -16,33 +17,20 @@ pm_arena_kind_name(PmArenaKind kind)
     return kind == PM_ARENA_MAIN ? "main" : "thread";
 }
 
-static int
-compare_arenas(const void *left, const void *right)
+static gsize
+count_arenas(const PmArenasView *view)
 {
-    const PmArena *a = *(const PmArena *const *)left;
-    const PmArena *b = *(const PmArena *const *)right;
-    if (a->system_bytes != b->system_bytes)
-        return a->system_bytes < b->system_bytes ? 1 : -1;
-    return (a->address > b->address) - (a->address < b->address);
+    return view->only != NULL ? 1 : view->arenas->count;
 }
 
-/* The arenas, largest first, or @only. (transfer container) */
-static GPtrArray *
-rank_arenas(const PmPtmalloc *ptmalloc, guint32 only)
+static const PmArenaFacts *
+get_arena(const PmArenasView *view, gsize index)
 {
-    gsize count = 0;
-    const PmArena *arenas = pm_ptmalloc_get_arenas(ptmalloc, &count);
-    GPtrArray *ranked = g_ptr_array_new();
-    for (gsize i = 0; i < count; i++) {
-        if (only == PM_ARENA_NONE || only == i)
-            g_ptr_array_add(ranked, (gpointer)&arenas[i]);
-    }
-    g_ptr_array_sort(ranked, compare_arenas);
-    return ranked;
+    return view->only != NULL ? view->only : &view->arenas->arenas[index];
 }
 
 static void
-write_details(PmJson *json, const PmArena *arena)
+write_bins(PmJson *json, const PmArena *arena)
 {
     pm_json_begin_array(json, "bins");
     for (gsize i = 0; i < arena->bin_count; i++) {
@@ -55,24 +43,13 @@ write_details(PmJson *json, const PmArena *arena)
         pm_json_end_object(json);
     }
     pm_json_end_array(json);
-    pm_json_begin_array(json, "heaps_detail");
-    for (gsize i = 0; i < arena->heap_count; i++) {
-        const PmArenaHeap *heap = &arena->heaps[i];
-        pm_json_begin_object(json, NULL);
-        pm_json_address(json, "start", heap->start);
-        pm_json_address(json, "end", heap->end);
-        pm_json_uint(json, "used_bytes", heap->used_bytes);
-        pm_json_uint(json, "free_bytes", heap->free_bytes);
-        pm_json_uint(json, "overhead_bytes", heap->overhead_bytes);
-        pm_json_address(json, "pin", heap->pin);
-        pm_json_end_object(json);
-    }
-    pm_json_end_array(json);
 }
 
 static void
-write_arena(PmJson *json, const PmArena *arena, gboolean details)
+write_arena(PmJson *json, const PmSubject *subject, const PmArenasView *view,
+            const PmArenaFacts *facts, gboolean details)
 {
+    const PmArena *arena = facts->arena;
     pm_json_begin_object(json, NULL);
     pm_json_address(json, "address", arena->address);
     pm_json_string(json, "kind", pm_arena_kind_name(arena->kind));
@@ -92,13 +69,15 @@ write_arena(PmJson *json, const PmArena *arena, gboolean details)
         pm_json_uint(json, pm_overhead_name((PmOverhead)i), arena->overhead[i]);
     pm_json_end_object(json);
     pm_json_uint(json, "largest_free_bytes", arena->largest_free_bytes);
-    pm_json_uint(json, "trimmable_bytes", arena->trimmable_bytes);
+    pm_trim_write_json(json, &facts->trim);
     pm_json_begin_array(json, "threads");
     for (gsize i = 0; i < arena->thread_count; i++)
         pm_json_uint(json, NULL, arena->threads[i]);
     pm_json_end_array(json);
-    if (details)
-        write_details(json, arena);
+    if (details) {
+        write_bins(json, arena);
+        pm_heaps_write_json(json, subject, view, facts);
+    }
     pm_json_end_object(json);
 }
 
@@ -118,17 +97,65 @@ write_mmapped(PmJson *json, const PmMmapped *mmapped)
     pm_json_end_object(json);
 }
 
-void
-pm_arenas_write_json(const PmSink *sink, const PmPtmalloc *ptmalloc, guint32 only, gboolean details)
+static void
+write_settings(PmJson *json, const PmArenas *arenas)
 {
-    g_autoptr(GPtrArray) ranked = rank_arenas(ptmalloc, only);
-    guint64 shown = pm_sink_rows(sink->top, ranked->len);
+    const PmMallocSettings *settings = &arenas->settings;
+    if (!arenas->settings_known) {
+        pm_json_null(json, "settings");
+        return;
+    }
+    pm_json_begin_object(json, "settings");
+    pm_json_uint(json, "trim_threshold_bytes", settings->trim_threshold_bytes);
+    pm_json_uint(json, "mmap_threshold_bytes", settings->mmap_threshold_bytes);
+    pm_json_uint(json, "top_pad_bytes", settings->top_pad_bytes);
+    pm_json_uint(json, "arena_max", settings->arena_max);
+    pm_json_bool(json, "fixed", settings->fixed);
+    pm_json_end_object(json);
+}
+
+static void
+write_totals(PmJson *json, const PmArenaTotals *totals)
+{
+    pm_json_begin_object(json, "totals");
+    pm_json_uint(json, "arenas", totals->arenas);
+    pm_json_uint(json, "thread_arenas", totals->thread_arenas);
+    pm_json_uint(json, "arenas_without_threads", totals->threadless);
+    pm_json_uint(json, "system_bytes", totals->system_bytes);
+    pm_json_uint(json, "used_bytes", totals->used_bytes);
+    pm_json_uint(json, "free_bytes", totals->free_bytes);
+    pm_json_uint(json, "reserved_bytes", totals->reserved_bytes);
+    pm_trim_write_json(json, &totals->trim);
+    pm_json_end_object(json);
+}
+
+static void
+write_advice(PmJson *json, const PmArenas *arenas)
+{
+    pm_json_begin_array(json, "advice");
+    for (guint i = 0; i < arenas->advice->len; i++) {
+        const PmAdvice *advice = &g_array_index(arenas->advice, PmAdvice, i);
+        pm_json_begin_object(json, NULL);
+        pm_json_string(json, "setting", advice->setting);
+        pm_json_uint(json, "bytes", advice->bytes);
+        pm_json_string(json, "text", advice->text);
+        pm_json_end_object(json);
+    }
+    pm_json_end_array(json);
+}
+
+void
+pm_arenas_write_json(const PmSink *sink, const PmSubject *subject, const PmArenasView *view,
+                     gboolean details)
+{
+    const gsize count = count_arenas(view);
+    const guint64 shown = pm_sink_rows(sink->top, count);
     pm_json_begin_array(sink->json, "arenas");
-    for (guint i = 0; i < shown; i++)
-        write_arena(sink->json, g_ptr_array_index(ranked, i), details);
+    for (gsize i = 0; i < shown; i++)
+        write_arena(sink->json, subject, view, get_arena(view, i), details);
     pm_json_end_array(sink->json);
-    pm_sink_json_omitted(sink, "arenas", ranked->len - shown);
-    write_mmapped(sink->json, pm_ptmalloc_get_mmapped(ptmalloc));
+    pm_sink_json_omitted(sink, "arenas", count - shown);
+    write_mmapped(sink->json, pm_ptmalloc_get_mmapped(subject->ptmalloc));
 }
 
 static char *
@@ -145,42 +172,62 @@ list_threads(const PmArena *arena)
     return g_string_free(text, FALSE);
 }
 
+/* A row of the first table. @name, @threads: of the arena, or of all. */
+static void
+add_arena_row(PmTable *table, const char *name, const char *kind, gsize heaps,
+              const PmArenaTotals *sums, const char *threads)
+{
+    pm_table_add_row(table);
+    pm_table_add_cell(table, name);
+    pm_table_add_cell(table, kind);
+    pm_table_add_cell(table, pm_format_count(heaps).text);
+    pm_table_add_cell(table, pm_format_bytes(sums->system_bytes).text);
+    pm_table_add_cell(table, pm_format_bytes(sums->used_bytes).text);
+    pm_table_add_cell(table, pm_format_share(pm_share(sums->used_bytes, sums->system_bytes)).text);
+    pm_table_add_cell(table, pm_format_bytes(sums->free_bytes).text);
+    pm_table_add_cell(table, pm_format_bytes(pm_trim_bytes(&sums->trim)).text);
+    pm_table_add_cell(table, threads);
+}
+
 void
-pm_arenas_print_table(const PmSink *sink, const PmPtmalloc *ptmalloc, guint32 only, gsize row_count)
+pm_arenas_print_table(const PmSink *sink, const PmArenasView *view, gsize row_count)
 {
     static const PmColumn columns[] = {{"ARENA", FALSE}, {"KIND", FALSE},     {"HEAPS", TRUE},
                                        {"SYSTEM", TRUE}, {"IN USE", TRUE},    {"", TRUE},
                                        {"FREE", TRUE},   {"TRIMMABLE", TRUE}, {"THREADS", FALSE}};
-    g_autoptr(GPtrArray) ranked = rank_arenas(ptmalloc, only);
+    const gsize count = count_arenas(view);
     g_autoptr(PmTable) table = pm_table_new(sink, columns, G_N_ELEMENTS(columns));
-    for (guint i = 0; i < MIN(row_count, ranked->len); i++) {
-        const PmArena *arena = g_ptr_array_index(ranked, i);
+    gsize heaps = 0;
+    for (gsize i = 0; i < count; i++) {
+        const PmArenaFacts *facts = get_arena(view, i);
+        const PmArena *arena = facts->arena;
+        heaps += arena->heap_count;
+        if (i >= row_count)
+            continue;
+        const PmArenaTotals sums = {.system_bytes = arena->system_bytes,
+                                    .used_bytes = arena->used_bytes,
+                                    .free_bytes = arena->free_bytes,
+                                    .trim = facts->trim};
         g_autofree char *threads = list_threads(arena);
-        pm_table_add_row(table);
-        pm_table_add_cell(table, pm_format_address(arena->address).text);
-        pm_table_add_cell(table, pm_arena_kind_name(arena->kind));
-        pm_table_add_cell(table, pm_format_count(arena->heap_count).text);
-        pm_table_add_cell(table, pm_format_bytes(arena->system_bytes).text);
-        pm_table_add_cell(table, pm_format_bytes(arena->used_bytes).text);
-        pm_table_add_cell(table,
-                          pm_format_share(pm_share(arena->used_bytes, arena->system_bytes)).text);
-        pm_table_add_cell(table, pm_format_bytes(arena->free_bytes).text);
-        pm_table_add_cell(table, pm_format_bytes(arena->trimmable_bytes).text);
-        pm_table_add_cell(table, threads);
+        add_arena_row(table, pm_format_address(arena->address).text,
+                      pm_arena_kind_name(arena->kind), arena->heap_count, &sums, threads);
     }
+    if (count > 1)
+        add_arena_row(table, pm_format_things(count, "arena").text, "", heaps,
+                      &view->arenas->totals, "");
     pm_table_print(table, 2);
 }
 
 static void
-print_free(const PmSink *sink, const PmPtmalloc *ptmalloc, guint32 only, guint64 row_count)
+print_free(const PmSink *sink, const PmArenasView *view, gsize row_count)
 {
-    static const PmColumn columns[] = {{"ARENA", FALSE},  {"TOP", TRUE},  {"TCACHE", TRUE},
-                                       {"FASTBIN", TRUE}, {"BINS", TRUE}, {"LARGEST FREE", TRUE},
-                                       {"OVERHEAD", TRUE}};
-    g_autoptr(GPtrArray) ranked = rank_arenas(ptmalloc, only);
+    static const PmColumn columns[] = {
+        {"ARENA", FALSE}, {"TOP", TRUE},          {"TCACHE", TRUE},    {"FASTBIN", TRUE},
+        {"BINS", TRUE},   {"LARGEST FREE", TRUE}, {"UNTOUCHED", TRUE}, {"OVERHEAD", TRUE}};
     g_autoptr(PmTable) table = pm_table_new(sink, columns, G_N_ELEMENTS(columns));
-    for (guint i = 0; i < row_count; i++) {
-        const PmArena *arena = g_ptr_array_index(ranked, i);
+    for (gsize i = 0; i < row_count; i++) {
+        const PmArenaFacts *facts = get_arena(view, i);
+        const PmArena *arena = facts->arena;
         pm_table_add_row(table);
         pm_table_add_cell(table, pm_format_address(arena->address).text);
         pm_table_add_cell(table, pm_format_bytes(arena->top_bytes).text);
@@ -188,6 +235,7 @@ print_free(const PmSink *sink, const PmPtmalloc *ptmalloc, guint32 only, guint64
         pm_table_add_cell(table, pm_format_bytes(arena->fastbin_bytes).text);
         pm_table_add_cell(table, pm_format_bytes(arena->bin_bytes).text);
         pm_table_add_cell(table, pm_format_bytes(arena->largest_free_bytes).text);
+        pm_table_add_cell(table, pm_format_bytes(facts->trim.untouched_bytes).text);
         pm_table_add_cell(table, pm_format_bytes(arena->overhead_bytes).text);
     }
     pm_sink_heading(sink, "WHAT IS FREE, AND WHAT IS OVERHEAD");
@@ -196,11 +244,11 @@ print_free(const PmSink *sink, const PmPtmalloc *ptmalloc, guint32 only, guint64
 
 /* The items of the overhead of all arenas shown, the empty ones left out. */
 static void
-print_overhead(const PmSink *sink, const GPtrArray *ranked)
+print_overhead(const PmSink *sink, const PmArenasView *view)
 {
     guint64 sums[PM_OVERHEADS] = {0};
-    for (guint i = 0; i < ranked->len; i++) {
-        const PmArena *arena = g_ptr_array_index(ranked, i);
+    for (gsize i = 0; i < count_arenas(view); i++) {
+        const PmArena *arena = get_arena(view, i)->arena;
         for (guint item = 0; item < PM_OVERHEADS; item++)
             sums[item] += arena->overhead[item];
     }
@@ -214,32 +262,6 @@ print_overhead(const PmSink *sink, const GPtrArray *ranked)
     if (text->len > 0)
         pm_sink_line(sink, "  overhead of all: %s", text->str);
     g_string_free(text, TRUE);
-}
-
-static void
-print_heaps(const PmSink *sink, const PmArena *arena)
-{
-    static const PmColumn columns[] = {{"HEAP", FALSE}, {"END", FALSE},     {"IN USE", TRUE},
-                                       {"FREE", TRUE},  {"OVERHEAD", TRUE}, {"PINNED BY", FALSE}};
-    g_autoptr(PmTable) table = pm_table_new(sink, columns, G_N_ELEMENTS(columns));
-    guint64 shown = pm_sink_rows(sink->top, arena->heap_count);
-    for (gsize i = 0; i < shown; i++) {
-        const PmArenaHeap *heap = &arena->heaps[i];
-        pm_table_add_row(table);
-        pm_table_add_cell(table, pm_format_address(heap->start).text);
-        pm_table_add_cell(table, pm_format_address(heap->end).text);
-        pm_table_add_cell(table, pm_format_bytes(heap->used_bytes).text);
-        pm_table_add_cell(table, pm_format_bytes(heap->free_bytes).text);
-        pm_table_add_cell(table, pm_format_bytes(heap->overhead_bytes).text);
-        pm_table_add_cell(table,
-                          heap->pin == PM_ADDR_NONE ? NULL : pm_format_address(heap->pin).text);
-    }
-    g_autofree char *heading =
-        g_strdup_printf("HEAPS OF %s", pm_format_address(arena->address).text);
-    pm_sink_heading(sink, heading);
-    pm_table_print(table, 2);
-    if (shown < arena->heap_count)
-        pm_sink_line(sink, "  %s: --top 0", pm_format_more(arena->heap_count - shown, "heap").text);
 }
 
 static void
@@ -285,39 +307,59 @@ print_mmapped(const PmSink *sink, const PmMmapped *mmapped)
 }
 
 static void
-print_text(const PmSink *sink, const PmPtmalloc *ptmalloc, guint32 only)
+print_advice(const PmSink *sink, const PmArenas *arenas)
 {
-    g_autoptr(GPtrArray) ranked = rank_arenas(ptmalloc, only);
-    guint64 shown = pm_sink_rows(sink->top, ranked->len);
-    pm_arenas_print_table(sink, ptmalloc, only, shown);
-    print_free(sink, ptmalloc, only, shown);
-    print_overhead(sink, ranked);
-    if (shown < ranked->len)
-        pm_sink_line(sink, "  %s: postmalloc arenas %s --top 0",
-                     pm_format_more(ranked->len - shown, "arena").text, sink->again);
-    gboolean details = sink->verbose || only != PM_ARENA_NONE;
-    for (guint i = 0; details && i < shown; i++) {
-        const PmArena *arena = g_ptr_array_index(ranked, i);
-        if (arena->locked)
-            pm_sink_line(sink, "\n%s is locked: it may be in the middle of an operation",
-                         pm_format_address(arena->address).text);
-        print_heaps(sink, arena);
-        print_bins(sink, arena);
+    if (arenas->advice->len == 0)
+        return;
+    pm_sink_heading(sink, "WHAT THESE FIGURES SPEAK FOR");
+    for (guint i = 0; i < arenas->advice->len; i++) {
+        const PmAdvice *advice = &g_array_index(arenas->advice, PmAdvice, i);
+        g_autofree char *label = g_strdup_printf("  %s", advice->setting);
+        pm_sink_paragraph(sink, label, ADVICE_INDENT, advice->text);
     }
-    if (only == PM_ARENA_NONE)
-        print_mmapped(sink, pm_ptmalloc_get_mmapped(ptmalloc));
+}
+
+static void
+print_text(const PmSink *sink, const PmSubject *subject, const PmArenasView *view)
+{
+    const gsize count = count_arenas(view);
+    const guint64 shown = pm_sink_rows(sink->top, count);
+    const gboolean details = sink->verbose || view->only != NULL;
+    pm_arenas_print_table(sink, view, shown);
+    print_free(sink, view, shown);
+    print_overhead(sink, view);
+    if (shown < count)
+        pm_sink_line(sink, "  %s: postmalloc arenas %s --top 0",
+                     pm_format_more(count - shown, "arena").text, sink->again);
+    for (guint i = 0; details && i < shown; i++) {
+        const PmArenaFacts *facts = get_arena(view, i);
+        if (facts->arena->locked)
+            pm_sink_line(sink, "\n%s is locked: it may be in the middle of an operation",
+                         pm_format_address(facts->arena->address).text);
+        pm_heaps_print(sink, facts);
+        print_bins(sink, facts->arena);
+    }
+    if (details || view->arenas->advice->len > 0)
+        pm_pins_print(sink, subject, view);
+    if (view->only == NULL) {
+        print_advice(sink, view->arenas);
+        print_mmapped(sink, pm_ptmalloc_get_mmapped(subject->ptmalloc));
+    }
     if (!details)
         pm_sink_line(sink, "heaps and bins: postmalloc arenas %s --arena ADDR, or -v", sink->again);
 }
 
 void
-pm_report_arenas(const PmSink *sink, const PmSubject *subject, guint32 only)
+pm_report_arenas(const PmSink *sink, const PmSubject *subject, const PmArenasView *view)
 {
     if (sink->json == NULL) {
-        print_text(sink, subject->ptmalloc, only);
+        print_text(sink, subject, view);
         return;
     }
     pm_sink_begin(sink, subject);
-    pm_arenas_write_json(sink, subject->ptmalloc, only, TRUE);
+    pm_arenas_write_json(sink, subject, view, TRUE);
+    write_totals(sink->json, &view->arenas->totals);
+    write_settings(sink->json, view->arenas);
+    write_advice(sink->json, view->arenas);
     pm_sink_end(sink);
 }

@@ -115,7 +115,8 @@ write_json(const PmSink *sink, const PmSummary *summary)
         pm_json_null(json, "lost");
         pm_json_null(json, "sizes");
     } else {
-        pm_arenas_write_json(sink, subject->ptmalloc, PM_ARENA_NONE, FALSE);
+        const PmArenasView view = {.arenas = summary->arenas};
+        pm_arenas_write_json(sink, subject, &view, FALSE);
         pm_sizes_write_lost(json, summary->sizes);
         pm_sizes_write_json(sink, subject, summary->sizes);
     }
@@ -188,14 +189,14 @@ rows_on_page(const PmSink *sink, guint64 count, guint64 usual)
 }
 
 static void
-print_arenas(const PmSink *sink, const PmPtmalloc *ptmalloc)
+print_arenas(const PmSink *sink, const PmPtmalloc *ptmalloc, const PmArenas *arenas)
 {
-    gsize count = 0;
-    (void)pm_ptmalloc_get_arenas(ptmalloc, &count);
+    const PmArenasView view = {.arenas = arenas};
+    const gsize count = arenas->count;
     guint64 shown = rows_on_page(sink, count, ARENAS_SHOWN);
     const PmMmapped *mmapped = pm_ptmalloc_get_mmapped(ptmalloc);
     pm_sink_heading(sink, "ARENAS");
-    pm_arenas_print_table(sink, ptmalloc, PM_ARENA_NONE, shown);
+    pm_arenas_print_table(sink, &view, shown);
     if (shown < count)
         pm_sink_line(sink, "  %s: postmalloc arenas %s --top 0",
                      pm_format_more(count - shown, "arena").text, sink->again);
@@ -330,7 +331,7 @@ pm_report_summary(const PmSink *sink, const PmSummary *summary)
     if (subject->ptmalloc != NULL) {
         const gboolean has_suspects = pm_findings_have_suspects(summary->findings);
         if (!has_suspects)
-            print_arenas(sink, subject->ptmalloc);
+            print_arenas(sink, subject->ptmalloc, summary->arenas);
         print_sizes(sink, summary);
         if (summary->findings->suspects->len == 0)
             print_namings(sink, summary);

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "analysis/arenas.h"
 #include "analysis/check.h"
 #include "analysis/regions.h"
 #include "analysis/sizes.h"
@@ -14,12 +15,13 @@
 #define PM_SUMMARY_NAMED_SIZES 5
 
 /*
- * All results that the page shows; borrowed. @sizes: NULL where there is no heap.
+ * All results that the page shows; borrowed. @sizes, @arenas: NULL where there is no heap.
  * @namings: what the chunks of the first @naming_count rows of @sizes are. @findings: the suspects.
  */
 typedef struct {
     const PmSubject *subject;
     const PmSizes *sizes;
+    const PmArenas *arenas;
     const PmCheck *check;
     PmMemory memory;
     PmNaming *const *namings;

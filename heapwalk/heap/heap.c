@@ -329,6 +329,36 @@ pm_heap_iter_next(PmHeapIter *iter, PmChunk *ret_chunk)
     return FALSE;
 }
 
+gboolean
+pm_heap_find_free(const PmHeap *heap, gsize index, PmAddr from, PmChunk *ret_chunk)
+{
+    const PmFrozenRegion *region = &heap->frozen[index];
+    const guint64 words = (region->granules + 63) / 64;
+    const guint64 first = from > region->base ? (from - region->base) >> heap->shift : 0;
+    guint64 word = first >> 6;
+    if (word >= words)
+        return FALSE;
+    guint64 bits = region->states[word] & (~(guint64)0 << (first & 63));
+    for (;;) {
+        while (bits == 0) {
+            if (++word >= words)
+                return FALSE;
+            bits = region->states[word];
+        }
+        const guint64 granule = word * 64 + (guint64)__builtin_ctzll(bits);
+        bits &= bits - 1;
+        /* A fastbin's bit is at the second granule. */
+        const guint64 start = pm_heap_find_start(region, granule);
+        PmChunk chunk;
+        if (start != PM_HEAP_NO_GRANULE && start >= first &&
+            pm_heap_get_chunk_at(heap, index, start, &chunk) &&
+            (chunk.state == PM_CHUNK_BIN || chunk.state == PM_CHUNK_FASTBIN)) {
+            *ret_chunk = chunk;
+            return TRUE;
+        }
+    }
+}
+
 GArray *
 pm_heap_get_gaps(const PmHeap *heap)
 {

@@ -100,6 +100,14 @@ void pm_heap_iter_init(PmHeapIter *iter, const PmHeap *heap, gsize region);
 gboolean pm_heap_iter_next(PmHeapIter *iter, PmChunk *ret_chunk);
 
 /*
+ * The first chunk of the region with @index, at or behind the header @from, that is on a bin's list
+ * or in a fastbin. Passes over what is not free 64 granules at a time.
+ *
+ * Returns: FALSE where there is none. Thread-safe. Never fails.
+ */
+gboolean pm_heap_find_free(const PmHeap *heap, gsize index, PmAddr from, PmChunk *ret_chunk);
+
+/*
  * What lies between the chunks of regions: fenceposts, damage, what was not in the core, a foreign
  * sbrk.
  *

@@ -89,18 +89,6 @@ add_size(PmArena *arena, const PmSizeCount *count, GArray *bins)
         g_array_append_vals(bins, count, 1);
 }
 
-/* What systrim would give back of a main arena's top: whole pages, less the smallest chunk. */
-static guint64
-trimmable_top(const PmPtmalloc *ptmalloc, const PmArenaBuild *build)
-{
-    const PmArena *arena = &build->arena;
-    const guint64 top_bytes = arena->top_bytes + build->merged_top_bytes;
-    const guint64 keep = pm_min_chunk_bytes(ptmalloc->word_bytes) + 1;
-    if (arena->kind != PM_ARENA_MAIN || top_bytes <= keep)
-        return 0;
-    return pm_align_down(top_bytes - keep, 4096);
-}
-
 /*
  * What others took by sbrk between the arena's segments counts in system_mem while the arena is
  * contiguous (malloc.c, sysmalloc). One that stopped being so counted the gaps up to then, which
@@ -153,7 +141,6 @@ account_arena(PmPtmalloc *ptmalloc, PmArenaBuild *build)
     for (guint i = 0; i < PM_OVERHEADS; i++)
         arena->overhead_bytes += arena->overhead[i];
     account_foreign_gaps(build);
-    arena->trimmable_bytes += trimmable_top(ptmalloc, build);
     check_sum(ptmalloc, build);
     g_array_sort(build->heaps, compare_heaps);
     arena->heaps = (PmArenaHeap *)(gpointer)g_array_steal(build->heaps, &arena->heap_count);

@@ -153,7 +153,6 @@ add_heap(PmArenaBuild *build, const HeapJob *job, const PmWalkCounts *counts, Pm
         build->arena.overhead[i] += bytes;
     }
     g_array_append_vals(build->foreign_gaps, counts->foreign_gaps->data, counts->foreign_gaps->len);
-    build->arena.trimmable_bytes += counts->trimmable_bytes;
     g_array_append_val(build->heaps, heap);
     g_mutex_unlock(&build->lock);
 }
@@ -166,7 +165,7 @@ run_heap(HeapWalk *heaps, const HeapJob *job, PmWalkCounts *counts, PmAddr *ret_
     for (guint i = 0; i < PM_OVERHEADS; i++)
         counts->overhead[i] = 0;
     g_array_set_size(counts->foreign_gaps, 0);
-    counts->used_bytes = counts->free_bytes = counts->trimmable_bytes = 0;
+    counts->used_bytes = counts->free_bytes = 0;
     if (!pm_walk_run(&job->walk, counts, ret_end, &error)) {
         g_mutex_lock(&heaps->lock);
         if (heaps->error == NULL)

@@ -4,9 +4,6 @@
  */
 #include "ptmalloc/ptmalloc-private.h"
 
-/* The most that any layout has. */
-#define FASTBINS_MAX 11
-
 static PmAddr
 unmask(const PmPtmalloc *ptmalloc, PmAddr position, guint64 stored)
 {
@@ -127,95 +124,30 @@ fastbin_index(const PmPtmalloc *ptmalloc, guint64 chunk_bytes)
     return (guint)MIN(index, G_MAXUINT);
 }
 
-/* Returns: how many chunks were marked. */
-static guint64
+static void
 mark_fastbin(PmPtmalloc *ptmalloc, const PmArenaBuild *build, guint index, PmAddr slot)
 {
     const guint64 header_bytes = 2 * ptmalloc->word_bytes;
     g_autofree char *list = g_strdup_printf("fastbin %u", index);
     PmFreeLink link = {.build = build, .state = PM_CHUNK_FASTBIN, .list = list, .holder = slot};
     guint64 header = 0;
-    guint64 marked = 0;
 
     if (!pm_read(ptmalloc, slot, &header))
-        return 0;
+        return;
     while (header != 0) {
         PmChunk chunk;
         guint64 stored = 0;
         link.target = header + header_bytes;
         if (!pm_ptmalloc_take_free(ptmalloc, &link, &chunk))
-            return marked;
-        marked++;
+            return;
         if (fastbin_index(ptmalloc, chunk.chunk_bytes) != index)
             pm_ptmalloc_violation(ptmalloc, build, "fastbin-size", chunk.address,
                                   "a chunk of 0x%" G_GINT64_MODIFIER "x bytes in fastbin %u",
                                   chunk.chunk_bytes, index);
         if (!pm_read(ptmalloc, chunk.address, &stored))
-            return marked;
+            return;
         header = pm_ptmalloc_decode_link(ptmalloc, chunk.address, stored);
         link.holder = chunk.address;
-    }
-    return marked;
-}
-
-/* The chunk at @header of @build's, where it is on a bin's list or in a fastbin. */
-static gboolean
-find_loose(const PmPtmalloc *ptmalloc, const PmArenaBuild *build, PmAddr address,
-           PmChunk *ret_chunk)
-{
-    return pm_heap_find_chunk(ptmalloc->heap, address, ret_chunk, NULL) && !ret_chunk->mmapped &&
-           ret_chunk->arena == build->index &&
-           (ret_chunk->state == PM_CHUNK_BIN || ret_chunk->state == PM_CHUNK_FASTBIN);
-}
-
-/*
- * malloc_trim first merges the chunks in fastbins with what is free on either side (malloc.c,
- * malloc_consolidate): adds what can be given back of the stretch that @first, a chunk in a
- * fastbin, is the first such of. Those behind it add nothing.
- */
-static void
-merge_stretch(const PmPtmalloc *ptmalloc, PmArenaBuild *build, const PmChunk *first)
-{
-    const PmAddr header_bytes = 2 * (PmAddr)ptmalloc->word_bytes;
-    PmAddr start = first->address - header_bytes;
-    PmChunk chunk;
-    guint64 counted = 0;
-
-    if (find_loose(ptmalloc, build, start - 1, &chunk)) {
-        const PmAddr before = chunk.address - header_bytes;
-        PmChunk other;
-        if (chunk.state == PM_CHUNK_FASTBIN || find_loose(ptmalloc, build, before - 1, &other))
-            return;
-        start = before;
-    }
-    PmAddr end = start;
-    while (find_loose(ptmalloc, build, end + header_bytes, &chunk) &&
-           chunk.address == end + header_bytes) {
-        if (chunk.state == PM_CHUNK_BIN)
-            counted += pm_trimmable_bytes(ptmalloc->word_bytes, end, chunk.chunk_bytes);
-        end += chunk.chunk_bytes;
-    }
-    build->arena.trimmable_bytes -= counted;
-    if (end == build->arena.top)
-        build->merged_top_bytes += end - start;
-    else
-        build->arena.trimmable_bytes +=
-            pm_trimmable_bytes(ptmalloc->word_bytes, start, end - start);
-}
-
-/* Follows the @count chunks of a fastbin again, now that all are marked. */
-static void
-merge_fastbin(const PmPtmalloc *ptmalloc, PmArenaBuild *build, PmAddr header, guint64 count)
-{
-    for (; count > 0; count--) {
-        PmChunk chunk;
-        guint64 stored = 0;
-        const PmAddr user = header + 2 * (PmAddr)ptmalloc->word_bytes;
-        if (find_loose(ptmalloc, build, user, &chunk))
-            merge_stretch(ptmalloc, build, &chunk);
-        if (!pm_read(ptmalloc, user, &stored))
-            return;
-        header = pm_ptmalloc_decode_link(ptmalloc, user, stored);
     }
 }
 
@@ -226,16 +158,10 @@ pm_ptmalloc_mark_fastbins(PmPtmalloc *ptmalloc)
     if (layout->fastbins < 0)
         return;
     for (guint i = 0; i < ptmalloc->arenas->len; i++) {
-        PmArenaBuild *build = pm_ptmalloc_get_build(ptmalloc, i);
-        guint64 heads[FASTBINS_MAX] = {0};
-        guint64 counts[FASTBINS_MAX] = {0};
-        for (guint j = 0; j < layout->fastbin_count; j++) {
-            const PmAddr slot =
-                build->arena.address + (guint)layout->fastbins + (PmAddr)j * ptmalloc->word_bytes;
-            if (pm_read(ptmalloc, slot, &heads[j]))
-                counts[j] = mark_fastbin(ptmalloc, build, j, slot);
-        }
+        const PmArenaBuild *build = pm_ptmalloc_get_build(ptmalloc, i);
         for (guint j = 0; j < layout->fastbin_count; j++)
-            merge_fastbin(ptmalloc, build, heads[j], counts[j]);
+            mark_fastbin(ptmalloc, build, j,
+                         build->arena.address + (guint)layout->fastbins +
+                             (PmAddr)j * ptmalloc->word_bytes);
     }
 }

@@ -216,3 +216,23 @@ pm_ptmalloc_find_par(PmPtmalloc *ptmalloc)
                            "malloc's parameters (mp_) were not found: the number of mmapped chunks "
                            "cannot be checked against glibc's own count");
 }
+
+/* The first five words of struct malloc_par are the same since 2.10. */
+gboolean
+pm_ptmalloc_get_settings(const PmPtmalloc *ptmalloc, PmMallocSettings *ret_settings)
+{
+    const guint64 word = ptmalloc->word_bytes;
+    PmMallocSettings settings;
+    guint64 fixed = 0;
+    /* n_mmaps, n_mmaps_max, max_n_mmaps, no_dyn_threshold: four ints. */
+    if (ptmalloc->par == NULL ||
+        !pm_ptmalloc_read_par(ptmalloc, 0, word, &settings.trim_threshold_bytes) ||
+        !pm_ptmalloc_read_par(ptmalloc, (guint)word, word, &settings.top_pad_bytes) ||
+        !pm_ptmalloc_read_par(ptmalloc, 2 * (guint)word, word, &settings.mmap_threshold_bytes) ||
+        !pm_ptmalloc_read_par(ptmalloc, 4 * (guint)word, word, &settings.arena_max) ||
+        !pm_ptmalloc_read_par(ptmalloc, ptmalloc->par->n_mmaps + 12, 4, &fixed))
+        return FALSE;
+    settings.fixed = fixed != 0;
+    *ret_settings = settings;
+    return TRUE;
+}

@@ -18,10 +18,9 @@ typedef struct {
     guint ring;    /* the arenas of one libc are linked in a ring; number of it */
     GArray *heaps; /* PmArenaHeap */
     PmSizeTable *sizes;
-    guint64 merged_top_bytes; /* of chunks that malloc_trim would merge with top */
-    GArray *foreign_gaps;     /* guint64: bytes between segments that others took by sbrk */
-    GArray *threads;          /* guint32 tids */
-    GMutex lock; /* for sizes, heaps and the sums, while heaps are walked side by side */
+    GArray *foreign_gaps; /* guint64: bytes between segments that others took by sbrk */
+    GArray *threads;      /* guint32 tids */
+    GMutex lock;          /* for sizes, heaps and the sums, while heaps are walked side by side */
 } PmArenaBuild;
 
 struct PmPtmalloc {
@@ -60,16 +59,6 @@ static inline PmArenaBuild *
 pm_ptmalloc_get_build(const PmPtmalloc *ptmalloc, gsize index)
 {
     return g_ptr_array_index(ptmalloc->arenas, index);
-}
-
-/* The whole pages that malloc_trim gives back from the free chunk of @bytes at @header: those
- * behind its six words of links. (malloc.c, mtrim) */
-static inline guint64
-pm_trimmable_bytes(guint64 word_bytes, PmAddr header, guint64 bytes)
-{
-    const PmAddr first_page = pm_align_up(header + 6 * (PmAddr)word_bytes, 4096);
-    const PmAddr end = header + bytes;
-    return first_page < end ? pm_align_down(end - first_page, 4096) : 0;
 }
 
 /* Reads the target word at @address; FALSE where it cannot be read. */

@@ -55,7 +55,7 @@ const char *pm_overhead_name(PmOverhead overhead);
 
 /*
  * One heap of an arena: [start, end) is what counts in system_mem. @pin: user address of its last
- * chunk that is neither top nor in a bin, or PM_ADDR_NONE.
+ * chunk that is neither top nor in a bin, whichever list it may be in, or PM_ADDR_NONE.
  */
 typedef struct {
     PmAddr start;
@@ -78,8 +78,6 @@ typedef struct {
  * system_bytes; where a damaged heap does not add up, a diagnostic ("arena-sum") says by how much.
  * @threads: tids attached (their thread_arena points here), @thread_count of them.
  * @bins: chunks in state bin by size, ascending; @bin_count of them.
- * @trimmable_bytes: what malloc_trim(0) would give back: whole pages inside bin chunks (with what
- * is in fastbins merged into them first), and the main arena's top.
  */
 typedef struct {
     PmAddr address;
@@ -97,7 +95,6 @@ typedef struct {
     guint64 overhead_bytes;
     guint64 overhead[PM_OVERHEADS];
     guint64 largest_free_bytes;
-    guint64 trimmable_bytes;
     PmAddr top;
     gboolean locked; /* its mutex was held: it may be in the middle of an operation */
     guint32 *threads;
@@ -183,6 +180,26 @@ GArray *pm_ptmalloc_get_state_ranges(const PmPtmalloc *ptmalloc);
 
 /* The address space that a thread heap may grow to, from its start: HEAP_MAX_SIZE. */
 guint64 pm_ptmalloc_get_heap_max_bytes(const PmPtmalloc *ptmalloc);
+
+/*
+ * The settings in mp_; malloc.c, struct malloc_par.
+ *
+ * @arena_max: 0 where nobody set it. @fixed: one of the thresholds was set, so that free() does not
+ * raise them (no_dyn_threshold).
+ */
+typedef struct {
+    guint64 trim_threshold_bytes;
+    guint64 mmap_threshold_bytes;
+    guint64 top_pad_bytes;
+    guint64 arena_max;
+    gboolean fixed;
+} PmMallocSettings;
+
+/* The mmap_threshold that malloc begins with. (malloc.c, DEFAULT_MMAP_THRESHOLD_MIN) */
+#define PM_MMAP_THRESHOLD_DEFAULT ((guint64)128 << 10)
+
+/* FALSE where mp_ was not found or is not in the core; @ret_settings is then untouched. */
+gboolean pm_ptmalloc_get_settings(const PmPtmalloc *ptmalloc, PmMallocSettings *ret_settings);
 
 /* glibc's own chunks, in ascending address order. Borrowed. */
 const PmRuntimeChunk *pm_ptmalloc_get_runtime_chunks(const PmPtmalloc *ptmalloc, gsize *ret_count);

@@ -94,7 +94,6 @@ note_previous_free(Walker *walker, guint64 prev_size)
             return;
     }
     walker->region->states[granule >> 6] |= (guint64)1 << (granule & 63);
-    walker->counts->trimmable_bytes += pm_trimmable_bytes(walker->word, previous, bytes);
     if (bytes < PM_WALK_SMALL_BYTES) {
         walker->counts->bins[bytes >> walker->region->shift]++;
     } else {

@@ -18,8 +18,7 @@ typedef struct {
     guint64 *bins; /* of these, the ones that are free in a bin */
     PmSizeTable *large;
     guint64 overhead[PM_OVERHEADS];
-    GArray *foreign_gaps;    /* guint64: bytes that others took by sbrk, by address */
-    guint64 trimmable_bytes; /* whole pages inside chunks that are free in a bin */
+    GArray *foreign_gaps; /* guint64: bytes that others took by sbrk, by address */
     guint64 used_bytes;
     guint64 free_bytes;
     PmAddr pin;     /* header */

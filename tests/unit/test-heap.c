@@ -266,6 +266,30 @@ check_regions(const Model *model)
     }
 }
 
+/* From an entry on: the first one of its region that is in a bin or a fastbin. Where one is near;
+ * elsewhere of a few, for a search passes over all between. */
+static void
+check_free(const Model *model)
+{
+    const Entry *next = NULL;
+    const gsize step = MAX(model->entries->len / 100, 1);
+    for (gsize i = model->entries->len; i-- > 0;) {
+        const Entry *entry = get_entry(model, i);
+        if (next != NULL && next->region != entry->region)
+            next = NULL;
+        if (!entry->is_gap && !entry->mmapped &&
+            (entry->state == PM_CHUNK_BIN || entry->state == PM_CHUNK_FASTBIN))
+            next = entry;
+        if (i % step != 0 && (next == NULL || entry->header + 4096 < next->header))
+            continue;
+        PmChunk chunk;
+        const gboolean found = pm_heap_find_free(model->heap, entry->region, entry->header, &chunk);
+        g_assert_cmpint(found, ==, next != NULL);
+        if (next != NULL)
+            assert_chunk(model, next, &chunk);
+    }
+}
+
 static void
 check_model(Model *model)
 {
@@ -273,6 +297,7 @@ check_model(Model *model)
     check_regions(model);
     check_iteration(model);
     check_finding(model);
+    check_free(model);
 }
 
 /* Sizes as heaps have them: mostly small, some around the limit from which chunks are listed apart.
