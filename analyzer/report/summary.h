@@ -5,7 +5,7 @@
 
 #include "analysis/arenas.h"
 #include "analysis/check.h"
-#include "analysis/regions.h"
+#include "analysis/memory.h"
 #include "analysis/sizes.h"
 #include "analysis/types/naming.h"
 #include "findings/findings.h"

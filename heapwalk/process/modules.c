@@ -211,18 +211,38 @@ set_data(const PmProcess *process, PmModule *module, const PmElfHead *head)
     module->data = (PmRange *)(gpointer)g_array_steal(data, &module->data_count);
 }
 
+/* glibc's dl-reloc.c, _dl_protect_relro: only whole pages. */
+static void
+set_relro(PmModule *module, const PmElfHead *head)
+{
+    const Elf64_Phdr *relro = pm_elf_head_find(head, PT_GNU_RELRO);
+    PmAddr end = 0;
+    module->relro = (PmRange){0, 0};
+    if (relro == NULL || !pm_addr_add(module->bias + relro->p_vaddr, relro->p_memsz, &end))
+        return;
+    const PmRange pages = {pm_align_down(module->bias + relro->p_vaddr, head->page_bytes),
+                           pm_align_down(end, head->page_bytes)};
+    if (pages.start < pages.end)
+        module->relro = pages;
+}
+
 static void
 set_loads(PmModule *module, const PmElfHead *head)
 {
+    set_relro(module, head);
     g_free(module->loads);
     module->loads = g_new0(PmModuleLoad, head->count);
     module->load_count = 0;
     for (guint i = 0; i < head->count; i++) {
         PmModuleLoad *load = &module->loads[module->load_count];
         load->flags = head->phdrs[i].p_flags;
-        if (head->phdrs[i].p_type == PT_LOAD &&
-            pm_elf_head_get_pages(head, &head->phdrs[i], module->bias, &load->range))
-            module->load_count++;
+        if (head->phdrs[i].p_type != PT_LOAD ||
+            !pm_elf_head_get_pages(head, &head->phdrs[i], module->bias, &load->range))
+            continue;
+        const PmAddr file_end = module->bias + head->phdrs[i].p_vaddr + head->phdrs[i].p_filesz;
+        load->file_end =
+            CLAMP(pm_align_up(file_end, head->page_bytes), load->range.start, load->range.end);
+        module->load_count++;
     }
 }
 

@@ -30,9 +30,11 @@ typedef enum {
     PM_SYMBOL_FROM_DEBUG_FILE,
 } PmSymbolSource;
 
-/* A PT_LOAD in whole pages; @flags: PF_R | PF_W | PF_X of <elf.h>. */
+/* A PT_LOAD in whole pages; @flags: PF_R | PF_W | PF_X of <elf.h>. @file_end: the first page of
+ * the range that holds nothing of the file; range.end where there is none such. */
 typedef struct {
     PmRange range;
+    PmAddr file_end;
     guint32 flags;
 } PmModuleLoad;
 
@@ -47,6 +49,7 @@ typedef struct {
  * @data: its writable PT_LOADs, each rounded out to whole pages (relro included; anonymous tail of
  * .bss included).
  * @loads: all its PT_LOADs; none where its program headers are not known. Their pages may overlap.
+ * @relro: the pages that the loader makes read-only after relocation (PT_GNU_RELRO), or empty.
  * @tls_modid: its TLS module id (1…), or 0. @tls_bytes: p_memsz of its PT_TLS, 0 where it has none
  * or it is unknown.
  */
@@ -69,6 +72,7 @@ typedef struct {
     gsize data_count;
     PmModuleLoad *loads;
     gsize load_count;
+    PmRange relro;
     guint64 tls_modid;
     guint64 tls_bytes;
 } PmModule;

@@ -1,8 +1,8 @@
 /*
- * The account of the address space; see regions.h. Claims of heaps, stacks, modules and files are
+ * The account of the address space; see memory.h. Claims of heaps, stacks, modules and files are
  * swept along the segments in one pass, so that overlapping claims cannot count a byte twice.
  */
-#include "analysis/regions.h"
+#include "analysis/memory.h"
 
 #include <elf.h>
 #include <stdlib.h>

@@ -1,0 +1,158 @@
+/*
+ * How much of each region is dumped, touched and not zero. Holes of the file are never read; the
+ * rest is read once, by many threads, a page at a time no further than its first byte that is not
+ * zero.
+ */
+#include "analysis/regions/regions-private.h"
+
+#include "base/jobs.h"
+
+#include <string.h>
+
+/* A job's share of one region, and what one read takes; both of whole pages. */
+#define RUN_BYTES  (G_GUINT64_CONSTANT(4) << 20)
+#define READ_BYTES (G_GUINT64_CONSTANT(128) << 10)
+
+/* A part of a region that one job counts. */
+typedef struct {
+    guint region;
+    PmRange range;
+    guint64 nonzero_bytes;
+} Run;
+
+typedef struct {
+    const PmImage *image;
+    const PmSpace *space;
+    GArray *runs;
+} Measure;
+
+static gboolean
+is_zero(const guint8 *bytes, gsize count)
+{
+    if (count >= 8 && pm_load_u64(bytes) != 0)
+        return FALSE;
+    return count == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0);
+}
+
+gboolean
+pm_regions_is_zero(const PmSubject *subject, PmRange range)
+{
+    const PmSpace *space = pm_process_get_space(subject->process);
+    for (PmAddr at = range.start; at < range.end;) {
+        PmSpan span;
+        pm_space_get_span(space, at, &span);
+        const guint64 length = MIN(span.length_bytes, range.end - at);
+        const gboolean never_written = span.kind == PM_BYTES_NOT_WRITTEN;
+        if (!never_written && !span.hole && (span.bytes == NULL || !is_zero(span.bytes, length)))
+            return FALSE;
+        at += length;
+    }
+    return TRUE;
+}
+
+/* Where the bytes of @region are in the file; it lies in one segment. */
+static void
+measure_dumped(const PmSubject *subject, PmRegion *region)
+{
+    const PmSegment *segment = pm_image_find_segment(subject->image, region->range.start);
+    const gboolean has_holes = pm_image_has_holes(subject->image);
+    region->dumped_bytes = 0;
+    region->touched_bytes = has_holes ? 0 : PM_BYTES_UNKNOWN;
+    region->nonzero_bytes = PM_BYTES_UNKNOWN;
+    if (segment == NULL)
+        return;
+    const guint64 offset_bytes = region->range.start - segment->start;
+    const guint64 mapped_bytes = pm_region_mapped_bytes(region);
+    if (offset_bytes < segment->dumped_bytes)
+        region->dumped_bytes = MIN(mapped_bytes, segment->dumped_bytes - offset_bytes);
+    if (has_holes && offset_bytes < segment->present_bytes)
+        region->touched_bytes =
+            pm_image_count_extent_bytes(subject->image, segment->file_offset + offset_bytes,
+                                        MIN(mapped_bytes, segment->present_bytes - offset_bytes));
+}
+
+/* Lists the runs of @region that have bytes in the file. */
+static void
+add_runs(Measure *measure, guint index, const PmRegion *region)
+{
+    for (PmAddr at = region->range.start; at < region->range.end;) {
+        PmSpan span;
+        pm_space_get_span(measure->space, at, &span);
+        PmAddr end = MIN(region->range.end, span.start + span.length_bytes);
+        if (span.kind == PM_BYTES_DUMPED && !span.hole) {
+            /* In whole pages of the target, of which the file need not have whole ones. */
+            end = MIN(region->range.end, pm_align_up(end, PM_REGION_PAGE_BYTES));
+            for (PmAddr part = pm_align_down(at, PM_REGION_PAGE_BYTES); part < end;) {
+                const Run run = {index, {part, MIN(end, part + RUN_BYTES)}, 0};
+                g_array_append_val(measure->runs, run);
+                part = run.range.end;
+            }
+        }
+        at = end;
+    }
+}
+
+/* Copies @range to @buffer as far as it is there; what is not reads as zeros. */
+static void
+read_range(const Measure *measure, PmRange range, guint8 *buffer)
+{
+    for (PmAddr at = range.start; at < range.end;) {
+        PmSpan span;
+        guint8 *to = buffer + (at - range.start);
+        pm_space_get_span(measure->space, at, &span);
+        const guint64 length = MIN(span.length_bytes, range.end - at);
+        gsize copied = 0;
+        if (span.kind == PM_BYTES_DUMPED && span.bytes != NULL)
+            copied = pm_image_copy(measure->image, span.bytes, to, length);
+        memset(to + copied, 0, length - copied);
+        at += length;
+    }
+}
+
+static void
+count_run(const Measure *measure, Run *run, guint8 *buffer)
+{
+    for (PmAddr at = run->range.start; at < run->range.end;) {
+        const PmRange part = {at, MIN(run->range.end, at + READ_BYTES)};
+        const gsize count = pm_range_bytes(part);
+        read_range(measure, part, buffer);
+        for (gsize page = 0; page < count; page += PM_REGION_PAGE_BYTES)
+            if (!is_zero(buffer + page, MIN(PM_REGION_PAGE_BYTES, count - page)))
+                run->nonzero_bytes += MIN(PM_REGION_PAGE_BYTES, count - page);
+        at = part.end;
+    }
+}
+
+static void
+count_runs(PmJobs *jobs, gpointer data)
+{
+    const Measure *measure = data;
+    g_autofree guint8 *buffer = g_malloc(READ_BYTES);
+    guint64 index = 0;
+    while (pm_jobs_next(jobs, &index))
+        count_run(measure, &g_array_index(measure->runs, Run, index), buffer);
+}
+
+void
+pm_regions_measure(const PmSubject *subject, const PmRegionsOptions *options, GArray *regions)
+{
+    Measure measure = {.image = subject->image,
+                       .space = pm_process_get_space(subject->process),
+                       .runs = g_array_new(FALSE, FALSE, sizeof(Run))};
+    for (guint i = 0; i < regions->len; i++) {
+        PmRegion *region = &g_array_index(regions, PmRegion, i);
+        measure_dumped(subject, region);
+        if (options->count_nonzero)
+            add_runs(&measure, i, region);
+    }
+    if (options->count_nonzero) {
+        pm_jobs_run(options->jobs, measure.runs->len, count_runs, &measure);
+        for (guint i = 0; i < regions->len; i++)
+            g_array_index(regions, PmRegion, i).nonzero_bytes = 0;
+        for (guint i = 0; i < measure.runs->len; i++) {
+            const Run *run = &g_array_index(measure.runs, Run, i);
+            g_array_index(regions, PmRegion, run->region).nonzero_bytes += run->nonzero_bytes;
+        }
+    }
+    g_array_unref(measure.runs);
+}

@@ -1,0 +1,79 @@
+/* What the files of this analysis share: the list of regions while it is being made. */
+#pragma once
+
+#include "analysis/regions/regions.h"
+
+#define PM_REGION_PAGE_BYTES G_GUINT64_CONSTANT(4096)
+
+/* A guard is no larger: what lies without access between other things is reserved, not a guard of
+ * them. */
+#define PM_GUARD_BYTES_MAX (G_GUINT64_CONSTANT(1) << 20)
+
+/*
+ * domain.c: every mapping of the core as a region without a kind (PM_REGION_ANONYMOUS), cut where
+ * segments and mapped files end; with those that only NT_FILE tells of.
+ *
+ * Returns: (transfer full): PmRegion, ascending.
+ */
+GArray *pm_regions_list_mappings(const PmImage *image);
+
+/*
+ * claims.c: what the heap, glibc's threads and the modules say is theirs.
+ *
+ * @ret_listed: (out): glibc's lists of stacks were found.
+ * Returns: (transfer full): PmRegion without overlaps, ascending; bytes are not set. flags_known
+ *   means that the claim holds only for what cannot be written.
+ */
+GArray *pm_regions_list_claims(const PmSubject *subject, gboolean *ret_listed);
+
+/*
+ * domain.c: lays @upper over @lower; both without overlaps, ascending.
+ *
+ * Returns: (transfer full): all of @upper, and what it leaves of @lower.
+ */
+GArray *pm_regions_overlay(const GArray *lower, const GArray *upper);
+
+/* domain.c: sorts @regions by start, and cuts off of each what an earlier one holds. */
+void pm_regions_settle(GArray *regions);
+
+/*
+ * orphans.c: finds in @regions the stacks that nothing claims, and guards; may cut regions.
+ *
+ * @listed: glibc's lists of stacks were found, so that a control block on none of them is nobody's.
+ * Returns: (transfer full): the new list.
+ */
+GArray *pm_regions_find_orphans(const PmSubject *subject, const GArray *regions, gboolean listed);
+
+typedef struct PmStackShape PmStackShape;
+
+/* shape.c: what it takes to tell stacks by their shape: where code is. */
+PmStackShape *pm_stack_shape_new(const PmSubject *subject);
+void pm_stack_shape_free(PmStackShape *shape);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmStackShape, pm_stack_shape_free)
+
+/*
+ * shape.c: whether @range, which lies above a guard, was a stack: it holds return addresses at its
+ * upper end, and its lowest page is empty (or it holds several of them).
+ */
+gboolean pm_stack_shape_fits(const PmStackShape *shape, PmRange range);
+
+/* measure.c: sets the bytes of all @regions. */
+void pm_regions_measure(const PmSubject *subject, const PmRegionsOptions *options, GArray *regions);
+
+/* measure.c: whether all of @range is dumped (or a hole) and zero. Reads no further than the first
+ * byte that is not. */
+gboolean pm_regions_is_zero(const PmSubject *subject, PmRange range);
+
+/* groups.c: PmRegionGroup, the largest first. (transfer full) */
+GArray *pm_regions_group(const GArray *regions);
+
+/* groups.c */
+void pm_region_total_add(PmRegionTotal *total, const PmRegion *region);
+
+/*
+ * claims.c: the alternate signal stack that a signal frame in @range says it is on. 64 bit alone.
+ *
+ * @ret_stack: (out): as the program gave it to sigaltstack(): any bounds around the frame.
+ * Returns: FALSE where no frame is there.
+ */
+gboolean pm_regions_find_signal_stack(const PmSubject *subject, PmRange range, PmRange *ret_stack);
