@@ -404,6 +404,21 @@ ledger_tie(uint64_t seed)
  * mallinfo's ints wrap above 2 GiB, where samples do not go; mallinfo2 is not in every glibc that
  * they run under. A malloc that was never used is not asked: that would initialise it.
  */
+void
+ledger_note_region(const char *kind, const void *start, size_t bytes, size_t guard_bytes, int tid)
+{
+    if (ledger_fd < 0)
+        return;
+    put_text("# region ");
+    put_text(kind);
+    put_text(" 0x");
+    put_number((uintptr_t)start, 16);
+    put_field(" ", bytes);
+    put_field(" ", guard_bytes);
+    put_field(" ", (unsigned)tid);
+    put_text("\n");
+}
+
 static void
 put_mallinfo(void)
 {

@@ -108,6 +108,17 @@ void ledger_note(void *pointer, size_t requested_bytes, LedgerKind kind, bool li
                  LedgerReach reach);
 
 /*
+ * What a part of the address space is, for samples of regions: the comment
+ *
+ *     # region KIND 0xSTART BYTES GUARD-BYTES TID
+ *
+ * @kind: as `maps` names it. @start: of the region above its guard, or, where @bytes is 0, any
+ * address in it. @tid: of a stack whose thread lives, else 0. One thread at a time.
+ */
+void ledger_note_region(const char *kind, const void *start, size_t bytes, size_t guard_bytes,
+                        int tid);
+
+/*
  * Kept rows: for samples that free, hand over and reallocate. The table takes @rows rows in all;
  * maps it outside of malloc.
  */

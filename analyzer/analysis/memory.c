@@ -1,34 +1,12 @@
 /*
- * The account of the address space; see memory.h. Claims of heaps, stacks, modules and files are
- * swept along the segments in one pass, so that overlapping claims cannot count a byte twice.
+ * The account of the address space; see memory.h: the regions, summed up, and malloc's share split
+ * by the chunks in it.
  */
 #include "analysis/memory.h"
 
+#include "analysis/regions/regions.h"
+
 #include <elf.h>
-#include <stdlib.h>
-
-#define PAGE_BYTES G_GUINT64_CONSTANT(4096)
-
-/* Who claims a stretch; the first that is active wins. The segments themselves are claims too. */
-typedef enum {
-    CLAIM_HEAP,
-    CLAIM_STACK,
-    CLAIM_MODULE_DATA,
-    CLAIM_VDSO,
-    CLAIM_FILE,
-    CLAIM_RESERVE,
-    CLAIM_NO_ACCESS,
-    CLAIM_READ_ONLY,
-    CLAIM_WRITABLE,
-} Claim;
-#define CLAIMS 9
-
-/* A claim begins or ends at @address. */
-typedef struct {
-    PmAddr address;
-    Claim claim;
-    gint step;
-} Event;
 
 /*
  * @undumped, @untouched: heap bytes that are not in the core, or a hole there, by the kind of the
@@ -41,136 +19,58 @@ typedef struct {
     PmMemoryRow heap;
     guint64 undumped[PM_MEMORY_KINDS];
     guint64 untouched[PM_MEMORY_KINDS];
-    PmMemoryKind last_kind;
-    PmAddr last_end;
 } Account;
 
 const char *
 pm_memory_kind_name(PmMemoryKind kind)
 {
     static const char *const names[PM_MEMORY_KINDS] = {
-        "malloc-used",   "malloc-free", "malloc-overhead", "malloc-reserve", "module-data",
-        "thread-stacks", "anonymous",   "files",           "no-access",      "vdso"};
+        "malloc-used",   "malloc-free",   "malloc-overhead", "malloc-reserve",
+        "module-data",   "thread-stacks", "ended-stacks",    "anonymous",
+        "shared-memory", "files",         "no-access",       "vdso"};
     return names[kind];
 }
 
-static void
-add_claim(GArray *events, Claim claim, PmAddr start, PmAddr end)
-{
-    if (start >= end)
-        return;
-    Event begin = {start, claim, 1};
-    Event finish = {end, claim, -1};
-    g_array_append_val(events, begin);
-    g_array_append_val(events, finish);
-}
-
-static int
-compare_events(const void *left, const void *right)
-{
-    PmAddr a = ((const Event *)left)->address;
-    PmAddr b = ((const Event *)right)->address;
-    return (a > b) - (a < b);
-}
-
-static void
-claim_segments(GArray *events, const PmImage *image)
-{
-    gsize count = 0;
-    const PmSegment *segments = pm_image_get_segments(image, &count);
-    for (gsize i = 0; i < count; i++) {
-        Claim claim = CLAIM_READ_ONLY;
-        if (segments[i].flags == 0)
-            claim = CLAIM_NO_ACCESS;
-        else if (segments[i].flags & PF_W)
-            claim = CLAIM_WRITABLE;
-        PmAddr end = G_MAXUINT64;
-        (void)pm_addr_add(segments[i].start, segments[i].mapped_bytes, &end);
-        add_claim(events, claim, segments[i].start, end);
-    }
-    const PmFileMapping *files = pm_image_get_file_mappings(image, &count);
-    for (gsize i = 0; i < count; i++)
-        add_claim(events, CLAIM_FILE, files[i].start, files[i].end);
-}
-
-static void
-claim_process(GArray *events, const PmProcess *process, PmMemory *memory)
-{
-    gsize count = 0;
-    const PmModule *modules = pm_process_get_modules(process, &count);
-    for (gsize i = 0; i < count; i++) {
-        if (modules[i].is_vdso) {
-            add_claim(events, CLAIM_VDSO, modules[i].start, modules[i].end);
-            memory->rows[PM_MEMORY_VDSO].things++;
-            continue;
-        }
-        for (gsize j = 0; j < modules[i].data_count; j++)
-            add_claim(events, CLAIM_MODULE_DATA, modules[i].data[j].start, modules[i].data[j].end);
-        memory->rows[PM_MEMORY_MODULE_DATA].things += modules[i].data_count > 0;
-    }
-    const PmThread *threads = pm_process_get_threads(process, &count);
-    for (gsize i = 0; i < count; i++) {
-        add_claim(events, CLAIM_STACK, threads[i].stack.start, threads[i].stack.end);
-        memory->rows[PM_MEMORY_STACKS].things += threads[i].stack.start < threads[i].stack.end;
-    }
-}
-
-/*
- * glibc's arena.c, HEAP_MAX_SIZE: a thread heap is aligned to 64 MB (1 MB on 32 bit) and keeps that
- * much address space, of which the tail is without access until the heap grows.
- */
-static void
-claim_heaps(GArray *events, const PmPtmalloc *ptmalloc, guint word_bytes)
-{
-    guint64 reserve_bytes = word_bytes == 8 ? 64 << 20 : 1 << 20;
-    gsize count = 0;
-    const PmArena *arenas = pm_ptmalloc_get_arenas(ptmalloc, &count);
-    for (gsize i = 0; i < count; i++) {
-        for (gsize j = 0; j < arenas[i].heap_count; j++) {
-            const PmArenaHeap *heap = &arenas[i].heaps[j];
-            add_claim(events, CLAIM_HEAP, heap->start, heap->end);
-            PmAddr reserve_end = 0;
-            if (arenas[i].kind == PM_ARENA_THREAD &&
-                pm_addr_add(pm_align_down(heap->start, reserve_bytes), reserve_bytes, &reserve_end))
-                add_claim(events, CLAIM_RESERVE, heap->end, reserve_end);
-        }
-    }
-    const PmHeapRegion *regions = pm_heap_get_regions(pm_ptmalloc_get_heap(ptmalloc), &count);
-    for (gsize i = 0; i < count; i++) {
-        if (regions[i].mmapped)
-            add_claim(events, CLAIM_HEAP, pm_align_down(regions[i].range.start, PAGE_BYTES),
-                      pm_align_up(regions[i].range.end, PAGE_BYTES));
-    }
-}
-
-/*
- * The kind of the stretch where the claims counted in @active hold.
- *
- * Returns: FALSE where no segment maps it.
- */
 static gboolean
-classify(const gint *active, gboolean *ret_heap, PmMemoryKind *ret_kind)
+is_heap(const PmRegion *region)
 {
-    if (active[CLAIM_NO_ACCESS] + active[CLAIM_READ_ONLY] + active[CLAIM_WRITABLE] == 0)
-        return FALSE;
-    *ret_heap = active[CLAIM_HEAP] > 0;
-    if (active[CLAIM_HEAP] > 0)
-        *ret_kind = PM_MEMORY_OVERHEAD;
-    else if (active[CLAIM_STACK] > 0)
-        *ret_kind = PM_MEMORY_STACKS;
-    else if (active[CLAIM_MODULE_DATA] > 0)
-        *ret_kind = PM_MEMORY_MODULE_DATA;
-    else if (active[CLAIM_VDSO] > 0)
-        *ret_kind = PM_MEMORY_VDSO;
-    else if (active[CLAIM_FILE] > 0)
-        *ret_kind = PM_MEMORY_FILES;
-    else if (active[CLAIM_RESERVE] > 0 && active[CLAIM_WRITABLE] == 0)
-        *ret_kind = PM_MEMORY_RESERVE;
-    else if (active[CLAIM_NO_ACCESS] > 0)
-        *ret_kind = PM_MEMORY_NO_ACCESS;
-    else
-        *ret_kind = PM_MEMORY_ANONYMOUS;
-    return TRUE;
+    /* What cannot be written is what an arena may still grow to. */
+    return region->kind == PM_REGION_MAIN_HEAP || region->kind == PM_REGION_MMAPPED_CHUNK ||
+           (region->kind == PM_REGION_ARENA_HEAP && (region->flags & PF_W) != 0);
+}
+
+/* Of what is no heap. */
+static PmMemoryKind
+tell_kind(const PmRegion *region)
+{
+    switch (region->kind) {
+    case PM_REGION_ARENA_HEAP:
+        return PM_MEMORY_RESERVE;
+    case PM_REGION_STACK_MAIN:
+    case PM_REGION_STACK_LIVE:
+    case PM_REGION_STACK_SIGNAL:
+        return PM_MEMORY_STACKS;
+    case PM_REGION_STACK_CACHED:
+    case PM_REGION_STACK_UNJOINED:
+    case PM_REGION_STACK_ORPHAN:
+        return PM_MEMORY_ENDED_STACKS;
+    case PM_REGION_GUARD:
+        return PM_MEMORY_NO_ACCESS;
+    case PM_REGION_MODULE_RELRO:
+    case PM_REGION_MODULE_DATA:
+    case PM_REGION_MODULE_BSS:
+        return PM_MEMORY_MODULE_DATA;
+    case PM_REGION_MODULE_TEXT:
+    case PM_REGION_MODULE_RODATA:
+    case PM_REGION_FILE:
+        return PM_MEMORY_FILES;
+    case PM_REGION_VDSO:
+        return PM_MEMORY_VDSO;
+    case PM_REGION_SHARED_MEMORY:
+        return PM_MEMORY_SHARED;
+    default:
+        return PM_MEMORY_ANONYMOUS;
+    }
 }
 
 /*
@@ -201,60 +101,37 @@ charge_chunks(Account *account, const PmSpan *span, guint64 length_bytes)
     }
 }
 
-/* What of @stretch, which lies in one segment, was written to the core (p_filesz), whether or not
- * it is still there. */
-static guint64
-count_dumped(const PmImage *image, PmRange stretch)
-{
-    const PmSegment *segment = pm_image_find_segment(image, stretch.start);
-    if (segment == NULL)
-        return 0;
-    guint64 offset_bytes = stretch.start - segment->start;
-    if (offset_bytes >= segment->dumped_bytes)
-        return 0;
-    return MIN(pm_range_bytes(stretch), segment->dumped_bytes - offset_bytes);
-}
-
+/* Charges what of a region of malloc's is no bytes of the core. */
 static void
-account_stretch(Account *account, gboolean heap, PmMemoryRow *row, PmRange stretch)
+charge_region(Account *account, PmRange range)
 {
-    row->mapped_bytes += pm_range_bytes(stretch);
-    row->dumped_bytes += count_dumped(account->subject->image, stretch);
-    for (PmAddr at = stretch.start; at < stretch.end;) {
+    for (PmAddr at = range.start; at < range.end;) {
         PmSpan span;
         pm_space_get_span(account->space, at, &span);
-        guint64 length = MIN(span.length_bytes, stretch.end - at);
-        gboolean touched = span.kind == PM_BYTES_DUMPED && !span.hole;
-        row->touched_bytes += touched ? length : 0;
-        if (heap && !touched)
+        const guint64 length = MIN(span.length_bytes, range.end - at);
+        if (span.kind != PM_BYTES_DUMPED || span.hole)
             charge_chunks(account, &span, length);
         at += length;
     }
 }
 
+/* @next: (nullable): stretches of one kind that touch are one thing. */
 static void
-sweep(Account *account, const GArray *events)
+account_region(Account *account, const PmRegion *region, const PmRegion *next)
 {
-    gint active[CLAIMS] = {0};
-    for (guint i = 0; i < events->len; i++) {
-        const Event *event = &g_array_index(events, Event, i);
-        active[event->claim] += event->step;
-        if (i + 1 == events->len)
-            break;
-        PmRange stretch = {event->address, g_array_index(events, Event, i + 1).address};
-        gboolean heap = FALSE;
-        PmMemoryKind kind = PM_MEMORY_ANONYMOUS;
-        if (stretch.start == stretch.end || !classify(active, &heap, &kind))
-            continue;
-        PmMemoryRow *row = heap ? &account->heap : &account->memory->rows[kind];
-        account_stretch(account, heap, row, stretch);
-        gboolean counts_stretches = kind == PM_MEMORY_ANONYMOUS || kind == PM_MEMORY_FILES ||
-                                    kind == PM_MEMORY_NO_ACCESS || kind == PM_MEMORY_RESERVE;
-        if (counts_stretches && (kind != account->last_kind || stretch.start != account->last_end))
-            row->things++;
-        account->last_kind = kind;
-        account->last_end = stretch.end;
-    }
+    const gboolean heap = is_heap(region);
+    const PmMemoryKind kind = heap ? PM_MEMORY_OVERHEAD : tell_kind(region);
+    PmMemoryRow *row = heap ? &account->heap : &account->memory->rows[kind];
+    row->mapped_bytes += pm_region_mapped_bytes(region);
+    row->dumped_bytes += region->dumped_bytes;
+    row->touched_bytes += account->memory->touched_known ? region->touched_bytes : 0;
+    const gboolean goes_on = next != NULL && next->range.start == region->range.end &&
+                             !is_heap(next) && tell_kind(next) == kind &&
+                             !pm_region_kind_is_stack(region->kind);
+    if (heap)
+        charge_region(account, region->range);
+    else if (kind != PM_MEMORY_MODULE_DATA && !goes_on)
+        row->things++;
 }
 
 static guint64
@@ -316,18 +193,18 @@ void
 pm_memory_account(const PmSubject *subject, PmMemory *ret_memory)
 {
     *ret_memory = (PmMemory){.touched_known = pm_image_has_holes(subject->image)};
-    g_autoptr(GArray) events = g_array_new(FALSE, FALSE, sizeof(Event));
-    claim_segments(events, subject->image);
-    claim_process(events, subject->process, ret_memory);
-    if (subject->ptmalloc != NULL)
-        claim_heaps(events, subject->ptmalloc, pm_image_get_target(subject->image)->word_bytes);
-    g_array_sort(events, compare_events);
-    Account account = {.subject = subject,
-                       .space = pm_process_get_space(subject->process),
-                       .memory = ret_memory,
-                       .last_kind = PM_MEMORY_KINDS,
-                       .last_end = PM_ADDR_NONE};
-    sweep(&account, events);
+    const PmRegionsOptions options = {.count_nonzero = FALSE};
+    g_autoptr(PmRegions) regions = pm_regions_new(subject, &options);
+    Account account = {
+        .subject = subject, .space = pm_process_get_space(subject->process), .memory = ret_memory};
+    gsize count = 0;
+    const PmRegion *all = pm_regions_get(regions, &count);
+    for (gsize i = 0; i < count; i++)
+        account_region(&account, &all[i], i + 1 < count ? &all[i + 1] : NULL);
+    const PmModule *modules = pm_process_get_modules(subject->process, &count);
+    for (gsize i = 0; i < count; i++)
+        ret_memory->rows[PM_MEMORY_MODULE_DATA].things +=
+            modules[i].data_count > 0 && !modules[i].is_vdso;
     if (subject->ptmalloc != NULL)
         split_heap(&account);
     add_shares(ret_memory);

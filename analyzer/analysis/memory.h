@@ -10,7 +10,8 @@
  * PM_MEMORY_USED, _FREE: malloc chunks by state. _OVERHEAD: the rest of malloc's heaps. _RESERVE:
  * address space that arenas hold without access yet. _ANONYMOUS: private memory that is none of the
  * others. _FILES: mapped files and the text of modules. _NO_ACCESS: guards and other mappings
- * without any permission.
+ * without any permission. _STACKS: of threads that live; _ENDED_STACKS: of those that ended
+ * (glibc's cache, threads that nobody joined, orphans).
  */
 typedef enum {
     PM_MEMORY_USED,
@@ -19,21 +20,23 @@ typedef enum {
     PM_MEMORY_RESERVE,
     PM_MEMORY_MODULE_DATA,
     PM_MEMORY_STACKS,
+    PM_MEMORY_ENDED_STACKS,
     PM_MEMORY_ANONYMOUS,
+    PM_MEMORY_SHARED,
     PM_MEMORY_FILES,
     PM_MEMORY_NO_ACCESS,
     PM_MEMORY_VDSO,
 } PmMemoryKind;
-#define PM_MEMORY_KINDS 10
+#define PM_MEMORY_KINDS 12
 
 /* "malloc-used", "malloc-free", "malloc-overhead", "malloc-reserve", "module-data",
- * "thread-stacks", "anonymous", … */
+ * "thread-stacks", "ended-stacks", "anonymous", … */
 const char *pm_memory_kind_name(PmMemoryKind kind);
 
 /*
  * One kind. Words as in INTERFACE.md.
  *
- * @things: chunks, heaps, modules, threads or stretches of address space, as fits the kind.
+ * @things: chunks, heaps, modules, stacks or stretches of address space, as fits the kind.
  * @share: of all touched bytes, or of all dumped bytes where touched ones are not known.
  */
 typedef struct {

@@ -7,7 +7,6 @@
 #include "report/table.h"
 
 #include <elf.h>
-#include <stdlib.h>
 
 /* A path in the last column of the list. */
 #define WHAT_COLUMNS 40
@@ -169,6 +168,27 @@ add_total(PmTable *table, const char *label, const PmRegionTotal *total)
     add_bytes(table, total->nonzero_bytes);
 }
 
+/* "5.86 GiB touched", or NULL. (transfer full) */
+static char *
+describe_bytes(guint64 bytes, const char *what)
+{
+    return bytes == PM_BYTES_UNKNOWN ? NULL
+                                     : g_strdup_printf("%s %s", pm_format_bytes(bytes).text, what);
+}
+
+static void
+print_headline(const PmSink *sink, const PmRegionTotal *total)
+{
+    g_autofree char *mapped = describe_bytes(total->mapped_bytes, "mapped");
+    g_autofree char *dumped = describe_bytes(total->dumped_bytes, "dumped");
+    g_autofree char *touched = describe_bytes(total->touched_bytes, "touched");
+    g_autofree char *nonzero = describe_bytes(total->nonzero_bytes, "not zero");
+    const PmShort regions = pm_format_things(total->regions, "region");
+    const char *const items[] = {regions.text, mapped, touched != NULL ? touched : dumped, nonzero,
+                                 NULL};
+    pm_sink_items(sink, items);
+}
+
 static void
 print_kinds(const PmSink *sink, const PmSubject *subject, const PmRegions *regions)
 {
@@ -272,14 +292,14 @@ print_regions(const PmSink *sink, const PmRegions *regions)
     gsize count = 0;
     const PmRegion *all = pm_regions_get(regions, &count);
     const guint64 shown = pm_sink_rows(sink->top, count);
-    g_autofree const PmRegion **sorted = g_new(const PmRegion *, count + 1);
+    g_autoptr(GPtrArray) sorted = g_ptr_array_sized_new((guint)count);
     for (gsize i = 0; i < count; i++)
-        sorted[i] = &all[i];
+        g_ptr_array_add(sorted, (gpointer)&all[i]);
     if (shown < count)
-        qsort(sorted, count, sizeof *sorted, compare_weight);
+        g_ptr_array_sort(sorted, compare_weight);
     g_autoptr(PmTable) table = pm_table_new(sink, columns, G_N_ELEMENTS(columns));
     for (gsize i = 0; i < shown; i++)
-        add_region_row(sink, table, sorted[i]);
+        add_region_row(sink, table, g_ptr_array_index(sorted, (guint)i));
     pm_sink_heading(sink, shown < count ? "THE FULLEST REGIONS" : "REGIONS");
     pm_table_print(table, 2);
     if (shown < count)
@@ -294,6 +314,7 @@ pm_report_maps(const PmSink *sink, const PmSubject *subject, const PmRegions *re
         write_json(sink, subject, regions);
         return;
     }
+    print_headline(sink, pm_regions_get_total(regions, PM_REGION_KINDS));
     print_kinds(sink, subject, regions);
     print_repeated(sink, regions);
     print_regions(sink, regions);

@@ -119,9 +119,10 @@ add_tcb(Finder *finder, PmAddr tp, PmAddr head)
 {
     Found found = {{.tp = tp, .dtv = PM_ADDR_NONE}, head, FALSE, FALSE};
     g_hash_table_add(finder->listed, GSIZE_TO_POINTER((gsize)tp));
-    const gpointer seen = g_hash_table_lookup(finder->seen, GSIZE_TO_POINTER((gsize)tp));
-    if (seen != NULL) {
-        Found *first = &g_array_index(finder->found, Found, GPOINTER_TO_UINT(seen) - 1);
+    const guint seen =
+        GPOINTER_TO_UINT(g_hash_table_lookup(finder->seen, GSIZE_TO_POINTER((gsize)tp)));
+    if (seen != 0) {
+        Found *first = &g_array_index(finder->found, Found, seen - 1);
         if (first->head == PM_ADDR_NONE)
             first->head = head;
         return;

@@ -1,7 +1,7 @@
 /* Sums over regions: by kind, and by shape. */
 #include "analysis/regions/regions-private.h"
 
-#include <stdlib.h>
+#include <elf.h>
 
 static guint64
 add_known(guint64 sum, guint64 bytes)
@@ -23,7 +23,7 @@ pm_region_total_add(PmRegionTotal *total, const PmRegion *region)
 static gboolean
 can_repeat(const PmRegion *region)
 {
-    const gboolean is_reserve = region->kind == PM_REGION_ARENA_HEAP && region->flags == 0;
+    const gboolean is_reserve = region->kind == PM_REGION_ARENA_HEAP && (region->flags & PF_W) == 0;
     return !is_reserve && region->kind != PM_REGION_GUARD && region->kind != PM_REGION_VDSO &&
            (region->kind < PM_REGION_MODULE_TEXT || region->kind > PM_REGION_MODULE_BSS);
 }
@@ -66,28 +66,28 @@ pm_regions_group(const GArray *regions)
 {
     GArray *groups = g_array_new(FALSE, FALSE, sizeof(PmRegionGroup));
     const PmRegion *all = (const PmRegion *)(gconstpointer)regions->data;
-    g_autofree const PmRegion **sorted = g_new(const PmRegion *, regions->len + 1);
-    gsize count = 0;
+    g_autoptr(GPtrArray) sorted = g_ptr_array_new();
     for (guint i = 0; i < regions->len; i++)
         if (can_repeat(&all[i]))
-            sorted[count++] = &all[i];
-    qsort(sorted, count, sizeof *sorted, compare_shapes);
+            g_ptr_array_add(sorted, (gpointer)&all[i]);
+    g_ptr_array_sort(sorted, compare_shapes);
 
     PmRegionGroup group = {.kind = PM_REGION_KINDS};
-    for (gsize i = 0; i <= count; i++) {
-        if (i == count || !has_shape(&group, sorted[i])) {
+    for (guint i = 0; i <= sorted->len; i++) {
+        const PmRegion *region = i < sorted->len ? g_ptr_array_index(sorted, i) : NULL;
+        if (region == NULL || !has_shape(&group, region)) {
             if (group.total.regions > 1)
                 g_array_append_val(groups, group);
-            if (i == count)
+            if (region == NULL)
                 break;
-            group = (PmRegionGroup){.kind = sorted[i]->kind,
-                                    .mapped_bytes = pm_region_mapped_bytes(sorted[i]),
-                                    .guard_bytes = sorted[i]->guard_bytes,
-                                    .first = (gsize)(sorted[i] - all)};
+            group = (PmRegionGroup){.kind = region->kind,
+                                    .mapped_bytes = pm_region_mapped_bytes(region),
+                                    .guard_bytes = region->guard_bytes,
+                                    .first = (gsize)(region - all)};
         }
-        pm_region_total_add(&group.total, sorted[i]);
-        group.total.mapped_bytes += sorted[i]->guard_bytes;
-        group.by_shape += sorted[i]->proof == PM_STACK_BY_SHAPE;
+        pm_region_total_add(&group.total, region);
+        group.total.mapped_bytes += region->guard_bytes;
+        group.by_shape += region->proof == PM_STACK_BY_SHAPE;
     }
     g_array_sort(groups, compare_groups);
     return groups;

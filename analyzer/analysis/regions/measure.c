@@ -127,7 +127,7 @@ static void
 count_runs(PmJobs *jobs, gpointer data)
 {
     const Measure *measure = data;
-    g_autofree guint8 *buffer = g_malloc(READ_BYTES);
+    g_autofree guint8 *buffer = g_malloc0(READ_BYTES);
     guint64 index = 0;
     while (pm_jobs_next(jobs, &index))
         count_run(measure, &g_array_index(measure->runs, Run, index), buffer);
@@ -151,7 +151,11 @@ pm_regions_measure(const PmSubject *subject, const PmRegionsOptions *options, GA
             g_array_index(regions, PmRegion, i).nonzero_bytes = 0;
         for (guint i = 0; i < measure.runs->len; i++) {
             const Run *run = &g_array_index(measure.runs, Run, i);
-            g_array_index(regions, PmRegion, run->region).nonzero_bytes += run->nonzero_bytes;
+            PmRegion *region = &g_array_index(regions, PmRegion, run->region);
+            region->nonzero_bytes += run->nonzero_bytes;
+            /* It was taken for one by some of its pages. */
+            if (run->nonzero_bytes > 0 && region->kind == PM_REGION_GUARD)
+                region->kind = PM_REGION_ANONYMOUS;
         }
     }
     g_array_unref(measure.runs);

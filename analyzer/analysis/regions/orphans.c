@@ -13,6 +13,9 @@
 #define CONTROL_BLOCK_REACH     65536
 #define CONTROL_BLOCK_ALIGNMENT 64
 
+/* Of a large mapping that may be without access. */
+#define PAGES_TRIED 64
+
 /* As many stacks of one size show how long one is that its neighbour merged with. */
 #define PEERS_ENOUGH 3
 
@@ -33,15 +36,26 @@ append(Search *search, const PmRegion *like, PmAddr start, PmAddr end)
         g_array_append_val(search->result, region);
 }
 
-/* Without access; gcore writes such mappings out as zeros that can be read. */
+/*
+ * Without access: gcore writes such mappings out as zeros that can be read. Of a large one some
+ * pages are looked at; pm_regions_measure() sees the rest.
+ */
 static gboolean
 is_guard(const Search *search, const PmRegion *region)
 {
     if (region->kind != PM_REGION_ANONYMOUS || region->flags != PF_R ||
-        pm_image_get_origin(search->subject->image) != PM_ORIGIN_GCORE ||
-        pm_region_mapped_bytes(region) > PM_GUARD_BYTES_MAX)
+        pm_image_get_origin(search->subject->image) != PM_ORIGIN_GCORE)
         return FALSE;
-    return pm_regions_is_zero(search->subject, region->range);
+    if (pm_region_mapped_bytes(region) <= PM_GUARD_BYTES_MAX)
+        return pm_regions_is_zero(search->subject, region->range);
+    const guint64 step =
+        pm_align_down(pm_region_mapped_bytes(region) / PAGES_TRIED, PM_REGION_PAGE_BYTES);
+    for (guint i = 0; i < PAGES_TRIED; i++) {
+        const PmAddr page = region->range.start + i * step;
+        if (!pm_regions_is_zero(search->subject, (PmRange){page, page + PM_REGION_PAGE_BYTES}))
+            return FALSE;
+    }
+    return TRUE;
 }
 
 /* The bytes of the guard that ends where @region begins. */

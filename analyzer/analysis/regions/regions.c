@@ -117,34 +117,41 @@ apply_claim(const PmRegion *claim, PmRegion *region)
         region->path = claim->path;
 }
 
-/* Cuts @mappings where claims begin and end. */
+/*
+ * Cuts @mapping where claims begin and end.
+ *
+ * @next: (inout): the first of @claims that may reach into it.
+ */
+static void
+cut_mapping(GArray *result, const PmRegion *mapping, const GArray *claims, guint *next)
+{
+    PmRegion region = *mapping;
+    for (PmAddr at = mapping->range.start; at < mapping->range.end; at = region.range.end) {
+        while (*next < claims->len && g_array_index(claims, PmRegion, *next).range.end <= at)
+            (*next)++;
+        const PmRegion *claim =
+            *next < claims->len ? &g_array_index(claims, PmRegion, *next) : NULL;
+        region = *mapping;
+        region.range.start = at;
+        if (claim != NULL && claim->range.start <= at) {
+            region.range.end = MIN(mapping->range.end, claim->range.end);
+            apply_claim(claim, &region);
+        } else {
+            if (claim != NULL)
+                region.range.end = MIN(mapping->range.end, claim->range.start);
+            region.kind = tell_kind(&region);
+        }
+        g_array_append_val(result, region);
+    }
+}
+
 static GArray *
 apply_claims(const GArray *mappings, const GArray *claims)
 {
     GArray *result = g_array_sized_new(FALSE, FALSE, sizeof(PmRegion), mappings->len + claims->len);
     guint next = 0;
-    for (guint i = 0; i < mappings->len; i++) {
-        const PmRegion *mapping = &g_array_index(mappings, PmRegion, i);
-        PmAddr at = mapping->range.start;
-        while (at < mapping->range.end) {
-            while (next < claims->len && g_array_index(claims, PmRegion, next).range.end <= at)
-                next++;
-            const PmRegion *claim =
-                next < claims->len ? &g_array_index(claims, PmRegion, next) : NULL;
-            PmRegion region = *mapping;
-            region.range.start = at;
-            if (claim != NULL && claim->range.start <= at) {
-                region.range.end = MIN(mapping->range.end, claim->range.end);
-                apply_claim(claim, &region);
-            } else {
-                if (claim != NULL)
-                    region.range.end = MIN(mapping->range.end, claim->range.start);
-                region.kind = tell_kind(&region);
-            }
-            at = region.range.end;
-            g_array_append_val(result, region);
-        }
-    }
+    for (guint i = 0; i < mappings->len; i++)
+        cut_mapping(result, &g_array_index(mappings, PmRegion, i), claims, &next);
     return result;
 }
 
