@@ -21,7 +21,7 @@ rank_sites(PmSiteRanker *ranker, const PmSizeFinding *finding)
 void
 pm_culprits_find(PmFindings *findings, const PmFindingsInput *input, const GPtrArray *sizes)
 {
-    const PmSiteQuery all = {.variable = TRUE};
+    const PmSiteQuery all = {.variable = TRUE, .unlocated = TRUE};
     g_autoptr(GError) error = NULL;
     if (sizes->len == 0)
         return;

@@ -447,6 +447,11 @@ pm_sites_rank(PmSiteRanker *ranker, const PmSiteClues *clues)
         g_ptr_array_add(ranked, site);
     }
     g_ptr_array_sort(ranked, compare_ranked);
+    const guint described = clues->described_max > 0 ? clues->described_max : ranked->len;
+    for (guint i = 0; i < MIN(described, ranked->len); i++) {
+        const PmRankedSite *site = g_ptr_array_index(ranked, i);
+        pm_sites_locate(ranker->sites, site->site);
+    }
     finish(&ranking);
     return ranked;
 }

@@ -77,8 +77,8 @@ void pm_ranked_site_free(PmRankedSite *ranked);
 typedef struct PmSiteRanker PmSiteRanker;
 
 /*
- * @sites: made without by_request (one of them serves all sizes), and with .variable where the
- * clues may ask for that. @places: of the same subject. All are borrowed for its life. Never fails;
+ * @sites: of all sizes that the clues will ask for: best made without by_request, so that they serve
+ * all; with .variable where the clues may ask for that, and .unlocated. @places: of the same subject. All are borrowed for its life. Never fails;
  * looks at nothing yet.
  */
 PmSiteRanker *pm_site_ranker_new(const PmSubject *subject, PmSites *sites, PmPlaces *places);

@@ -117,6 +117,16 @@ locate(PmSites *sites, PmSite *site)
         site->offset_bytes = offset;
     }
     pm_lines_find(sites->lines, site->address, &site->file, &site->line);
+    site->is_located = TRUE;
+}
+
+void
+pm_sites_locate(PmSites *sites, const PmSite *site)
+{
+    const PmSite *first = (const PmSite *)(gconstpointer)sites->sites->data;
+    g_return_if_fail(site >= first && site < first + sites->sites->len);
+    if (!site->is_located)
+        locate(sites, &g_array_index(sites->sites, PmSite, (guint)(site - first)));
 }
 
 static void
@@ -142,7 +152,8 @@ add_site(PmSites *sites, const PmSiteModule *module, const PmForwarder *callee,
     site.argument = pm_describe_call(sites->world, module, callee, call);
     site.stores = g_array_new(FALSE, FALSE, sizeof(PmStore));
     pm_site_world_add_stores(module, callee, call, site.stores);
-    locate(sites, &site);
+    if (!sites->query.unlocated)
+        locate(sites, &site);
     g_array_append_val(sites->sites, site);
 }
 

@@ -22,6 +22,7 @@ typedef enum {
  * @function: the symbol that covers it, demangled, without parameters, or NULL; @offset_bytes: from
  *   the symbol, or from the module's start where there is none.
  * @file, @line: by DWARF; NULL and 0 where there is none. Bytes of the DWARF.
+ * @is_located: these three were looked up.
  * @allocator: what it calls, "malloc", "operator new[]", "xcalloc", "libfoo.so+0x1f0".
  * @through: (nullable): what that calls to allocate, innermost last: "xmalloc", "malloc"; NULL-
  *   terminated, NULL for none.
@@ -41,6 +42,7 @@ typedef struct {
     guint64 offset_bytes;
     const char *file;
     guint line;
+    gboolean is_located;
     char *allocator;
     char **through;
     gboolean by_pointer;
@@ -57,6 +59,8 @@ typedef struct {
 /*
  * Which sites.
  *
+ * @unlocated: the functions, files and lines are looked up by pm_sites_locate() alone: of thousands
+ * of sites that takes longer than all else.
  * @by_request: those that may ask for a size from @request_min to @request_max, both inclusive;
  * else all. @variable: those of which that is not known, too.
  * @cache_folder: where what is found out about modules is kept, by build-id: NULL for the user's
@@ -67,6 +71,7 @@ typedef struct {
     guint64 request_min;
     guint64 request_max;
     gboolean variable;
+    gboolean unlocated;
     const char *cache_folder;
 } PmSiteQuery;
 
@@ -94,6 +99,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmSites, pm_sites_free)
 
 /* The sites that were asked for, likeliest first, then by module and address. Borrowed. */
 const PmSite *pm_sites_get(const PmSites *sites, gsize *ret_count);
+
+/* Looks up where @site, one of @sites, is. One thread at a time, as the process. */
+void pm_sites_locate(PmSites *sites, const PmSite *site);
 
 /*
  * What there is in all.
