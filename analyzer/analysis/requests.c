@@ -54,3 +54,42 @@ pm_requests_of(const PmPtmalloc *ptmalloc, guint word_bytes, guint64 chunk_bytes
     }
     return requests;
 }
+
+static gboolean
+is_mmapped(const PmPtmalloc *ptmalloc, guint64 chunk_bytes)
+{
+    gsize count = 0;
+    const PmSizeCount *sizes = pm_ptmalloc_get_sizes(ptmalloc, &count);
+    for (gsize i = 0; i < count; i++)
+        if (sizes[i].chunk_bytes == chunk_bytes)
+            return sizes[i].mmapped_chunks > 0;
+    return FALSE;
+}
+
+PmRequests
+pm_requests_of_size(const PmPtmalloc *ptmalloc, guint word_bytes, guint64 chunk_bytes)
+{
+    return pm_requests_of(ptmalloc, word_bytes, chunk_bytes, is_mmapped(ptmalloc, chunk_bytes));
+}
+
+guint64
+pm_requests_choose_size(const PmPtmalloc *ptmalloc, guint word_bytes, guint64 request_bytes,
+                        PmRequests *ret_requests)
+{
+    gsize count = 0;
+    const PmSizeCount *sizes = pm_ptmalloc_get_sizes(ptmalloc, &count);
+    guint64 most = 0;
+    guint64 best = pm_ptmalloc_get_chunk_bytes(ptmalloc, request_bytes);
+    for (gsize i = 0; i < count; i++) {
+        const guint64 used = sizes[i].chunks[PM_CHUNK_USED];
+        const PmRequests requests =
+            pm_requests_of(ptmalloc, word_bytes, sizes[i].chunk_bytes, sizes[i].mmapped_chunks > 0);
+        if (used > most && request_bytes >= requests.min && request_bytes <= requests.max) {
+            most = used;
+            best = sizes[i].chunk_bytes;
+        }
+    }
+    if (ret_requests != NULL)
+        *ret_requests = pm_requests_of_size(ptmalloc, word_bytes, best);
+    return best;
+}

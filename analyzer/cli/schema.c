@@ -13,36 +13,16 @@ prepare(PmSession *session, GError **error)
     return session->options->filter.reaches == 0 || pm_session_scan(session, error);
 }
 
-/* Whether chunks of @size serve malloc(@request). */
-static gboolean
-serves(const PmSession *session, const PmSizeCount *size, guint64 request)
-{
-    guint word_bytes = pm_image_get_target(session->image)->word_bytes;
-    gboolean mmapped = size->mmapped_chunks > 0;
-    PmRequests requests = pm_requests_of(session->ptmalloc, word_bytes, size->chunk_bytes, mmapped);
-    return request >= requests.min && request <= requests.max;
-}
-
-/* The one size that --size means: of those that serve the request, from a heap or by mmap, the one
- * with the most chunks in use. */
+/* The one size that is asked for. */
 static guint64
 choose_size(const PmSession *session)
 {
     const PmChunkFilter *filter = &session->options->filter;
     if (filter->by_chunk_bytes)
         return filter->chunk_bytes;
-    gsize count = 0;
-    const PmSizeCount *sizes = pm_ptmalloc_get_sizes(session->ptmalloc, &count);
-    guint64 most = 0;
-    guint64 best = pm_ptmalloc_get_chunk_bytes(session->ptmalloc, filter->request_bytes);
-    for (gsize i = 0; i < count; i++) {
-        guint64 used = sizes[i].chunks[PM_CHUNK_USED];
-        if (used > most && serves(session, &sizes[i], filter->request_bytes)) {
-            most = used;
-            best = sizes[i].chunk_bytes;
-        }
-    }
-    return best;
+    return pm_requests_choose_size(session->ptmalloc,
+                                   pm_image_get_target(session->image)->word_bytes,
+                                   filter->request_bytes, NULL);
 }
 
 static int

@@ -12,6 +12,8 @@
 #define LINE_COLUMNS   22
 #define MODULE_COLUMNS 18
 #define STORES_LISTED  3
+/* Evidence of less weight is not worth a line. */
+#define REASON_MIN 0.1
 
 static const char *
 get_base_name(const char *path)
@@ -65,11 +67,10 @@ write_stores(const PmSink *sink, const GArray *stores)
     pm_json_end_array(json);
 }
 
-/* @evidence: NULL for none. */
-static void
-write_site(const PmSink *sink, const char *key, const PmSite *site, guint64 request_bytes,
-           double score, const GArray *evidence)
+void
+pm_site_write_json(const PmSink *sink, const char *key, const PmRankedSite *ranked)
 {
+    const PmSite *site = ranked->site;
     PmJson *json = sink->json;
     pm_json_begin_object(json, key);
     pm_json_string(json, "module", site->module->path);
@@ -89,21 +90,15 @@ write_site(const PmSink *sink, const char *key, const PmSite *site, guint64 requ
     pm_json_end_array(json);
     pm_json_bool(json, "by_pointer", site->by_pointer);
     pm_json_string(json, "argument", site->argument);
-    if (request_bytes != PM_SIZE_UNKNOWN)
-        pm_json_uint(json, "request_bytes", request_bytes);
+    if (ranked->request_bytes != PM_SIZE_UNKNOWN)
+        pm_json_uint(json, "request_bytes", ranked->request_bytes);
     else
         pm_json_null(json, "request_bytes");
     write_requests(sink, site);
     write_stores(sink, site->stores);
-    pm_json_double(json, "score", score);
-    pm_evidence_write_json(json, evidence);
+    pm_json_double(json, "score", ranked->score);
+    pm_evidence_write_json(json, ranked->evidence);
     pm_json_end_object(json);
-}
-
-void
-pm_site_write_json(const PmSink *sink, const char *key, const PmRankedSite *ranked)
-{
-    write_site(sink, key, ranked->site, ranked->request_bytes, ranked->score, ranked->evidence);
 }
 
 static void
@@ -123,19 +118,27 @@ write_counts(const PmSink *sink, const PmSiteCounts *counts)
 }
 
 static void
-write_json(const PmSink *sink, const PmSubject *subject, const PmSites *sites)
+write_json(const PmSink *sink, const PmSubject *subject, const PmSitesAnswer *answer)
 {
-    gsize count = 0, unread_count = 0, nameless_count = 0;
-    const PmSite *all = pm_sites_get(sites, &count);
+    gsize unread_count = 0, nameless_count = 0;
+    const PmSites *sites = answer->sites;
+    const gsize count = answer->ranked->len;
     const PmUnreadModule *unread = pm_sites_get_unread(sites, &unread_count);
     const PmModule *const *nameless = pm_sites_get_nameless(sites, &nameless_count);
     const guint64 shown = pm_sink_rows(sink->top_given ? sink->top : 0, count);
     pm_sink_begin(sink, subject);
     pm_json_begin_array(sink->json, "sites");
     for (guint64 i = 0; i < shown; i++)
-        write_site(sink, NULL, &all[i], all[i].request_bytes, all[i].score, NULL);
+        pm_site_write_json(sink, NULL, g_ptr_array_index(answer->ranked, (guint)i));
     pm_json_end_array(sink->json);
     pm_sink_json_omitted(sink, "sites", count - shown);
+    if (answer->chunk_bytes != 0) {
+        pm_json_uint(sink->json, "chunk_bytes", answer->chunk_bytes);
+        pm_json_uint(sink->json, "chunks", answer->chunks);
+    } else {
+        pm_json_null(sink->json, "chunk_bytes");
+        pm_json_null(sink->json, "chunks");
+    }
     write_counts(sink, pm_sites_get_counts(sites));
     pm_json_begin_array(sink->json, "modules_unread");
     for (gsize i = 0; i < unread_count; i++)
@@ -249,20 +252,50 @@ format_note(const PmSink *sink, const PmSite *site)
 }
 
 static void
-print_table(const PmSink *sink, const PmSite *sites, gsize count)
+add_reason(const PmSink *sink, PmTable *table, const char *sign, const char *reason)
+{
+    g_autofree char *text = g_strdup_printf("%s %s", sign, reason);
+    g_autofree char *plain = pm_sanitise_short(text, sink->utf8, PM_SINK_COLUMNS - 8);
+    pm_table_add_note(table, 4, plain);
+}
+
+/* What says most for the site, beside its size, and what says most against it. */
+static void
+add_reasons(const PmSink *sink, PmTable *table, const PmRankedSite *ranked)
+{
+    const PmEvidence *most = NULL, *least = NULL;
+    for (guint i = 0; i < ranked->evidence->len; i++) {
+        const PmEvidence *seen = &g_array_index(ranked->evidence, PmEvidence, i);
+        if (strcmp(seen->signal, "size") == 0)
+            continue;
+        if (seen->weight >= REASON_MIN && (most == NULL || seen->weight > most->weight))
+            most = seen;
+        if (seen->weight <= -REASON_MIN && (least == NULL || seen->weight < least->weight))
+            least = seen;
+    }
+    if (most != NULL)
+        add_reason(sink, table, "+", most->text);
+    if (least != NULL)
+        add_reason(sink, table, "-", least->text);
+}
+
+static void
+print_table(const PmSink *sink, const GPtrArray *ranked)
 {
     static const PmColumn columns[] = {
         {"CALL", FALSE}, {"IN", FALSE}, {"LINE", FALSE}, {"MODULE", FALSE}, {"SCORE", TRUE}};
     g_autoptr(PmTable) table = pm_table_new(sink, columns, G_N_ELEMENTS(columns));
+    const gsize count = ranked->len;
     const guint64 shown = pm_sink_rows(sink->top, count);
     for (guint64 i = 0; i < shown; i++) {
-        const PmSite *site = &sites[i];
+        const PmRankedSite *row = g_ptr_array_index(ranked, (guint)i);
+        const PmSite *site = row->site;
         g_autofree char *call = pm_sanitise_short(site->argument, sink->utf8, PLACE_COLUMNS);
         g_autofree char *place = format_place(sink, site);
         g_autofree char *line = format_line(sink, site);
         g_autofree char *module =
             pm_sanitise_short(get_base_name(site->module->path), sink->utf8, MODULE_COLUMNS);
-        g_autofree char *score = g_strdup_printf("%.2f", site->score);
+        g_autofree char *score = g_strdup_printf("%.2f", row->score);
         pm_table_add_row(table);
         pm_table_add_cell(table, call);
         pm_table_add_cell(table, place);
@@ -274,6 +307,7 @@ print_table(const PmSink *sink, const PmSite *sites, gsize count)
             g_autofree char *plain = pm_sanitise_short(note, sink->utf8, PM_SINK_COLUMNS - 8);
             pm_table_add_note(table, 4, plain);
         }
+        add_reasons(sink, table, row);
     }
     pm_output_char(sink->output, '\n');
     pm_table_print(table, 2);
@@ -307,18 +341,43 @@ print_unread(const PmSink *sink, const PmSites *sites)
     g_string_free(names, TRUE);
 }
 
-void
-pm_report_sites(const PmSink *sink, const PmSubject *subject, const PmSiteQuery *query,
-                const PmSites *sites)
+/* What the scores come from. */
+static void
+print_source(const PmSink *sink, const PmSubject *subject, const PmSitesAnswer *answer)
 {
-    gsize count = 0;
-    const PmSite *all = pm_sites_get(sites, &count);
+    g_autofree char *text = NULL;
+    if (!answer->query->by_request ||
+        (answer->ranked->len == 0 && (answer->chunk_bytes == 0 || answer->chunks > 0)))
+        return;
+    if (answer->chunk_bytes == 0)
+        text = g_strdup_printf("There are no chunks to hold the sites against: %s. The scores are "
+                               "those of the calls alone.",
+                               subject->heap_message != NULL ? subject->heap_message
+                                                             : "no heap was found");
+    else if (answer->chunks == 0)
+        text = g_strdup_printf(
+            "No chunk of that size (0x%" G_GINT64_MODIFIER "x) is in use%s.", answer->chunk_bytes,
+            answer->ranked->len > 0 ? ": the scores are those of the calls alone" : "");
+    else
+        text = g_strdup_printf("A score is the share of the %s of 0x%" G_GINT64_MODIFIER
+                               "x bytes that came from the "
+                               "site, as far as %s.",
+                               pm_format_things(answer->chunks, "chunk").text, answer->chunk_bytes,
+                               "their bytes, the stacks and the arenas tell");
+    pm_output_char(sink->output, '\n');
+    pm_sink_paragraph(sink, "", 0, text);
+}
+
+void
+pm_report_sites(const PmSink *sink, const PmSubject *subject, const PmSitesAnswer *answer)
+{
     if (sink->json != NULL) {
-        write_json(sink, subject, sites);
+        write_json(sink, subject, answer);
         return;
     }
-    print_answer(sink, query, sites, count);
-    if (count > 0)
-        print_table(sink, all, count);
-    print_unread(sink, sites);
+    print_answer(sink, answer->query, answer->sites, answer->ranked->len);
+    if (answer->ranked->len > 0)
+        print_table(sink, answer->ranked);
+    print_source(sink, subject, answer);
+    print_unread(sink, answer->sites);
 }

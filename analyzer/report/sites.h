@@ -6,9 +6,20 @@
 #include "analysis/sites/rank.h"
 #include "report/sink.h"
 
-/* @query: what was asked for. */
-void pm_report_sites(const PmSink *sink, const PmSubject *subject, const PmSiteQuery *query,
-                     const PmSites *sites);
+/*
+ * @query: what was asked for. @ranked: PmRankedSite *: the sites that were; of @sites.
+ * @chunk_bytes: of the chunks that they were held against, 0 where there is no heap or no size was
+ * asked for. @chunks: how many of that size are in use.
+ */
+typedef struct {
+    const PmSiteQuery *query;
+    PmSites *sites;
+    GPtrArray *ranked;
+    guint64 chunk_bytes;
+    guint64 chunks;
+} PmSitesAnswer;
+
+void pm_report_sites(const PmSink *sink, const PmSubject *subject, const PmSitesAnswer *answer);
 
 /* One site as `sites` lists it, as a member @key of the object that is open, or in the list (NULL).
  */

@@ -428,6 +428,23 @@ weigh(Ranking *ranking)
 }
 
 GPtrArray *
+pm_sites_list(const PmSites *sites)
+{
+    gsize count = 0;
+    const PmSite *all = pm_sites_get(sites, &count);
+    GPtrArray *list = g_ptr_array_new_with_free_func((GDestroyNotify)(gpointer)pm_ranked_site_free);
+    for (gsize i = 0; i < count; i++) {
+        PmRankedSite *ranked = g_new0(PmRankedSite, 1);
+        ranked->site = &all[i];
+        ranked->request_bytes = all[i].request_bytes;
+        ranked->score = all[i].score;
+        ranked->evidence = pm_evidence_new();
+        g_ptr_array_add(list, ranked);
+    }
+    return list;
+}
+
+GPtrArray *
 pm_sites_rank(PmSiteRanker *ranker, const PmSiteClues *clues)
 {
     gsize count = 0;

@@ -77,9 +77,9 @@ void pm_ranked_site_free(PmRankedSite *ranked);
 typedef struct PmSiteRanker PmSiteRanker;
 
 /*
- * @sites: of all sizes that the clues will ask for: best made without by_request, so that they serve
- * all; with .variable where the clues may ask for that, and .unlocated. @places: of the same subject. All are borrowed for its life. Never fails;
- * looks at nothing yet.
+ * @sites: of all sizes that the clues will ask for: best made without by_request, so that they
+ * serve all; with .variable where the clues may ask for that, and .unlocated. @places: of the same
+ * subject. All are borrowed for its life. Never fails; looks at nothing yet.
  */
 PmSiteRanker *pm_site_ranker_new(const PmSubject *subject, PmSites *sites, PmPlaces *places);
 void pm_site_ranker_free(PmSiteRanker *ranker);
@@ -92,3 +92,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmSiteRanker, pm_site_ranker_free)
  * and address. Empty where no site can. One thread at a time, as the process.
  */
 GPtrArray *pm_sites_rank(PmSiteRanker *ranker, const PmSiteClues *clues);
+
+/*
+ * All of @sites in their own order, with their own scores and without evidence: where no size was
+ * asked for, so that there are no chunks to weigh them by.
+ *
+ * Returns: (transfer full): as pm_sites_rank().
+ */
+GPtrArray *pm_sites_list(const PmSites *sites);
