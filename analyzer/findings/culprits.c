@@ -3,6 +3,12 @@
  */
 #include "findings/culprits.h"
 
+#include "analysis/format.h"
+#include "findings/weights.h"
+
+/* Modules whose code is not here that are named. */
+#define UNREAD_NAMED 3
+
 static GPtrArray *
 rank_sites(PmSiteRanker *ranker, const PmSizeFinding *finding)
 {
@@ -16,6 +22,25 @@ rank_sites(PmSiteRanker *ranker, const PmSizeFinding *finding)
     if (ranked->len > PM_CULPRITS_SITES)
         g_ptr_array_set_size(ranked, PM_CULPRITS_SITES);
     return ranked;
+}
+
+/* Code that is not here may hold the site, whatever the others' scores are. */
+static void
+add_unread(PmSuspect *suspect, const PmSites *sites)
+{
+    gsize count = 0;
+    const PmUnreadModule *unread = pm_sites_get_unread(sites, &count);
+    g_autoptr(GString) names = g_string_new(NULL);
+    for (gsize i = 0; i < MIN(count, UNREAD_NAMED); i++) {
+        g_autofree char *name = g_path_get_basename(unread[i].module->path);
+        g_string_append_printf(names, "%s%s", i > 0 ? ", " : "", name);
+    }
+    if (count > 0)
+        pm_evidence_add(suspect->evidence, "code-missing", PM_WEIGHT_UNREAD,
+                        "the code of %s is not here, and who calls malloc there is not known: %s%s "
+                        "(--exe, --sysroot)",
+                        pm_format_things(count, "module").text, names->str,
+                        count > UNREAD_NAMED ? " …" : "");
 }
 
 void
@@ -35,5 +60,6 @@ pm_culprits_find(PmFindings *findings, const PmFindingsInput *input, const GPtrA
     for (guint i = 0; i < MIN(sizes->len, PM_CULPRITS_SUSPECTS); i++) {
         PmSizeFinding *finding = g_ptr_array_index(sizes, i);
         finding->suspect->sites = rank_sites(ranker, finding);
+        add_unread(finding->suspect, findings->sites);
     }
 }

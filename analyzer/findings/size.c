@@ -262,14 +262,11 @@ set_title(const PmSizeFinding *finding)
 }
 
 static void
-set_confidence(const Making *making)
+set_confidence(const PmSizeFinding *finding)
 {
-    PmSuspect *suspect = making->suspect;
+    PmSuspect *suspect = finding->suspect;
     suspect->confidence =
-        pm_weigh_all(suspect->evidence, making->finding->is_lost ? PM_CONFIDENCE_MOST : LIVE_MOST);
-    const double bytes = making->finding->is_lost ? (double)making->candidate->blame_bytes
-                                                  : (double)suspect->bytes * LIVE_INTEREST;
-    suspect->interest = bytes * suspect->confidence;
+        pm_weigh_all(suspect->evidence, finding->is_lost ? PM_CONFIDENCE_MOST : LIVE_MOST);
 }
 
 PmSizeFinding *
@@ -308,7 +305,10 @@ pm_size_finding_new(const PmFindingsInput *input, const PmSizeCandidate *candida
     add_type(&making);
     pm_weigh_doubts(input, suspect->evidence, finding->is_lost);
     set_looks(&making);
-    set_confidence(&making);
+    set_confidence(finding);
+    suspect->interest =
+        suspect->confidence * (finding->is_lost ? (double)candidate->blame_bytes
+                                                : (double)suspect->bytes * LIVE_INTEREST);
     return finding;
 }
 
@@ -375,6 +375,7 @@ void
 pm_size_finding_finish(PmSizeFinding *finding, const PmFindingsInput *input)
 {
     take_request(finding->suspect);
+    set_confidence(finding);
     set_title(finding);
     add_next(finding, input);
 }

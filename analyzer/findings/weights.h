@@ -12,6 +12,7 @@
 #define PM_WEIGHT_UNCERTAIN   (-0.30)
 #define PM_WEIGHT_DAMAGED     (-0.20)
 #define PM_WEIGHT_UNTYPED     (-0.02)
+#define PM_WEIGHT_UNREAD      (-0.02)
 #define PM_WEIGHT_LIVE        (-0.10)
 
 /* @chunks, at least 1, are lost: by their order of magnitude. */

@@ -5,6 +5,7 @@
 #include "run.h"
 #include "tool.h"
 
+#include <glib/gstdio.h>
 #include <string.h>
 
 /* What confidences are called; as findings/suspect.h has them. */
@@ -194,6 +195,110 @@ test_next(void)
     g_assert_cmpuint(typed, >, 2);
 }
 
+/* Cases 1 and 2: the size and the call that made the chunks, with symbols and without. */
+typedef struct {
+    const char *name;
+    const char *sample;
+    const char *options;
+    gboolean is_stripped;
+    guint64 chunk_bytes;
+    const char *function;
+    const char *argument;
+} Case;
+
+static const Case cases[] = {
+    {"case1-fresh", "case1", "60000", FALSE, 0x20, "parse_event", "malloc(20)"},
+    {"case1-churn", "case1", "60000 --churn", FALSE, 0x20, "parse_event", "malloc(20)"},
+    {"case1-fresh-stripped", "case1", "60000", TRUE, 0x20, NULL, "malloc(20)"},
+    {"case1-churn-stripped", "case1", "60000 --churn", TRUE, 0x20, NULL, "malloc(20)"},
+    {"case2", "case2", "2000", FALSE, 0x2010, "fibonacci", "calloc(1024, 8)"},
+    {"case2-stripped", "case2", "2000", TRUE, 0x2010, NULL, "calloc(1024, 8)"},
+};
+
+/* A copy of the sample @name in @folder, without symbols and debug information. (transfer full) */
+static char *
+strip_sample(const char *name, const char *folder)
+{
+    g_autofree char *from = real_get_sample(name);
+    g_autofree char *to = g_build_filename(folder, name, NULL);
+    const char *const strip[] = {"strip", "--strip-all", "-o", to, from, NULL};
+    if (real_run_command(strip, NULL, NULL, NULL, 30) != 0) {
+        real_fail("%s was not stripped", from);
+        return NULL;
+    }
+    return g_steal_pointer(&to);
+}
+
+static void
+assert_site(const Case *one, JsonObject *first)
+{
+    if (json_object_get_null_member(first, "site")) {
+        real_fail("%s: no site", one->name);
+        return;
+    }
+    JsonObject *site = json_object_get_object_member(first, "site");
+    g_assert_cmpstr(json_object_get_string_member(site, "argument"), ==, one->argument);
+    g_autofree char *module = g_path_get_basename(json_object_get_string_member(site, "module"));
+    g_assert_cmpstr(module, ==, one->sample);
+    if (one->function != NULL)
+        g_assert_cmpstr(json_object_get_string_member(site, "function"), ==, one->function);
+}
+
+static void
+test_case(gconstpointer data)
+{
+    const Case *one = data;
+    g_autofree char *folder = g_dir_make_tmp("postmalloc-report-XXXXXX", NULL);
+    g_autofree char *program =
+        one->is_stripped ? strip_sample(one->sample, folder) : real_get_sample(one->sample);
+    const char *const words[] = {program, NULL};
+    g_autoptr(RealRun) run =
+        program == NULL ? NULL : real_run_sample(words, one->options, REAL_KERNEL_CORE);
+    g_autoptr(JsonNode) document = run == NULL ? NULL : report_on(run, NULL);
+    JsonObject *first = document == NULL ? NULL : get_suspect(document, 0);
+    if (first != NULL) {
+        g_assert_cmpuint(real_member_uint(first, "chunk_bytes"), ==, one->chunk_bytes);
+        g_assert_cmpfloat(get_confidence(first), >=, HIGH);
+        assert_site(one, first);
+    }
+    real_remove(folder);
+}
+
+/* Case 2 from a container: the program's path does not exist here. The report says whose code is
+ * missing; --exe and --sysroot bring it. */
+static void
+test_container(void)
+{
+    static const Case fibonacci = {.sample = "case2", .argument = "calloc(1024, 8)"};
+    g_autofree char *folder = g_dir_make_tmp("postmalloc-report-XXXXXX", NULL);
+    g_autofree char *program = strip_sample("case2", folder);
+    g_autofree char *root = g_build_filename(folder, "image", NULL);
+    g_autofree char *kept = g_strconcat(root, program, NULL);
+    g_autofree char *kept_folder = g_path_get_dirname(kept);
+    g_assert_cmpint(g_mkdir_with_parents(kept_folder, 0755), ==, 0);
+    const char *const words[] = {program, NULL};
+    g_autoptr(RealRun) run =
+        program == NULL ? NULL : real_run_sample(words, "500", REAL_KERNEL_CORE);
+    if (run != NULL) {
+        g_assert_cmpint(g_rename(program, kept), ==, 0);
+        g_autoptr(JsonNode) without = report_on(run, NULL);
+        const char *const exe[] = {"--exe", kept, NULL};
+        const char *const sysroot[] = {"--sysroot", root, NULL};
+        const RealSubject subjects[] = {{run->core, exe}, {run->core, sysroot}};
+        if (without != NULL) {
+            const char *missing = find_signal(get_suspect(without, 0), "code-missing");
+            g_assert_nonnull(missing);
+            g_assert_nonnull(strstr(missing, "case2"));
+        }
+        for (guint i = 0; i < G_N_ELEMENTS(subjects); i++) {
+            g_autoptr(JsonNode) document = real_ask(&subjects[i], "report", NULL);
+            if (document != NULL)
+                assert_site(&fibonacci, get_suspect(document, 0));
+        }
+    }
+    real_remove(folder);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -207,5 +312,10 @@ main(int argc, char **argv)
     g_test_add_func("/real/report/few", test_few);
     g_test_add_func("/real/report/rate", test_rate);
     g_test_add_func("/real/report/next", test_next);
+    g_test_add_func("/real/report/container", test_container);
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *path = g_strconcat("/real/report/", cases[i].name, NULL);
+        g_test_add_data_func(path, &cases[i], test_case);
+    }
     return g_test_run();
 }
