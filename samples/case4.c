@@ -109,7 +109,7 @@ choose_size(Worker *worker, bool mixed)
 {
     uint64_t number = ledger_random(&worker->random) >> 16;
     if (mixed && number % 10)
-        return 16 + (size_t)(number >> 8) % 4000;
+        return 16 + (size_t)(number >> 8) % (number & 16 ? 4000 : SMALL_BYTES - 16);
     return 4000 + (size_t)(number >> 8) % (raise_bytes ? 1000000 : 90000);
 }
 

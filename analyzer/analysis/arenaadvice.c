@@ -8,7 +8,7 @@
 /* Less than this is not worth a setting. */
 #define WORTH_BYTES ((guint64)8 << 20)
 /* Of what the arenas hold: less than this is what a heap usually has in reserve. */
-#define WORTH_SHARE 0.15
+#define WORTH_SHARE 0.25
 
 /* Fewer arenas than this are no crowd. */
 #define CROWD_ARENAS 8
