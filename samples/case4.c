@@ -69,6 +69,8 @@ static uint64_t exit_count;
 static uint64_t raise_bytes;
 static bool unpinned;
 static bool trim;
+/* The blocks that stay, each with a pointer to the next in its first word. Volatile as above. */
+static void *volatile kept[MAX_THREADS + 1];
 static pthread_barrier_t started, filled, freed;
 static char smaps[16384];
 
@@ -165,9 +167,25 @@ free_blocks(Worker *worker)
         for (size_t i = 0; i < worker->count; i++) {
             bool late = i < mixed_counts[worker->index] &&
                         ledger_get_requested(worker->slots[i]) <= SMALL_BYTES;
-            if (!is_kept(worker, i) && late == (pass == 1))
+            if (is_kept(worker, i))
+                continue;
+            if (late == (pass == 1))
                 ledger_free(worker->slots[i]);
         }
+}
+
+static void
+hold_kept(Worker *worker)
+{
+    for (size_t i = 0; i < worker->count; i++) {
+        if (!is_kept(worker, i))
+            continue;
+        void *pointer = ledger_get_pointer(worker->slots[i]);
+        void *next = kept[worker->index];
+        memcpy(pointer, &next, sizeof next);
+        kept[worker->index] = pointer;
+        ledger_describe(worker->slots[i], LEDGER_REACHABLE, "kept");
+    }
 }
 
 static void *
@@ -178,6 +196,7 @@ worker_main(void *argument)
     fill(worker);
     pthread_barrier_wait(&filled);
     free_blocks(worker);
+    hold_kept(worker);
     pthread_barrier_wait(&freed);
     if (worker->index <= exit_count)
         return NULL;
@@ -222,6 +241,7 @@ run(void)
     fill(&workers[0]);
     pthread_barrier_wait(&filled);
     free_blocks(&workers[0]);
+    hold_kept(&workers[0]);
     pthread_barrier_wait(&freed);
     for (unsigned i = 1; i <= exit_count; i++)
         pthread_join(threads[i], NULL);

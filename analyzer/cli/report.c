@@ -56,6 +56,7 @@ run(const PmSession *session, const PmSink *sink, G_GNUC_UNUSED GError **error)
                                    .reach = session->reach,
                                    .sizes = sizes,
                                    .check = check,
+                                   .arenas = arenas,
                                    .namer = &namer,
                                    .again = sink->again,
                                    .jobs = session->options->jobs};

@@ -3,6 +3,7 @@
  */
 #include "findings/findings.h"
 
+#include "findings/arenas.h"
 #include "findings/culprits.h"
 #include "findings/family.h"
 
@@ -75,6 +76,9 @@ pm_findings_new(const PmFindingsInput *input)
     findings->suspects = g_ptr_array_new_with_free_func((GDestroyNotify)pm_suspect_free);
     if (input->sizes != NULL)
         add_sizes(findings, input);
+    PmSuspect *arenas = input->arenas != NULL ? pm_arenas_suspect(input) : NULL;
+    if (arenas != NULL)
+        pm_findings_add(findings, arenas);
     return findings;
 }
 

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "analysis/arenas.h"
 #include "analysis/check.h"
 #include "analysis/reach/reach.h"
 #include "analysis/sites/rank.h"
@@ -15,6 +16,7 @@
  *
  * @reach: NULL where there was no scan. @sizes: with what the scan found. @check: of the same heap.
  * @again: how a command names the core, quoted for the shell: "core.1 --exe app".
+ * @arenas: NULL where there is no heap.
  * @jobs: threads, 0 for as many as there are processors.
  */
 typedef struct {
@@ -22,6 +24,7 @@ typedef struct {
     PmReach *reach;
     const PmSizes *sizes;
     const PmCheck *check;
+    const PmArenas *arenas;
     const PmNamer *namer;
     const char *again;
     guint jobs;

@@ -17,6 +17,7 @@
 
 /*
  * @session: each heap is pinned by what its thread allocated last. @exited: threads that ended.
+ * @suspect: the arenas are the report's first suspect.
  * @advice: the settings that must be named, in the order of their names, parted by spaces.
  */
 typedef struct {
@@ -26,24 +27,27 @@ typedef struct {
     guint threads;
     guint exited;
     gboolean session;
+    gboolean suspect;
     const char *advice;
 } Case;
 
 static const Case cases[] = {
-    {"main-pinned", "--threads 0 --main-bytes 24M", REAL_KERNEL_CORE, 1, 0, TRUE, "malloc_trim"},
-    {"main-pinned/gcore", "--threads 0 --main-bytes 24M", REAL_GCORE, 1, 0, TRUE, "malloc_trim"},
-    {"main-unpinned", "--threads 0 --main-bytes 24M --unpinned --raise 31M", REAL_KERNEL_CORE, 1, 0,
-     FALSE, "malloc_trim"},
-    {"threads", "", REAL_KERNEL_CORE, 65, 0, TRUE, "M_ARENA_MAX malloc_trim"},
-    {"threads-exited", "--exit 20 --raise 31M --seed 2", REAL_KERNEL_CORE, 45, 20, TRUE,
+    {"main-pinned", "--threads 0 --main-bytes 40M", REAL_KERNEL_CORE, 1, 0, TRUE, TRUE,
+     "malloc_trim"},
+    {"main-pinned/gcore", "--threads 0 --main-bytes 40M", REAL_GCORE, 1, 0, TRUE, TRUE,
+     "malloc_trim"},
+    {"main-unpinned", "--threads 0 --main-bytes 40M --unpinned --raise 31M", REAL_KERNEL_CORE, 1, 0,
+     FALSE, TRUE, "malloc_trim"},
+    {"threads", "", REAL_KERNEL_CORE, 65, 0, TRUE, TRUE, "M_ARENA_MAX malloc_trim"},
+    {"threads-exited", "--exit 20 --raise 31M --seed 2", REAL_KERNEL_CORE, 45, 20, TRUE, TRUE,
      "M_ARENA_MAX M_MMAP_THRESHOLD malloc_trim"},
     /* The tops of thread arenas stay, and some hold more than one heap. */
     {"threads-unpinned", "--threads 2 --thread-bytes 90M --unpinned --raise 31M --seed 3",
-     REAL_KERNEL_CORE, 3, 0, FALSE, "M_MMAP_THRESHOLD malloc_trim"},
+     REAL_KERNEL_CORE, 3, 0, FALSE, TRUE, "M_MMAP_THRESHOLD malloc_trim"},
     {"threads-two-heaps", "--threads 2 --thread-bytes 90M --raise 31M --seed 4", REAL_KERNEL_CORE,
-     3, 0, FALSE, "M_MMAP_THRESHOLD malloc_trim"},
+     3, 0, FALSE, TRUE, "M_MMAP_THRESHOLD malloc_trim"},
     {"threads-small", "--threads 4 --thread-bytes 256K --main-bytes 256K", REAL_KERNEL_CORE, 5, 0,
-     TRUE, ""},
+     TRUE, FALSE, ""},
 };
 
 /* Samples that have nothing of the kind. */
@@ -231,6 +235,43 @@ compare_threads(const Case *one, JsonNode *document)
     g_assert_cmpuint(json_array_get_length(arenas), ==, one->threads + one->exited);
 }
 
+/* The suspect of the kind that the arenas make, or NULL. */
+static JsonObject *
+find_suspect(JsonNode *report)
+{
+    JsonArray *suspects = real_get_array(report, "data.suspects");
+    for (guint i = 0; i < json_array_get_length(suspects); i++) {
+        JsonObject *suspect = json_array_get_object_element(suspects, i);
+        if (g_strcmp0(real_member_text(suspect, "kind"), "arena") == 0)
+            return suspect;
+    }
+    return NULL;
+}
+
+/* Where the arenas hold more free memory than a program needs, they are the first suspect: nothing
+ * in this sample leaks. */
+static void
+compare_suspect(const Case *one, const RealSubject *subject, JsonNode *arenas)
+{
+    g_autoptr(JsonNode) report = real_ask(subject, "report", NULL);
+    if (report == NULL)
+        return;
+    JsonObject *suspect = find_suspect(report);
+    const guint64 held = real_get_uint(arenas, "data.totals.free_bytes") -
+                         real_get_uint(arenas, "data.totals.untouched_bytes");
+    if (!one->suspect) {
+        g_assert_null(suspect);
+        return;
+    }
+    g_assert_nonnull(suspect);
+    if (suspect == NULL)
+        return;
+    g_assert_cmpuint(real_member_uint(suspect, "rank"), ==, 1);
+    g_assert_cmpuint(real_member_uint(suspect, "bytes"), ==, held);
+    g_assert_cmpuint(real_member_uint(suspect, "chunks"), ==, one->threads + one->exited);
+    g_assert_cmpstr(real_member_text(suspect, "confidence_word"), !=, "low");
+}
+
 static void
 test_case(gconstpointer data)
 {
@@ -253,6 +294,7 @@ test_case(gconstpointer data)
         g_assert_cmpuint(heaps, >, one->threads);
     g_autofree char *advice = list_advice(document);
     g_assert_cmpstr(advice, ==, one->advice);
+    compare_suspect(one, &subject, document);
 }
 
 static void
@@ -268,6 +310,9 @@ test_plain(gconstpointer data)
         return;
     g_autofree char *advice = list_advice(document);
     g_assert_cmpstr(advice, ==, "");
+    g_autoptr(JsonNode) report = real_ask(&subject, "report", NULL);
+    if (report != NULL)
+        g_assert_null(find_suspect(report));
 }
 
 int
