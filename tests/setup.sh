@@ -5,9 +5,9 @@
 packages_build="gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libelf-dev libdw-dev libsmartcols-dev libcapstone-dev libiberty-dev"
 # To test, besides. gdb makes snapshots; libc6-dbg has libc's symbols; patchelf starts samples under other loaders; git and
 # those after it are programs that are looked at; make and those after it build more of them. man-db and mandoc format
-# the manual.
+# the manual; zsh has its completion tried.
 packages_test="g++ gdb libc6-dbg valgrind libjson-glib-dev patchelf python3 binutils git openssl perl sqlite3 xz-utils
-make bison libevent-dev libncurses-dev man-db mandoc"
+make bison libevent-dev libncurses-dev man-db mandoc zsh"
 # Where the distribution still has them (other versions format and warn differently, libraries change their names): their
 # tests are skipped without them. The allocators are loaded in place of glibc's.
 packages_test_optional="clang-format-14 clang-tidy-14 libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 musl-tools dwz python3.11-dbg"

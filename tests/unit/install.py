@@ -32,6 +32,8 @@ def list_wanted(options, sources):
     return {
         Path(options["bindir"], "postmalloc"),
         *(Path(options["mandir"], "man1", f"{page}.1") for page in pages),
+        data / "bash-completion/completions/postmalloc",
+        data / "zsh/site-functions/_postmalloc",
         data / "doc/postmalloc/LICENSE",
         data / "doc/postmalloc/README.md",
     }
