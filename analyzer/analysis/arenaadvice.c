@@ -149,7 +149,8 @@ advise_mmap_threshold(PmArenas *arenas)
         arenas, "M_MMAP_THRESHOLD", bytes,
         g_strdup_printf(
             "the program freed a mapped block of %s, and malloc's mmap threshold rose to that from "
-            "%s: smaller blocks now come from the arenas. There %s of at least %s hold %s between "
+            "%s: smaller blocks now come from the arenas. There %s of at least %s hold up to %s "
+            "between "
             "chunks in use. With M_MMAP_THRESHOLD set, blocks above it get a mapping each, which "
             "free() gives back (mallopt(M_MMAP_THRESHOLD, %u), or in the environment "
             "GLIBC_TUNABLES=glibc.malloc.mmap_threshold=%u).",

@@ -13,12 +13,11 @@ static gboolean
 prepare(PmSession *session, GError **error)
 {
     const PmOptions *options = session->options;
-    if (session->ptmalloc == NULL)
+    if (!pm_session_prepare_arenas(session) || session->ptmalloc == NULL)
         return TRUE;
-    g_autoptr(PmArenas) arenas = pm_arenas_new(session->ptmalloc, session->process);
     const gboolean small =
         pm_heap_get_ordinals(pm_ptmalloc_get_heap(session->ptmalloc)) <= PM_SESSION_TYPED_CHUNKS;
-    if (arenas->advice->len == 0 && !options->filter.by_arena && !options->verbose &&
+    if (session->arenas->advice->len == 0 && !options->filter.by_arena && !options->verbose &&
         !(options->json && small))
         return TRUE;
     return pm_session_try_scan(session, error) && pm_session_prepare_names(session);
@@ -31,10 +30,9 @@ run(const PmSession *session, const PmSink *sink, GError **error)
     if (session->options->filter.by_arena &&
         !pm_chunks_find_arena(session->ptmalloc, session->options->arena, &only, error))
         return PM_EXIT_FAILED;
-    g_autoptr(PmArenas) arenas = pm_arenas_new(session->ptmalloc, session->process);
     const PmArenasView view = {
-        .arenas = arenas,
-        .only = pm_arenas_find(arenas, session->ptmalloc, only),
+        .arenas = session->arenas,
+        .only = pm_arenas_find(session->arenas, session->ptmalloc, only),
         .reach = session->reach,
         .typing = session->typing,
     };

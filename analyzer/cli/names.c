@@ -4,6 +4,14 @@
 #include "cli/session.h"
 
 gboolean
+pm_session_prepare_arenas(PmSession *session)
+{
+    if (session->arenas == NULL && session->ptmalloc != NULL)
+        session->arenas = pm_arenas_new(session->ptmalloc, session->process);
+    return TRUE;
+}
+
+gboolean
 pm_session_prepare_places(PmSession *session)
 {
     if (session->places == NULL)

@@ -11,7 +11,8 @@
 static gboolean
 prepare(PmSession *session, GError **error)
 {
-    return pm_session_try_scan(session, error) && pm_session_prepare_names(session);
+    return pm_session_prepare_arenas(session) && pm_session_try_scan(session, error) &&
+           pm_session_prepare_names(session);
 }
 
 /* What the chunks of the largest sizes are. */
@@ -41,9 +42,7 @@ run(const PmSession *session, const PmSink *sink, G_GNUC_UNUSED GError **error)
     pm_memory_account(subject, &summary.memory);
     g_autoptr(PmCheck) check = pm_check_new(subject);
     g_autoptr(PmSizes) sizes = subject->ptmalloc == NULL ? NULL : pm_sizes_new(subject->ptmalloc);
-    g_autoptr(PmArenas) arenas =
-        subject->ptmalloc == NULL ? NULL : pm_arenas_new(subject->ptmalloc, subject->process);
-    summary.arenas = arenas;
+    summary.arenas = session->arenas;
     if (sizes != NULL)
         pm_sizes_add_lost(sizes, subject, session->reach);
     summary.check = check;
@@ -56,7 +55,7 @@ run(const PmSession *session, const PmSink *sink, G_GNUC_UNUSED GError **error)
                                    .reach = session->reach,
                                    .sizes = sizes,
                                    .check = check,
-                                   .arenas = arenas,
+                                   .arenas = session->arenas,
                                    .namer = &namer,
                                    .again = sink->again,
                                    .jobs = session->options->jobs};

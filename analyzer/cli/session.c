@@ -42,6 +42,8 @@ pm_session_free(PmSession *session)
         pm_places_free(session->places);
     if (session->reach != NULL)
         pm_reach_free(session->reach);
+    if (session->arenas != NULL)
+        pm_arenas_free(session->arenas);
     if (session->ptmalloc != NULL)
         pm_ptmalloc_free(session->ptmalloc);
     if (session->process != NULL)

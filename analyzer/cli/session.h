@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "analysis/arenas.h"
 #include "analysis/contents/describe.h"
 #include "analysis/reach/reach.h"
 #include "analysis/types/naming.h"
@@ -17,8 +18,9 @@ typedef enum {
 } PmHeapNeed;
 
 /*
- * @subject: what the analyses see; its pointers are those of the session. @reach: the scan, or NULL
- * where the command did not ask for it. @types: there once the core is open.
+ * @subject: what the analyses see; its pointers are those of the session. @arenas, @reach: what is
+ * free, and the scan, or NULL where the command did not ask for it. @types: there once the core is
+ * open.
  * @places … @typing: what chunks are, each NULL until a command asks for it.
  */
 typedef struct {
@@ -27,6 +29,7 @@ typedef struct {
     PmImage *image;
     PmProcess *process;
     PmPtmalloc *ptmalloc;
+    PmArenas *arenas;
     PmReach *reach;
     PmTypes *types;
     PmPlaces *places;
@@ -77,6 +80,9 @@ gboolean pm_session_scan_chosen(PmSession *session, GError **error);
  * Returns: FALSE with what pm_chunks_find_arena() set.
  */
 gboolean pm_session_get_filter(const PmSession *session, PmChunkFilter *ret_filter, GError **error);
+
+/* Makes session->arenas. Without a heap it does nothing. Returns: TRUE. */
+gboolean pm_session_prepare_arenas(PmSession *session);
 
 /* Makes session->places. Returns: TRUE. */
 gboolean pm_session_prepare_places(PmSession *session);
