@@ -14,8 +14,8 @@
 /* What is there is of another nature than what was stored: fields seldom change that. */
 #define NATURE_FACTOR 0.3
 /* No single chunk says more than this for or against a site. */
-#define LOG_MAX 12.0
-#define LOG_MIN (-8.0)
+#define LOG_MAX 12.0F
+#define LOG_MIN (-8.0F)
 
 /* Of each word of what was cleared: it is still zero, it is not. Together they say little. */
 #define LOG_CLEAR_KEPT    0.06
@@ -31,6 +31,7 @@
 /* Bytes behind the request, which the allocator cleared and nobody writes. */
 #define LOG_SLACK_DIRTY (-3.5)
 #define LOG_SLACK_CLEAN 0.1
+#define LOG_SLACK_USED  1.5
 
 /* Of one site. */
 #define FOR_MAX     3
@@ -45,7 +46,7 @@ typedef enum {
 
 /*
  * A claim in all rows. @outcomes: of each row. @kept: rows where it holds. @mean: of its part of
- * the logarithms.
+ * the logarithms, over the rows' shares.
  */
 typedef struct {
     const PmClaim *claim;
@@ -113,7 +114,7 @@ get_change(const PmClaim *claim, gsize kept, gsize count)
 
 /* Adds what @trial says of each row to @logs. */
 static void
-judge_trial(const PmSiteRows *rows, Trial *trial, float *logs)
+judge_trial(const PmSiteRows *rows, Trial *trial, const float *shares, float *logs)
 {
     const PmClaim *claim = trial->claim;
     const gsize count = rows->matrix->rows;
@@ -124,7 +125,7 @@ judge_trial(const PmSiteRows *rows, Trial *trial, float *logs)
         const gsize layout = rows->layouts[row];
         const double change = get_change(claim, kept[layout], rows->layout_rows[layout]);
         const double chance =
-            claim->kind == PM_CLAIM_ZERO && rows->is_used[layout] ? ZERO_USED : claim->chance;
+            claim->kind == PM_CLAIM_ZERO && rows->is_used ? ZERO_USED : claim->chance;
         double log_row = 0;
         if (trial->outcomes[row] == OUTCOME_KEPT)
             log_row = log((1 - claim->change) / chance);
@@ -133,13 +134,13 @@ judge_trial(const PmSiteRows *rows, Trial *trial, float *logs)
         else
             log_row = log(change / (1 - chance));
         logs[row] += (float)log_row;
-        trial->mean += log_row / (double)count;
+        trial->mean += log_row * (double)shares[row];
         trial->kept += trial->outcomes[row] == OUTCOME_KEPT ? 1 : 0;
     }
 }
 
 static GArray *
-try_claims(const PmSiteRows *rows, const PmClaims *claims, float *logs)
+try_claims(const PmSiteRows *rows, const PmClaims *claims, const float *shares, float *logs)
 {
     const PmMatrix *matrix = rows->matrix;
     GArray *trials = g_array_new(FALSE, TRUE, sizeof(Trial));
@@ -151,7 +152,7 @@ try_claims(const PmSiteRows *rows, const PmClaims *claims, float *logs)
         Trial trial = {.claim = claim, .outcomes = g_new(guint8, matrix->rows + 1)};
         for (gsize row = 0; row < matrix->rows; row++)
             trial.outcomes[row] = (guint8)try_row(matrix, row, claim);
-        judge_trial(rows, &trial, logs);
+        judge_trial(rows, &trial, shares, logs);
         g_array_append_val(trials, trial);
     }
     return trials;
@@ -174,7 +175,7 @@ static double
 judge_cleared_words(const PmSiteRows *rows, gsize row, const PmClaims *claims, Clearing *clearing)
 {
     const PmMatrix *matrix = rows->matrix;
-    const gboolean is_used = rows->is_used[rows->layouts[row]];
+    const gboolean is_used = rows->is_used;
     const guint8 *bytes = pm_matrix_get_row(matrix, row);
     double words = 0, stale = 0;
     for (gsize word = 0; word < matrix->words; word++) {
@@ -199,8 +200,9 @@ judge_cleared_words(const PmSiteRows *rows, gsize row, const PmClaims *claims, C
 
 /* What is behind the request of a site whose allocator clears the whole chunk. */
 static double
-judge_slack(const PmMatrix *matrix, gsize row, guint64 request_bytes, Clearing *clearing)
+judge_slack(const PmSiteRows *rows, gsize row, guint64 request_bytes, Clearing *clearing)
 {
+    const PmMatrix *matrix = rows->matrix;
     const guint8 *bytes = pm_matrix_get_row(matrix, row);
     if (request_bytes >= matrix->stride)
         return 0;
@@ -210,19 +212,20 @@ judge_slack(const PmMatrix *matrix, gsize row, guint64 request_bytes, Clearing *
         clearing->dirty++;
         return LOG_SLACK_DIRTY;
     }
-    return LOG_SLACK_CLEAN;
+    return rows->is_used ? LOG_SLACK_USED : LOG_SLACK_CLEAN;
 }
 
 static void
-judge_clearing(const PmSiteRows *rows, const PmClaims *claims, float *logs, Clearing *clearing)
+judge_clearing(const PmSiteRows *rows, const PmClaims *claims, const float *shares, float *logs,
+               Clearing *clearing)
 {
     const PmMatrix *matrix = rows->matrix;
     for (gsize row = 0; claims->zeroed_bytes > 0 && row < matrix->rows; row++) {
         double log_row = judge_cleared_words(rows, row, claims, clearing);
         if (claims->clears_all)
-            log_row += judge_slack(matrix, row, claims->request_bytes, clearing);
+            log_row += judge_slack(rows, row, claims->request_bytes, clearing);
         logs[row] += (float)log_row;
-        clearing->mean += log_row / (double)matrix->rows;
+        clearing->mean += log_row * (double)shares[row];
     }
 }
 
@@ -309,26 +312,52 @@ add_clearing(const Clearing *clearing, gsize count, GArray *evidence)
                         pm_format_share(pm_share(clearing->kept, clearing->words)).text);
 }
 
-gboolean
-pm_fingerprint_weigh(const PmSiteRows *rows, const PmClaims *claims, PmDescriber *describer,
-                     float *logs, GArray *evidence, double *ret_mean)
+static gboolean
+says_nothing(const PmSiteRows *rows, const PmClaims *claims)
+{
+    return rows->matrix->rows == 0 || (claims->claims->len == 0 && claims->zeroed_bytes == 0);
+}
+
+/* All of @claims in all rows. */
+static GArray *
+judge(const PmSiteRows *rows, const PmClaims *claims, const float *shares, float *logs,
+      Clearing *clearing)
 {
     const gsize count = rows->matrix->rows;
-    if (count == 0 || (claims->claims->len == 0 && claims->zeroed_bytes == 0))
-        return FALSE;
     for (gsize row = 0; row < count; row++)
         logs[row] = 0;
+    GArray *trials = try_claims(rows, claims, shares, logs);
+    judge_clearing(rows, claims, shares, logs, clearing);
+    for (gsize row = 0; row < count; row++)
+        logs[row] = CLAMP(logs[row], LOG_MIN, LOG_MAX);
+    return trials;
+}
+
+gboolean
+pm_fingerprint_weigh(const PmSiteRows *rows, const PmClaims *claims, float *logs)
+{
+    if (says_nothing(rows, claims))
+        return FALSE;
     Clearing clearing = {0};
-    g_autoptr(GArray) trials = try_claims(rows, claims, logs);
-    judge_clearing(rows, claims, logs, &clearing);
+    g_autofree float *shares = g_new0(float, rows->matrix->rows);
+    g_array_unref(judge(rows, claims, shares, logs, &clearing));
+    return TRUE;
+}
+
+double
+pm_fingerprint_explain(const PmSiteRows *rows, const PmClaims *claims, const float *shares,
+                       PmDescriber *describer, GArray *evidence)
+{
+    const gsize count = rows->matrix->rows;
+    if (says_nothing(rows, claims))
+        return 0;
+    Clearing clearing = {0};
+    g_autofree float *logs = g_new(float, count);
+    g_autoptr(GArray) trials = judge(rows, claims, shares, logs, &clearing);
     add_trials(trials, count, describer, evidence);
     add_clearing(&clearing, count, evidence);
     double mean = 0;
-    for (gsize row = 0; row < count; row++) {
-        const double log_row = CLAMP((double)logs[row], LOG_MIN, LOG_MAX);
-        logs[row] = (float)log_row;
-        mean += log_row / (double)count;
-    }
-    *ret_mean = mean;
-    return TRUE;
+    for (gsize row = 0; row < count; row++)
+        mean += (double)logs[row] * (double)shares[row];
+    return mean;
 }

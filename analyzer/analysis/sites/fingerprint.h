@@ -15,7 +15,7 @@
  * Chunks to hold sites against.
  *
  * @matrix: their bytes, what each word is, and the arenas. @layouts: of each row the layout, below
- * @layout_count; @layout_rows: how many each has; @is_used: of each layout, that its memory was
+ * @layout_count; @layout_rows: how many each has; @is_used: the memory of such chunks was
  * used before, so that what nobody wrote is seldom zero. @module_rows: const PmModule * → the
  * number of rows that hold a pointer to its vtables, code or constants (GUINT_TO_POINTER).
  */
@@ -23,7 +23,7 @@ typedef struct {
     PmMatrix *matrix;
     guint16 *layouts;
     gsize *layout_rows;
-    gboolean *is_used;
+    gboolean is_used;
     gsize layout_count;
     GHashTable *module_rows;
 } PmSiteRows;
@@ -43,15 +43,21 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmSiteRows, pm_site_rows_free)
 PmSiteRows *pm_site_rows_read(PmPlaces *places, const PmSchema *schema, gsize layout);
 
 /*
- * Weighs @claims.
+ * Weighs @claims against each row.
  *
  * @logs: (out): of each row the natural logarithm of P(row | made by the site) ÷ P(row | made by
  *   another site of its size); rank.h tells how it is made.
- * @evidence: PmEvidence "stores" and "zeroed" are added; few of many. @describer: for what
- *   addresses are called.
- * @ret_mean: (out): of @logs.
- * Returns: FALSE, with the rest untouched, where the claims say nothing.
+ * Returns: FALSE, with @logs untouched, where the claims say nothing.
  */
-gboolean pm_fingerprint_weigh(const PmSiteRows *rows, const PmClaims *claims,
-                              PmDescriber *describer, float *logs, GArray *evidence,
-                              double *ret_mean);
+gboolean pm_fingerprint_weigh(const PmSiteRows *rows, const PmClaims *claims, float *logs);
+
+/*
+ * Says what of @claims speaks for the site and what against it.
+ *
+ * @shares: of each row how far it counts; their sum is 1. @describer: for what addresses are
+ * called.
+ * @evidence: PmEvidence "stores" and "zeroed" are added; few of many.
+ * Returns: the mean of the logarithms over @shares; 0 where the claims say nothing.
+ */
+double pm_fingerprint_explain(const PmSiteRows *rows, const PmClaims *claims, const float *shares,
+                              PmDescriber *describer, GArray *evidence);

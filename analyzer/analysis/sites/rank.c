@@ -4,32 +4,13 @@
 #include "analysis/sites/rank.h"
 
 #include "analysis/sites/corroborate.h"
+#include "analysis/sites/prior.h"
 
 #include <math.h>
 
-/* What a site weighs before the bytes are looked at, beside one that always asks for the size. All
- * those together of which only bounds or nothing is known weigh at most ODD_MASS: one of them may
- * have made the chunks, but there are thousands. */
-#define WEIGHT_RANGE    0.05
-#define WEIGHT_VARIABLE 0.01
-#define WEIGHT_POINTER  0.8
-#define ODD_MASS        0.5
-
-/* The request that slack betrays, when that is certain: how much likelier a site that asks for it,
- * and how much less likely one that asks for less or for more. What asks for more may have left its
- * end unused; what asks for less would have written where it must not. */
-#define REQUEST_SAME 4.0
-#define REQUEST_LESS 0.05
-#define REQUEST_MORE 0.3
-
-/* Data behind the end of what a site asks for. */
-#define BEYOND_END 0.15
-
-/* What the C library and the dynamic linker ask for on their own account are mostly things of which
- * there is one; less than that where there are very many chunks. */
-#define RUNTIME_FEW   0.4
-#define RUNTIME_MANY  0.05
-#define RUNTIME_COUNT 1000
+/* All sites together of which only bounds or nothing is known weigh at most this, beside one that
+ * always asks for the size: one of them may have made the chunks, but there are thousands. */
+#define ODD_MASS 0.5
 
 /* Chunks that begin with text come from copies of strings, whose sizes vary. */
 #define TEXT_VARIABLE 6.0
@@ -60,12 +41,13 @@ typedef struct {
     double *by_layout;
 } Candidate;
 
-/* @rows, @is_text (of each layout): NULL without chunks. */
+/* @rows, @is_text (of each layout), @sums (of each row the odds of all): NULL without chunks. */
 typedef struct {
     PmSiteRanker *ranker;
     const PmSiteClues *clues;
     PmSiteRows *rows;
     gboolean *is_text;
+    double *sums;
     PmWitnesses *witnesses;
     GArray *candidates;
 } Ranking;
@@ -108,109 +90,16 @@ pm_site_ranker_free(PmSiteRanker *ranker)
     g_free(ranker);
 }
 
-static void
-add_set_evidence(const PmSite *site, guint matches, PmRankedSite *ranked)
-{
-    if (site->size.count == 1)
-        pm_evidence_add(ranked->evidence, "size", 0.3,
-                        "it always asks for %" G_GUINT64_FORMAT " bytes", site->size.v[0]);
-    else
-        pm_evidence_add(ranked->evidence, "size", 0.1,
-                        "%u of the %u sizes that it may ask for are of this class", matches,
-                        site->size.count);
-}
-
-/* What the call alone says; 0 where it cannot ask for such a size. */
-static double
-weigh_size(const PmSiteClues *clues, const PmSite *site, PmRankedSite *ranked)
-{
-    const PmValue *size = &site->size;
-    ranked->request_bytes = PM_SIZE_UNKNOWN;
-    if (site->kind == PM_SITE_VARIABLE) {
-        pm_evidence_add(ranked->evidence, "size", 0, "nothing is known of the size it asks for");
-        return clues->variable ? WEIGHT_VARIABLE : 0;
-    }
-    if (site->kind == PM_SITE_RANGE) {
-        pm_evidence_add(ranked->evidence, "size", 0,
-                        "it asks for %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " bytes",
-                        size->v[0], size->v[1]);
-        return clues->variable && size->v[0] <= clues->request_max &&
-                       size->v[1] >= clues->request_min
-                   ? WEIGHT_RANGE
-                   : 0;
-    }
-    guint matches = 0;
-    for (guint i = 0; i < size->count; i++) {
-        if (size->v[i] < clues->request_min || size->v[i] > clues->request_max)
-            continue;
-        ranked->request_bytes = matches++ == 0 ? size->v[i] : PM_SIZE_UNKNOWN;
-    }
-    add_set_evidence(site, matches, ranked);
-    return (double)matches / size->count;
-}
-
-/* How the request of a layout and the sizes of @site agree, as a factor. */
-static double
-compare_request(const PmSchemaRequest *request, const PmSite *site)
-{
-    gboolean is_less = FALSE;
-    if (!request->known || site->kind >= PM_SITE_RANGE)
-        return 1;
-    for (guint i = 0; i < site->size.count; i++) {
-        if (site->size.v[i] >= request->request &&
-            site->size.v[i] <= MAX(request->request, request->padded))
-            return 1 + request->confidence * (REQUEST_SAME - 1);
-        is_less = is_less || site->size.v[i] < request->request;
-    }
-    return 1 - request->confidence * (1 - (is_less ? REQUEST_LESS : REQUEST_MORE));
-}
-
-/* Where the data of a layout end at least; 0 where that is not known. Numbers and pointers may be
- * left over from other records; what is the same in all chunks is not. */
+/* The layout that has most of @shares. */
 static gsize
-find_data_end(const PmSchemaLayout *layout)
-{
-    gsize end = 0;
-    for (gsize i = 0; !layout->is_rest && i < layout->column_count; i++) {
-        const PmSchemaColumn *column = &layout->columns[i];
-        if (column->kind == PM_COLUMN_CONSTANT || column->kind == PM_COLUMN_VTABLE ||
-            column->kind == PM_COLUMN_COUNTER)
-            end = column->offset_bytes + 1;
-    }
-    return end;
-}
-
-/* Data behind the end of all that @site asks for speak against it, as a factor. */
-static double
-compare_end(const PmSchemaLayout *layout, const PmSite *site)
-{
-    if (site->kind >= PM_SITE_RANGE)
-        return 1;
-    for (guint i = 0; i < site->size.count; i++)
-        if (site->size.v[i] >= find_data_end(layout))
-            return 1;
-    return BEYOND_END;
-}
-
-static void
-add_request_evidence(const PmSchema *schema, gsize layout, double factor, PmRankedSite *ranked)
-{
-    const PmSchemaRequest *request = &schema->layouts[layout].request;
-    if (!request->known || ranked->site->kind >= PM_SITE_RANGE)
-        return;
-    pm_evidence_add(ranked->evidence, "request", tanh(log(factor) / 3),
-                    "what lies behind the data says that %" G_GUINT64_FORMAT
-                    " bytes were asked for%s",
-                    request->request, factor > 1 ? ", as it does" : "; it asks for others");
-}
-
-/* The layout that most of the rows have. */
-static gsize
-find_main_layout(const PmSiteRows *rows)
+find_main_layout(const PmSiteRows *rows, const float *shares)
 {
     gsize best = 0;
+    g_autofree double *sums = g_new0(double, rows->layout_count + 1);
+    for (gsize row = 0; row < rows->matrix->rows; row++)
+        sums[rows->layouts[row]] += (double)shares[row];
     for (gsize i = 1; i < rows->layout_count; i++)
-        if (rows->layout_rows[i] > rows->layout_rows[best])
+        if (sums[i] > sums[best])
             best = i;
     return best;
 }
@@ -223,61 +112,47 @@ weigh_layouts(const Ranking *ranking, Candidate *candidate)
     const PmSiteRows *rows = ranking->rows;
     const PmSite *site = candidate->ranked->site;
     const gboolean is_constant = site->kind <= PM_SITE_SEVERAL;
-    if (rows == NULL || rows->matrix->rows == 0)
-        return;
     candidate->by_layout = g_new0(double, rows->layout_count + 1);
     for (gsize i = 0; i < rows->layout_count; i++) {
-        candidate->by_layout[i] = compare_request(&schema->layouts[i].request, site) *
-                                  compare_end(&schema->layouts[i], site);
+        candidate->by_layout[i] = pm_prior_of_request(&schema->layouts[i].request, site) *
+                                  pm_prior_of_end(&schema->layouts[i], site);
         if (ranking->is_text[i])
             candidate->by_layout[i] *= is_constant ? TEXT_CONSTANT : TEXT_VARIABLE;
     }
-    const gsize layout = find_main_layout(rows);
-    add_request_evidence(schema, layout, compare_request(&schema->layouts[layout].request, site),
-                         candidate->ranked);
-    if (compare_end(&schema->layouts[layout], site) < 1)
-        pm_evidence_add(candidate->ranked->evidence, "request", tanh(log(BEYOND_END) / 3),
-                        "the chunks hold data at +%" G_GSIZE_FORMAT ", behind what it asks for",
-                        find_data_end(&schema->layouts[layout]) - 1);
-    if (ranking->is_text[layout])
-        pm_evidence_add(candidate->ranked->evidence, "contents", is_constant ? -0.3 : 0.3,
+}
+
+/* The same as evidence, of the layout that most of its chunks have: @shares as of explain(). */
+static void
+explain_layouts(const Ranking *ranking, const Candidate *candidate, const float *shares)
+{
+    PmRankedSite *ranked = candidate->ranked;
+    const gboolean is_constant = ranked->site->kind <= PM_SITE_SEVERAL;
+    const gsize index = find_main_layout(ranking->rows, shares);
+    const PmSchemaLayout *layout = &ranking->clues->schema->layouts[index];
+    pm_prior_explain(layout, ranked);
+    if (ranking->is_text[index])
+        pm_evidence_add(ranked->evidence, "contents", is_constant ? -0.3 : 0.3,
                         "the chunks hold text: %s",
                         is_constant ? "strings are mostly of sizes that vary"
                                     : "its size varies, as that of strings does");
 }
 
+static gboolean
+has_rows(const Ranking *ranking)
+{
+    return ranking->rows != NULL && ranking->rows->matrix->rows > 0;
+}
+
 static void
 weigh_stores(const Ranking *ranking, Candidate *candidate)
 {
-    PmSiteRanker *ranker = ranking->ranker;
-    PmRankedSite *ranked = candidate->ranked;
-    if (ranking->rows == NULL || ranking->rows->matrix->rows == 0)
-        return;
+    const PmRankedSite *ranked = candidate->ranked;
     g_auto(PmClaims) claims = {0};
-    double mean = 0;
-    pm_claims_init(&claims, ranked->site, ranked->request_bytes, ranker->places,
+    pm_claims_init(&claims, ranked->site, ranked->request_bytes, ranking->ranker->places,
                    ranking->rows->matrix->stride);
     candidate->logs = g_new(float, ranking->rows->matrix->rows);
-    if (pm_fingerprint_weigh(ranking->rows, &claims, ranker->describer, candidate->logs,
-                             ranked->evidence, &mean))
-        ranked->is_contradicted = mean < CONTRADICTED;
-    else
+    if (!pm_fingerprint_weigh(ranking->rows, &claims, candidate->logs))
         g_clear_pointer(&candidate->logs, g_free);
-}
-
-/* Sites of the runtime itself. */
-static double
-weigh_runtime(const Ranking *ranking, const PmSite *site, PmRankedSite *ranked)
-{
-    const PmProcess *process = ranking->ranker->subject->process;
-    const PmSchema *schema = ranking->clues->schema;
-    const gboolean is_many = schema != NULL && schema->sample->population >= RUNTIME_COUNT;
-    if (site->module->is_executable ||
-        (site->module != pm_process_get_libc(process) && !site->module->is_interpreter))
-        return 1;
-    pm_evidence_add(ranked->evidence, "module", is_many ? -0.5 : -0.2,
-                    "the C library's own calls seldom make many chunks");
-    return is_many ? RUNTIME_MANY : RUNTIME_FEW;
 }
 
 static void
@@ -287,17 +162,13 @@ add_candidate(Ranking *ranking, const PmSite *site)
     ranked->site = site;
     ranked->evidence = pm_evidence_new();
     Candidate candidate = {.ranked = ranked};
-    candidate.weight = weigh_size(ranking->clues, site, ranked);
+    candidate.weight = pm_prior_of_size(ranking->clues, site, ranked);
     if (candidate.weight <= 0) {
         pm_ranked_site_free(ranked);
         return;
     }
-    candidate.weight *= weigh_runtime(ranking, site, ranked);
-    if (site->by_pointer) {
-        candidate.weight *= WEIGHT_POINTER;
-        pm_evidence_add(ranked->evidence, "size", -0.05,
-                        "through a pointer, which may have held another function before");
-    }
+    candidate.weight *=
+        pm_prior_of_module(ranking->ranker->subject->process, ranking->clues, ranked);
     g_array_append_val(ranking->candidates, candidate);
 }
 
@@ -364,17 +235,42 @@ score_by_rows(const Ranking *ranking)
 {
     const GArray *candidates = ranking->candidates;
     const gsize rows = ranking->rows->matrix->rows;
-    g_autofree double *odds = g_new(double, candidates->len + 1);
     for (gsize row = 0; row < rows; row++) {
         const gsize layout = ranking->rows->layouts[row];
         double sum = PM_RANK_OTHER * (ranking->is_text[layout] ? TEXT_OTHER : 1);
-        for (guint i = 0; i < candidates->len; i++) {
-            odds[i] = get_odds(&g_array_index(candidates, Candidate, i), row, layout);
-            sum += odds[i];
-        }
         for (guint i = 0; i < candidates->len; i++)
-            g_array_index(candidates, Candidate, i).ranked->score += odds[i] / sum / (double)rows;
+            sum += get_odds(&g_array_index(candidates, Candidate, i), row, layout);
+        ranking->sums[row] = sum;
     }
+    for (guint i = 0; i < candidates->len; i++) {
+        const Candidate *candidate = &g_array_index(candidates, Candidate, i);
+        for (gsize row = 0; row < rows; row++)
+            candidate->ranked->score += get_odds(candidate, row, ranking->rows->layouts[row]) /
+                                        ranking->sums[row] / (double)rows;
+    }
+}
+
+/*
+ * What the chunks say of the site, as evidence: over those that it is likely to have made, for a
+ * class mostly has chunks of several.
+ */
+static void
+explain(const Ranking *ranking, const Candidate *candidate)
+{
+    PmRankedSite *ranked = candidate->ranked;
+    const gsize rows = ranking->rows->matrix->rows;
+    const double whole = MAX(ranked->score * (double)rows, G_MINDOUBLE);
+    g_autofree float *shares = g_new(float, rows);
+    for (gsize row = 0; row < rows; row++)
+        shares[row] = (float)(get_odds(candidate, row, ranking->rows->layouts[row]) /
+                              ranking->sums[row] / whole);
+    explain_layouts(ranking, candidate, shares);
+    g_auto(PmClaims) claims = {0};
+    pm_claims_init(&claims, ranked->site, ranked->request_bytes, ranking->ranker->places,
+                   ranking->rows->matrix->stride);
+    ranked->is_contradicted =
+        pm_fingerprint_explain(ranking->rows, &claims, shares, ranking->ranker->describer,
+                               ranked->evidence) < CONTRADICTED;
 }
 
 /* Whether the chunks of @layout begin with text. */
@@ -407,6 +303,7 @@ finish(Ranking *ranking)
     pm_witnesses_free(ranking->witnesses);
     pm_site_rows_free(ranking->rows);
     g_free(ranking->is_text);
+    g_free(ranking->sums);
 }
 
 static void
@@ -418,13 +315,19 @@ weigh(Ranking *ranking)
         Candidate *candidate = &g_array_index(candidates, Candidate, i);
         candidate->weight *= pm_witnesses_ask(ranking->witnesses, candidate->ranked->site,
                                               candidate->ranked->evidence);
+        if (!has_rows(ranking))
+            continue;
         weigh_layouts(ranking, candidate);
         weigh_stores(ranking, candidate);
     }
-    if (ranking->rows != NULL && ranking->rows->matrix->rows > 0)
-        score_by_rows(ranking);
-    else
+    if (!has_rows(ranking)) {
         score_alone(candidates);
+        return;
+    }
+    ranking->sums = g_new0(double, ranking->rows->matrix->rows);
+    score_by_rows(ranking);
+    for (guint i = 0; i < candidates->len; i++)
+        explain(ranking, &g_array_index(candidates, Candidate, i));
 }
 
 GPtrArray *

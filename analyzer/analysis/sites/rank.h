@@ -11,8 +11,10 @@
  *
  * w is what is known without the bytes: 1 for a site that always asks for a size of the class, the
  * share of its sizes that are of the class for one of several, little for a range and less for
- * what may be anything; times the likelihood ratios of the request that slack betrays, of return
- * addresses in stacks, and of modules that the chunks point to.
+ * what may be anything, all of these together no more than half of a sure one; less in the runtime
+ * (libc, libstdc++), whose own calls seldom make many chunks; times the likelihood ratios of the
+ * request that slack betrays, of return addresses in stacks, of modules that the chunks point to
+ * and of where the threads of their arena began.
  *
  * L is the likelihood ratio of the chunk's bytes: P(bytes | made here) ÷ P(bytes | made by another
  * site of this size), the product over the site's stores of keep ÷ chance where the chunk holds
@@ -21,8 +23,10 @@
  * or an address. change is how often a program writes something else there later: often for 0 and
  * small numbers, hardly ever for a vtable; more where many chunks of the layout still hold the
  * value, less where what is there is of another nature (a pointer where a number was stored).
+ * A site that clears its chunks (calloc) is held against what lies behind the request, too.
  * Only single chunks are asked, never the product over chunks: a million chunks of one layout are
- * one observation.
+ * one observation. What evidence says of many chunks counts each by the site's share of it, so that
+ * a site that made a tenth of a class is not held responsible for the others.
  */
 #pragma once
 

@@ -13,7 +13,6 @@ pm_site_rows_new(gsize count, gsize stride_bytes, guint word_bytes, gsize layout
     rows->matrix = pm_matrix_new(count, stride_bytes, 0, word_bytes);
     rows->layouts = g_new0(guint16, count + 1);
     rows->layout_rows = g_new0(gsize, layout_count + 1);
-    rows->is_used = g_new0(gboolean, layout_count + 1);
     rows->layout_count = layout_count;
     rows->module_rows = g_hash_table_new(NULL, NULL);
     return rows;
@@ -27,7 +26,6 @@ pm_site_rows_free(PmSiteRows *rows)
     pm_matrix_free(rows->matrix);
     g_free(rows->layouts);
     g_free(rows->layout_rows);
-    g_free(rows->is_used);
     g_hash_table_unref(rows->module_rows);
     g_free(rows);
 }
@@ -110,7 +108,7 @@ pm_site_rows_read(PmPlaces *places, const PmSchema *schema, gsize layout)
         row++;
     }
     matrix->rows = row;
-    for (gsize i = 0; i < rows->layout_count; i++)
-        rows->is_used[i] = schema->layouts[i].request.known;
+    for (gsize i = 0; i < schema->layout_count; i++)
+        rows->is_used = rows->is_used || schema->layouts[i].request.known;
     return rows;
 }

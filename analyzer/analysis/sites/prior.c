@@ -1,0 +1,164 @@
+/*
+ * Weights before the bytes; see prior.h.
+ */
+#include "analysis/sites/prior.h"
+
+#include <math.h>
+
+/* What a site weighs before the bytes are looked at, beside one that always asks for the size. */
+#define WEIGHT_RANGE    0.05
+#define WEIGHT_VARIABLE 0.01
+#define WEIGHT_POINTER  0.8
+
+/* The request that slack betrays, when that is certain: how much likelier a site that asks for it,
+ * and how much less likely one that asks for less or for more. What asks for more may have left its
+ * end unused; what asks for less would have written where it must not. */
+#define REQUEST_SAME 4.0
+#define REQUEST_LESS 0.05
+#define REQUEST_MORE 0.3
+
+/* Data behind the end of what a site asks for. */
+#define BEYOND_END 0.15
+
+/* What the runtime asks for on its own account is mostly something of which there is one: the less
+ * likely a site of it, the more chunks there are. */
+#define RUNTIME_FEW   0.4
+#define RUNTIME_MANY  0.05
+#define RUNTIME_COUNT 1000
+
+static void
+add_set_evidence(const PmSite *site, guint matches, PmRankedSite *ranked)
+{
+    if (site->size.count == 1)
+        pm_evidence_add(ranked->evidence, "size", 0.3,
+                        "it always asks for %" G_GUINT64_FORMAT " bytes", site->size.v[0]);
+    else
+        pm_evidence_add(ranked->evidence, "size", 0.1,
+                        "%u of the %u sizes that it may ask for are of this class", matches,
+                        site->size.count);
+}
+
+double
+pm_prior_of_size(const PmSiteClues *clues, const PmSite *site, PmRankedSite *ranked)
+{
+    const PmValue *size = &site->size;
+    ranked->request_bytes = PM_SIZE_UNKNOWN;
+    if (site->kind == PM_SITE_VARIABLE) {
+        pm_evidence_add(ranked->evidence, "size", 0, "nothing is known of the size it asks for");
+        return clues->variable ? WEIGHT_VARIABLE : 0;
+    }
+    if (site->kind == PM_SITE_RANGE) {
+        pm_evidence_add(ranked->evidence, "size", 0,
+                        "it asks for %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " bytes",
+                        size->v[0], size->v[1]);
+        return clues->variable && size->v[0] <= clues->request_max &&
+                       size->v[1] >= clues->request_min
+                   ? WEIGHT_RANGE
+                   : 0;
+    }
+    guint matches = 0;
+    for (guint i = 0; i < size->count; i++) {
+        if (size->v[i] < clues->request_min || size->v[i] > clues->request_max)
+            continue;
+        ranked->request_bytes = matches++ == 0 ? size->v[i] : PM_SIZE_UNKNOWN;
+    }
+    if (matches > 0)
+        add_set_evidence(site, matches, ranked);
+    if (matches > 0 && site->by_pointer)
+        pm_evidence_add(ranked->evidence, "size", -0.05,
+                        "through a pointer, which may have held another function before");
+    return (double)matches / size->count * (site->by_pointer ? WEIGHT_POINTER : 1);
+}
+
+/* The C library, the dynamic linker, and what belongs to the C++ compiler. */
+static gboolean
+is_runtime(const PmProcess *process, const PmModule *module)
+{
+    static const char *const names[] = {"libstdc++.so", "libgcc_s.so", "libc++.so", "libc++abi.so"};
+    if (module->is_executable)
+        return FALSE;
+    if (module == pm_process_get_libc(process) || module->is_interpreter)
+        return TRUE;
+    g_autofree char *base = g_path_get_basename(module->path);
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
+        if (g_str_has_prefix(base, names[i]))
+            return TRUE;
+    return FALSE;
+}
+
+double
+pm_prior_of_module(const PmProcess *process, const PmSiteClues *clues, PmRankedSite *ranked)
+{
+    const PmSchema *schema = clues->schema;
+    const gboolean is_many = schema != NULL && schema->sample->population >= RUNTIME_COUNT;
+    if (!is_runtime(process, ranked->site->module))
+        return 1;
+    pm_evidence_add(ranked->evidence, "module", is_many ? -0.5 : -0.2,
+                    "the runtime's own calls seldom make many chunks");
+    return is_many ? RUNTIME_MANY : RUNTIME_FEW;
+}
+
+double
+pm_prior_of_request(const PmSchemaRequest *request, const PmSite *site)
+{
+    gboolean is_less = FALSE;
+    if (!request->known || site->kind >= PM_SITE_RANGE)
+        return 1;
+    for (guint i = 0; i < site->size.count; i++) {
+        if (site->size.v[i] >= request->request &&
+            site->size.v[i] <= MAX(request->request, request->padded))
+            return 1 + request->confidence * (REQUEST_SAME - 1);
+        is_less = is_less || site->size.v[i] < request->request;
+    }
+    return 1 - request->confidence * (1 - (is_less ? REQUEST_LESS : REQUEST_MORE));
+}
+
+/* Where the data of a layout end at least; 0 where that is not known. Numbers and pointers may be
+ * left over from other records; what is the same in all chunks is not. */
+static gsize
+find_data_end(const PmSchemaLayout *layout)
+{
+    gsize end = 0;
+    for (gsize i = 0; !layout->is_rest && i < layout->column_count; i++) {
+        const PmSchemaColumn *column = &layout->columns[i];
+        if (column->kind == PM_COLUMN_CONSTANT || column->kind == PM_COLUMN_VTABLE ||
+            column->kind == PM_COLUMN_COUNTER)
+            end = column->offset_bytes + 1;
+    }
+    return end;
+}
+
+double
+pm_prior_of_end(const PmSchemaLayout *layout, const PmSite *site)
+{
+    if (site->kind >= PM_SITE_RANGE)
+        return 1;
+    for (guint i = 0; i < site->size.count; i++)
+        if (site->size.v[i] >= find_data_end(layout))
+            return 1;
+    return BEYOND_END;
+}
+
+static void
+add_request_evidence(const PmSchemaRequest *request, double factor, PmRankedSite *ranked)
+{
+    g_autofree char *range = request->padded > request->request
+                                 ? g_strdup_printf("%" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT,
+                                                   request->request, request->padded)
+                                 : g_strdup_printf("%" G_GUINT64_FORMAT, request->request);
+    pm_evidence_add(ranked->evidence, "request", tanh(log(factor) / 3),
+                    "what lies behind the data says that %s bytes were asked for%s", range,
+                    factor > 1 ? ", as it does" : "; it asks for others");
+}
+
+void
+pm_prior_explain(const PmSchemaLayout *layout, PmRankedSite *ranked)
+{
+    if (layout->request.known && ranked->site->kind <= PM_SITE_SEVERAL)
+        add_request_evidence(&layout->request, pm_prior_of_request(&layout->request, ranked->site),
+                             ranked);
+    if (pm_prior_of_end(layout, ranked->site) < 1)
+        pm_evidence_add(ranked->evidence, "request", tanh(log(BEYOND_END) / 3),
+                        "the chunks hold data at +%" G_GSIZE_FORMAT ", behind what it asks for",
+                        find_data_end(layout) - 1);
+}

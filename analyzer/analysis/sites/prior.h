@@ -1,0 +1,25 @@
+/*
+ * What a site weighs before what it writes is looked at: by what it asks for and by where it is.
+ */
+#pragma once
+
+#include "analysis/sites/rank.h"
+
+/*
+ * What the call alone says: 1 for a site that always asks for a size of @clues, 0 where it cannot.
+ *
+ * @ranked: its request is set, and evidence "size" added.
+ */
+double pm_prior_of_size(const PmSiteClues *clues, const PmSite *site, PmRankedSite *ranked);
+
+/* As a factor: what the runtime itself asks for is seldom asked for often. Adds "module". */
+double pm_prior_of_module(const PmProcess *process, const PmSiteClues *clues, PmRankedSite *ranked);
+
+/* How the request that slack betrays and the sizes of @site agree, as a factor. */
+double pm_prior_of_request(const PmSchemaRequest *request, const PmSite *site);
+
+/* As a factor: data of a layout behind the end of all that @site asks for speak against it. */
+double pm_prior_of_end(const PmSchemaLayout *layout, const PmSite *site);
+
+/* The last two as evidence "request". */
+void pm_prior_explain(const PmSchemaLayout *layout, PmRankedSite *ranked);
