@@ -3,6 +3,8 @@
  * same sample calls it; the chunk that pins each heap is the last one in use by the ledger;
  * settings are named where the figures support them, and only there.
  */
+#include "build.h"
+#include "fetch.h"
 #include "run.h"
 #include "tool.h"
 #include "truth.h"
@@ -14,6 +16,14 @@
 #define TRIM_SECONDS 60
 /* What trimmable_bytes may be off the fall in Private_Dirty: what a thread touches by the way. */
 #define SLACK_BYTES 65536
+
+/* The first is the oldest, for which the sample is linked: tcache, then safe-linking; from 2.43 on
+ * without fastbins. */
+static const char *const suites[] = {"bullseye", "trixie", "forky"};
+#define SUITES        G_N_ELEMENTS(suites)
+#define FETCH_SECONDS 120
+
+static RealFetched fetched[SUITES];
 
 /*
  * @session: each heap is pinned by what its thread allocated last. @exited: threads that ended.
@@ -80,14 +90,13 @@ require_kernel_cores(void)
     return TRUE;
 }
 
-/* Runs the sample again, to where it would end, and has it call malloc_trim(0). FALSE after
+/* Runs @sample again, to where it would end, and has it call malloc_trim(0). FALSE after
  * g_test_skip(). */
 static gboolean
-measure_fall(const Case *one, const RealRun *run, guint64 *ret_fall)
+measure_fall(const char *sample, const char *options, const RealRun *run, guint64 *ret_fall)
 {
-    g_autofree char *sample = real_get_sample("case4");
     g_autofree char *output = g_build_filename(run->folder, "trim", NULL);
-    g_autofree char *line = g_strconcat(sample, " --trim ", one->options, NULL);
+    g_autofree char *line = g_strconcat(sample, " --trim ", options, NULL);
     g_auto(GStrv) words = g_strsplit(g_strchomp(line), " ", -1);
     const int status =
         real_run_command((const char *const *)words, run->folder, output, NULL, TRIM_SECONDS);
@@ -108,7 +117,7 @@ measure_fall(const Case *one, const RealRun *run, guint64 *ret_fall)
 }
 
 static void
-compare_trim(const Case *one, const RealRun *run, JsonNode *document)
+compare_trim(const char *sample, const char *options, const RealRun *run, JsonNode *document)
 {
     guint64 fall = 0, sum = 0;
     const guint64 trimmable = real_get_uint(document, "data.totals.trimmable_bytes");
@@ -116,11 +125,11 @@ compare_trim(const Case *one, const RealRun *run, JsonNode *document)
     for (guint i = 0; i < json_array_get_length(arenas); i++)
         sum += real_member_uint(json_array_get_object_element(arenas, i), "trimmable_bytes");
     g_assert_cmpuint(sum, ==, trimmable);
-    if (!measure_fall(one, run, &fall))
+    if (!measure_fall(sample, options, run, &fall))
         return;
     const guint64 off = fall > trimmable ? fall - trimmable : trimmable - fall;
-    g_test_message("%s: trimmable %" G_GUINT64_FORMAT ", Private_Dirty fell by %" G_GUINT64_FORMAT,
-                   one->name, trimmable, fall);
+    g_test_message("trimmable %" G_GUINT64_FORMAT ", Private_Dirty fell by %" G_GUINT64_FORMAT,
+                   trimmable, fall);
     if (off > SLACK_BYTES)
         real_fail("trimmable_bytes is %" G_GUINT64_FORMAT
                   ", but Private_Dirty fell by %" G_GUINT64_FORMAT,
@@ -286,7 +295,8 @@ test_case(gconstpointer data)
     g_autoptr(JsonNode) document = real_ask(&subject, "arenas", NULL);
     if (document == NULL)
         return;
-    compare_trim(one, run, document);
+    g_autofree char *sample = real_get_sample("case4");
+    compare_trim(sample, one->options, run, document);
     compare_threads(one, document);
     const guint heaps = compare_pins(one, truth, document);
     g_assert_cmpuint(heaps, >=, one->threads + one->exited);
@@ -315,6 +325,39 @@ test_plain(gconstpointer data)
         g_assert_null(find_suspect(report));
 }
 
+/* Under @suite's glibc: malloc_trim is the same in all, what it finds is not. */
+static void
+test_version(gconstpointer data)
+{
+    const RealFetched *suite = data;
+    static const char *const options[] = {
+        "--threads 0 --main-bytes 24M", "--threads 0 --main-bytes 24M --unpinned --raise 31M",
+        "--threads 16 --thread-bytes 1M", "--threads 2 --thread-bytes 70M --unpinned --raise 31M"};
+    if (!require_kernel_cores())
+        return;
+    if (suite->folder == NULL || fetched[0].folder == NULL) {
+        g_test_skip(suite->folder == NULL ? suite->why : fetched[0].why);
+        return;
+    }
+    g_autofree char *folder = g_dir_make_tmp("postmalloc-build-XXXXXX", NULL);
+    g_autofree char *sample = g_build_filename(folder, "case4", NULL);
+    g_autofree char *why = NULL;
+    if (!real_build_portable("case4", sample, fetched[0].folder, suite->folder, &why)) {
+        g_test_skip(why);
+        real_remove(folder);
+        return;
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(options); i++) {
+        const char *program[] = {sample, NULL};
+        g_autoptr(RealRun) run = real_run_sample(program, options[i], REAL_KERNEL_CORE);
+        const RealSubject subject = {.core = run != NULL ? run->core : NULL};
+        g_autoptr(JsonNode) document = run != NULL ? real_ask(&subject, "arenas", NULL) : NULL;
+        if (document != NULL)
+            compare_trim(sample, options[i], run, document);
+    }
+    real_remove(folder);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -327,6 +370,11 @@ main(int argc, char **argv)
     for (gsize i = 0; i < G_N_ELEMENTS(plain); i++) {
         g_autofree char *path = g_strconcat("/real/arenas/plain/", plain[i].name, NULL);
         g_test_add_data_func(path, &plain[i], test_plain);
+    }
+    real_fetch(g_getenv("POSTMALLOC_FETCH_GLIBC"), suites, SUITES, FETCH_SECONDS, fetched);
+    for (gsize i = 0; i < SUITES; i++) {
+        g_autofree char *path = g_strconcat("/real/arenas/versions/", suites[i], NULL);
+        g_test_add_data_func(path, &fetched[i], test_version);
     }
     return g_test_run();
 }
