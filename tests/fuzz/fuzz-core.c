@@ -16,7 +16,7 @@
 
 #include "heap/match.h"
 #include "process/rtti.h"
-#include "ptmalloc/ptmalloc.h"
+#include "ptmalloc/trim.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -85,8 +85,15 @@ ask_heap(const PmPtmalloc *ptmalloc)
     for (gsize i = 0; i < MIN(count, 16); i++)
         ask_region(heap, i);
     const PmArena *arenas = pm_ptmalloc_get_arenas(ptmalloc, &count);
-    for (gsize i = 0; i < count; i++)
+    for (gsize i = 0; i < count; i++) {
         g_assert_true(arenas[i].threads != NULL || arenas[i].thread_count == 0);
+        for (gsize j = 0; j < arenas[i].heap_count; j++) {
+            PmTrim trim;
+            pm_ptmalloc_measure_trim(ptmalloc, &arenas[i], j, &trim);
+        }
+    }
+    PmMallocSettings settings;
+    (void)pm_ptmalloc_get_settings(ptmalloc, &settings);
     pm_ptmalloc_get_sizes(ptmalloc, &count);
     pm_ptmalloc_get_runtime_chunks(ptmalloc, &count);
 }
