@@ -65,25 +65,45 @@ write_column(PmJson *json, const PmSchemaColumn *column)
     pm_json_end_object(json);
 }
 
-/* What names the chunks of a layout; those that look like it because nothing does are not told. */
-static gboolean
-is_typed(const PmNamedRow *row, gsize layout)
+static int
+compare_types(const void *left, const void *right, void *data)
 {
-    return row->layout == layout && row->typed.by != PM_TYPED_BY_LAYOUT;
+    const PmNamedRow *const *a = left;
+    const PmNamedRow *const *b = right;
+    const gsize layout = *(const gsize *)data;
+    if ((*a)->by_layout[layout] != (*b)->by_layout[layout])
+        return (*a)->by_layout[layout] < (*b)->by_layout[layout] ? 1 : -1;
+    return strcmp((*a)->typed.name, (*b)->typed.name);
+}
+
+/*
+ * What names chunks of a layout, most first; those that look like it because nothing does are not
+ * told. A type may be that of several layouts. (transfer full): const PmNamedRow *.
+ */
+static GPtrArray *
+collect_types(const PmNaming *naming, gsize layout)
+{
+    GPtrArray *rows = g_ptr_array_new();
+    for (gsize i = 0; i < naming->row_count; i++) {
+        const PmNamedRow *row = &naming->rows[i];
+        if (row->by_layout[layout] > 0 && row->typed.by != PM_TYPED_BY_LAYOUT)
+            g_ptr_array_add(rows, (gpointer)row);
+    }
+    g_ptr_array_sort_with_data(rows, compare_types, &layout);
+    return rows;
 }
 
 static void
 write_types(PmJson *json, const PmNaming *naming, gsize layout)
 {
+    g_autoptr(GPtrArray) rows = collect_types(naming, layout);
     pm_json_begin_array(json, "types");
-    for (gsize i = 0; i < naming->row_count; i++) {
-        const PmNamedRow *row = &naming->rows[i];
-        if (!is_typed(row, layout))
-            continue;
+    for (guint i = 0; i < rows->len; i++) {
+        const PmNamedRow *row = g_ptr_array_index(rows, i);
         pm_json_begin_object(json, NULL);
         pm_typed_write_json(json, &row->typed);
         pm_json_string(json, "type_reason", row->typed.reason);
-        pm_json_uint(json, "chunks_sampled", row->sampled);
+        pm_json_uint(json, "chunks_sampled", row->by_layout[layout]);
         pm_json_end_object(json);
     }
     pm_json_end_array(json);
@@ -316,19 +336,18 @@ static void
 print_types(const PmSink *sink, const PmNaming *naming, gsize index)
 {
     const PmSchemaLayout *layout = &naming->schema->layouts[index];
-    guint shown = 0;
-    for (gsize i = 0; i < naming->row_count && shown < TYPES_SHOWN; i++) {
-        const PmNamedRow *row = &naming->rows[i];
-        if (!is_typed(row, index))
-            continue;
+    g_autoptr(GPtrArray) rows = collect_types(naming, index);
+    for (guint i = 0; i < MIN(rows->len, TYPES_SHOWN); i++) {
+        const PmNamedRow *row = g_ptr_array_index(rows, i);
+        const guint64 chunks = row->by_layout[index];
         g_autofree char *type = pm_typed_describe(&row->typed);
         g_autofree char *text =
-            row->sampled == layout->chunks_sampled
+            chunks == layout->chunks_sampled
                 ? g_strdup(type)
-                : g_strdup_printf(
-                      "%s %s", pm_format_share(pm_share(row->sampled, layout->chunks_sampled)).text,
-                      type);
-        pm_sink_paragraph(sink, shown++ == 0 ? "type" : "", 10, text);
+                : g_strdup_printf("%s %s",
+                                  pm_format_share(pm_share(chunks, layout->chunks_sampled)).text,
+                                  type);
+        pm_sink_paragraph(sink, i == 0 ? "type" : "", 10, text);
     }
 }
 

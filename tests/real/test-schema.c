@@ -296,6 +296,33 @@ test_vtables(void)
     g_assert_cmpuint(named, >=, 8);
 }
 
+/* Types are counted by layout: a type may be that of several, and no layout has more chunks of its
+ * types than it has chunks. */
+static void
+test_types(void)
+{
+    g_autoptr(RealRun) run = run_sample("structs40", "");
+    g_autoptr(JsonNode) document = run == NULL ? NULL : ask(run, 72);
+    if (document == NULL)
+        return;
+    JsonArray *layouts = real_get_array(document, "data.layouts");
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    guint repeated = 0;
+    for (guint i = 0; i < json_array_get_length(layouts); i++) {
+        JsonObject *layout = json_array_get_object_element(layouts, i);
+        JsonArray *types = json_object_get_array_member(layout, "types");
+        guint64 typed = 0;
+        for (guint j = 0; j < json_array_get_length(types); j++) {
+            JsonObject *type = json_array_get_object_element(types, j);
+            typed += real_member_uint(type, "chunks_sampled");
+            repeated +=
+                !g_hash_table_add(seen, (gpointer)json_object_get_string_member(type, "type"));
+        }
+        g_assert_cmpuint(typed, <=, real_member_uint(layout, "chunks_sampled"));
+    }
+    g_assert_cmpuint(repeated, >, 0);
+}
+
 /* A size that nobody has is an answer. */
 static void
 test_no_chunks(void)
@@ -319,6 +346,7 @@ main(int argc, char **argv)
     g_test_add_func("/real/schema/mix", test_mix);
     g_test_add_func("/real/schema/sampled", test_sampled);
     g_test_add_func("/real/schema/vtables", test_vtables);
+    g_test_add_func("/real/schema/types", test_types);
     g_test_add_func("/real/schema/no-chunks", test_no_chunks);
     return g_test_run();
 }

@@ -9,16 +9,10 @@
 /* From here on an inferred request rules out structures of other sizes. */
 #define SURE_REQUEST 0.9
 
-/* A row while it is being counted. */
-typedef struct {
-    PmNamedRow row;
-    guint64 by_layout[PM_SCHEMA_LAYOUTS_MAX];
-} Count;
-
 typedef struct {
     const PmNamer *namer;
     PmNaming *naming;
-    GArray *counts;    /* Count */
+    GArray *counts;    /* PmNamedRow, while they are being counted */
     guint16 *count_of; /* by chunk of the sample */
     guint32 layout_count[PM_SCHEMA_LAYOUTS_MAX];
 } Naming;
@@ -82,12 +76,11 @@ find_row(Naming *work, const PmTyped *typed)
         return (guint16)GPOINTER_TO_UINT(known);
     if (work->counts->len >= NO_ROW)
         return NO_ROW;
-    Count count = {.row = {.typed = *typed, .example = PM_ADDR_NONE}};
-    count.row.typed.name = g_string_chunk_insert(work->naming->names, typed->name);
+    PmNamedRow row = {.typed = *typed, .example = PM_ADDR_NONE};
+    row.typed.name = g_string_chunk_insert(work->naming->names, typed->name);
     const guint16 number = (guint16)work->counts->len;
-    g_array_append_val(work->counts, count);
-    g_hash_table_insert(work->naming->by_name, (gpointer)count.row.typed.name,
-                        GUINT_TO_POINTER(number));
+    g_array_append_val(work->counts, row);
+    g_hash_table_insert(work->naming->by_name, (gpointer)row.typed.name, GUINT_TO_POINTER(number));
     return number;
 }
 
@@ -97,10 +90,10 @@ count_chunk(Naming *work, gsize index, guint16 row)
     const PmSchema *schema = work->naming->schema;
     const PmChunk *chunk = &schema->sample->chunks[index];
     const guint16 layout = schema->layout_of[index];
-    Count *count = &g_array_index(work->counts, Count, row);
+    PmNamedRow *count = &g_array_index(work->counts, PmNamedRow, row);
     work->count_of[index] = row;
-    count->row.sampled++;
-    count->row.example = MIN(count->row.example, chunk->address);
+    count->sampled++;
+    count->example = MIN(count->example, chunk->address);
     if (layout < schema->layout_count)
         count->by_layout[layout]++;
 }
@@ -211,9 +204,9 @@ name_layout(Naming *work, gsize layout)
     const guint16 row = find_row(work, &typed);
     if (row == NO_ROW)
         return;
-    Count *count = &g_array_index(work->counts, Count, row);
-    count->row.nearest = nearest.nearest;
-    count->row.nearest_fit = nearest.nearest_fit;
+    PmNamedRow *count = &g_array_index(work->counts, PmNamedRow, row);
+    count->nearest = nearest.nearest;
+    count->nearest_fit = nearest.nearest_fit;
     work->naming->row_of_layout[layout] = row;
     for (gsize i = 0; i < schema->sample->count; i++)
         if (work->count_of[i] == NO_ROW && schema->layout_of[i] == layout)
@@ -267,7 +260,7 @@ estimate(PmNaming *naming)
 
 /* The layout that most of the chunks of @count have. */
 static gsize
-get_layout(const Count *count)
+get_layout(const PmNamedRow *count)
 {
     gsize most = 0;
     for (gsize i = 1; i < PM_SCHEMA_LAYOUTS_MAX; i++)
@@ -299,10 +292,9 @@ finish(Naming *work)
     naming->rows = g_new0(PmNamedRow, naming->row_count + 1);
     g_autofree const char **names = g_new0(const char *, naming->row_count + 1);
     for (gsize i = 0; i < naming->row_count; i++) {
-        const Count *count = &g_array_index(work->counts, Count, i);
-        naming->rows[i] = count->row;
-        naming->rows[i].layout = get_layout(count);
-        names[i] = count->row.typed.name;
+        naming->rows[i] = g_array_index(work->counts, PmNamedRow, i);
+        naming->rows[i].layout = get_layout(&naming->rows[i]);
+        names[i] = naming->rows[i].typed.name;
     }
     qsort(naming->rows, naming->row_count, sizeof *naming->rows, compare_rows);
     renumber(naming, names);
@@ -321,7 +313,7 @@ pm_naming_new(const PmNamer *namer, PmSample *sample)
         naming->row_of_layout[i] = NO_ROW;
     Naming work = {.namer = namer,
                    .naming = naming,
-                   .counts = g_array_new(FALSE, FALSE, sizeof(Count)),
+                   .counts = g_array_new(FALSE, FALSE, sizeof(PmNamedRow)),
                    .count_of = g_new(guint16, naming->schema->sample->count + 1)};
     count_typed(&work);
     for (gsize i = 0; i < naming->schema->layout_count; i++)

@@ -33,7 +33,8 @@ typedef struct {
  * @layout: index of the schema's layout that most of them have.
  * @nearest: (nullable): of a layout, the structure that came nearest without fitting; owned by the
  *   types. @nearest_fit: its fit.
- * @sampled: of the sample; @estimate: of the population, from @sampled.
+ * @sampled: of the sample; @estimate: of the population, from @sampled. @by_layout: of @sampled,
+ *   those of each layout.
  * @example: the lowest of them in the sample.
  */
 typedef struct {
@@ -43,6 +44,7 @@ typedef struct {
     double nearest_fit;
     guint64 sampled;
     guint64 estimate;
+    guint32 by_layout[PM_SCHEMA_LAYOUTS_MAX];
     PmAddr example;
 } PmNamedRow;
 
