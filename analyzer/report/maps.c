@@ -255,17 +255,32 @@ describe_owner(const PmSink *sink, const PmRegion *region)
     return region->kind == PM_REGION_STACK_ORPHAN ? g_strdup("by its control block") : NULL;
 }
 
-/* The most that is really there first. */
-static gint
-compare_weight(gconstpointer a, gconstpointer b)
+/* Whether there is more in @left than in @right. */
+static gboolean
+is_fuller(const PmRegion *left, const PmRegion *right)
 {
-    const PmRegion *left = *(const PmRegion *const *)a;
-    const PmRegion *right = *(const PmRegion *const *)b;
     if (left->nonzero_bytes != right->nonzero_bytes)
-        return left->nonzero_bytes > right->nonzero_bytes ? -1 : 1;
-    if (pm_region_mapped_bytes(left) != pm_region_mapped_bytes(right))
-        return pm_region_mapped_bytes(left) > pm_region_mapped_bytes(right) ? -1 : 1;
-    return left->range.start < right->range.start ? -1 : left->range.start > right->range.start;
+        return left->nonzero_bytes > right->nonzero_bytes;
+    return pm_region_mapped_bytes(left) > pm_region_mapped_bytes(right);
+}
+
+/* Keeps the fullest @count of all that come, the fullest first. */
+static void
+insert_fullest(GPtrArray *fullest, guint count, const PmRegion *region)
+{
+    guint low = 0, high = fullest->len;
+    if (high == count && (high == 0 || !is_fuller(region, g_ptr_array_index(fullest, high - 1))))
+        return;
+    while (low < high) {
+        const guint middle = low + (high - low) / 2;
+        if (is_fuller(region, g_ptr_array_index(fullest, middle)))
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    g_ptr_array_insert(fullest, (gint)low, (gpointer)region);
+    if (fullest->len > count)
+        g_ptr_array_set_size(fullest, (gint)count);
 }
 
 static void
@@ -292,11 +307,13 @@ print_regions(const PmSink *sink, const PmRegions *regions)
     gsize count = 0;
     const PmRegion *all = pm_regions_get(regions, &count);
     const guint64 shown = pm_sink_rows(sink->top, count);
-    g_autoptr(GPtrArray) sorted = g_ptr_array_sized_new((guint)count);
-    for (gsize i = 0; i < count; i++)
-        g_ptr_array_add(sorted, (gpointer)&all[i]);
-    if (shown < count)
-        g_ptr_array_sort(sorted, compare_weight);
+    g_autoptr(GPtrArray) sorted = g_ptr_array_sized_new((guint)shown + 1);
+    for (gsize i = 0; i < count; i++) {
+        if (shown == count)
+            g_ptr_array_add(sorted, (gpointer)&all[i]);
+        else
+            insert_fullest(sorted, (guint)shown, &all[i]);
+    }
     g_autoptr(PmTable) table = pm_table_new(sink, columns, G_N_ELEMENTS(columns));
     for (gsize i = 0; i < shown; i++)
         add_region_row(sink, table, g_ptr_array_index(sorted, (guint)i));

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Benchmarks over real cores that are made for it and removed afterwards. Never a test: it prints, and judges nothing.
 
-    bench.py [--count N] [--runs N] [--temp FOLDER] --build FOLDER case1|nodes|sparse|dwarf|sites
+    bench.py [--count N] [--runs N] [--temp FOLDER] --build FOLDER case1|nodes|sparse|regions|dwarf|sites
 
 case1: the core of samples/case1 with N chunks of 20 bytes (1.2 GB for the default). `cat CORE` and `postmalloc sizes CORE`
     and `schema --size 20`, `leaks` and `report` run alternately with the file in the page cache; then each under a limit on its data.
 nodes: N nodes (10,000,000) in one shuffled list, and in a binary tree, all reachable: `leaks` beside a plain loop over the same
     pointers in memory.
-sparse: a process of N stacks of 10,240 KB with 80 KB touched: a core of N times 10 MiB that takes a hundredth on disk.
+sparse: a process like case 3, of N forgotten stacks (28,000) of 10,240 KB with 80 KB touched: a core of N times 10 MiB that takes a
+    hundredth on disk.
+regions: the same with N stacks (32,400) of 6,500 KB and a guard each, 8 KB touched: a core of 65,000 regions and 210 GB.
 dwarf: a program with N megabytes (110) of .debug_info: `structs --size 48` with an empty cache folder and again.
 sites: a program with 5 MB of code: the index of its call sites beside `objdump -d` of it; then `sites` over all its modules, with an
     empty cache folder and again.
@@ -146,13 +148,37 @@ def bench_nodes(arguments, tool, folder):
         core.unlink()
 
 
+def make_stacks(arguments, folder, count, *options):
+    """The core of samples/case3 with @count forgotten stacks, and what `maps` is to call them."""
+    program = arguments.build / "samples" / "case3"
+    return make_core([program, "--orphans", str(count), *options], folder)
+
+
+def count_orphans(tool, core):
+    result = subprocess.run([tool, "maps", "--format", "json", core], capture_output=True, check=True)
+    kinds = json.loads(result.stdout)["data"]["kinds"]
+    return {row["kind"]: row["regions"] for row in kinds}.get("stack-orphan", 0)
+
+
 def bench_sparse(arguments, tool, folder):
-    core = make_core([arguments.build / "tests" / "bench" / "stacks", str(arguments.count or 28000)], folder)
+    count = arguments.count or 28000
+    core = make_stacks(arguments, folder, count)
     commands = {"readelf -lW CORE": ["readelf", "-lW", core]}
-    for command in ("info", "sizes", "report"):
+    for command in ("info", "sizes", "maps", "report"):
         commands[f"postmalloc {command} CORE"] = [tool, command, core]
     alternate(commands, arguments.runs)
+    print(f"orphan stacks: {count_orphans(tool, core)} of {count}")
     print(f"report: {measure_anonymous([tool, 'report', core]) / 1e6:.1f} MB of anonymous memory at most")
+
+
+def bench_regions(arguments, tool, folder):
+    count = arguments.count or 32400
+    core = make_stacks(arguments, folder, count, "--stack", "6500K", "--touch", "4K")
+    medians = alternate(
+        {"readelf -lW CORE": ["readelf", "-lW", core], "postmalloc maps CORE": [tool, "maps", core]}, arguments.runs
+    )
+    print(f"orphan stacks: {count_orphans(tool, core)} of {count}")
+    print(f"maps takes {medians['postmalloc maps CORE'] / medians['readelf -lW CORE']:.1f} times what readelf takes")
 
 
 def time_structs(command, cache):
@@ -221,11 +247,11 @@ def main():
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--temp", help="where the core goes (default: the usual temporary folder)")
     parser.add_argument("--build", type=Path, required=True)
-    parser.add_argument("which", choices=["case1", "nodes", "sparse", "dwarf", "sites"])
+    parser.add_argument("which", choices=["case1", "nodes", "sparse", "regions", "dwarf", "sites"])
     arguments = parser.parse_args()
     arguments.build = arguments.build.resolve()
     tool = arguments.build / "analyzer" / "postmalloc"
-    benches = {"case1": bench_case1, "nodes": bench_nodes, "sparse": bench_sparse, "dwarf": bench_dwarf, "sites": bench_sites}
+    benches = {"case1": bench_case1, "nodes": bench_nodes, "sparse": bench_sparse, "regions": bench_regions, "dwarf": bench_dwarf, "sites": bench_sites}
     bench = benches[arguments.which]
     with tempfile.TemporaryDirectory(prefix="postmalloc-bench-", dir=arguments.temp) as folder:
         bench(arguments, tool, Path(folder))

@@ -8,12 +8,14 @@
 
 #include <elf.h>
 
-#define SIGNAL_SEARCH_BYTES  65536
+/* How far above a stack pointer a signal frame is looked for, in windows of PM_STACK_TOP_BYTES. */
+#define SIGNAL_WINDOWS       4
 #define SIGNAL_STACK_MIN     2048 /* MINSIGSTKSZ of <linux/signal.h> */
 #define SIGNAL_STACK_MAX     (G_GUINT64_CONSTANT(64) << 20)
 #define UC_FLAGS_MAX         0xf
 #define SS_FLAGS_KNOWN       0x80000003U /* SS_AUTODISARM, SS_DISABLE, SS_ONSTACK */
-#define UCONTEXT_STACK_WORDS 5
+#define UCONTEXT_STACK_BYTES 40
+#define UCONTEXT_ALIGNMENT   16 /* both kernels align the frame that it is part of */
 
 static void
 add_claim(GArray *claims, PmRegionKind kind, PmRange range, const PmRegion *like)
@@ -86,45 +88,36 @@ claim_modules(GArray *claims, const PmProcess *process)
 }
 
 /*
- * The alternate stack that a signal frame at @address says it is on: struct ucontext of Linux on
- * 64 bit is uc_flags, uc_link (the kernel leaves it 0), ss_sp, ss_flags, ss_size.
+ * The alternate stack that a signal frame says it is on. @bytes: of what may be its struct
+ * ucontext, which on 64 bit begins uc_flags, uc_link (the kernel leaves it 0), ss_sp, ss_flags,
+ * ss_size.
  */
 static gboolean
-read_signal_stack(const PmSpace *space, PmAddr address, PmRange *ret_stack)
+read_signal_stack(const guint8 *bytes, PmAddr address, PmRange *ret_stack)
 {
-    guint64 words[UCONTEXT_STACK_WORDS];
-    guint8 bytes[sizeof words];
-    PmRange stack;
-    if (!pm_space_read(space, address, bytes, sizeof bytes))
+    const PmAddr start = pm_load_u64(bytes + 16);
+    const guint64 size_bytes = pm_load_u64(bytes + 32);
+    if (start == 0 || start > address || address - start > SIGNAL_STACK_MAX ||
+        size_bytes <= address - start || size_bytes < SIGNAL_STACK_MIN ||
+        size_bytes > SIGNAL_STACK_MAX || pm_load_u64(bytes) > UC_FLAGS_MAX ||
+        pm_load_u64(bytes + 8) != 0 || (pm_load_u32(bytes + 24) & ~SS_FLAGS_KNOWN) != 0)
         return FALSE;
-    for (guint i = 0; i < UCONTEXT_STACK_WORDS; i++)
-        words[i] = pm_load_u64(bytes + (gsize)8 * i);
-    stack.start = words[2];
-    if (words[0] > UC_FLAGS_MAX || words[1] != 0 || ((guint32)words[3] & ~SS_FLAGS_KNOWN) != 0 ||
-        words[4] < SIGNAL_STACK_MIN || words[4] > SIGNAL_STACK_MAX ||
-        !pm_addr_add(stack.start, words[4], &stack.end) || !pm_range_contains(stack, address))
-        return FALSE;
-    *ret_stack = stack;
+    *ret_stack = (PmRange){start, start + size_bytes};
     return TRUE;
 }
 
 gboolean
-pm_regions_find_signal_stack(const PmSubject *subject, PmRange range, PmRange *ret_stack)
+pm_regions_find_signal_stack(const PmSpace *space, const PmStackTop *top, PmRange *ret_stack)
 {
-    const PmSpace *space = pm_process_get_space(subject->process);
     if (pm_space_get_target(space)->arch == PM_ARCH_I386)
         return FALSE;
-    for (PmAddr at = pm_align_up(range.start, 8); at < range.end;) {
-        PmSpan span;
-        pm_space_get_span(space, at, &span);
-        const PmAddr end = MIN(range.end, span.start + span.length_bytes);
-        for (; span.bytes != NULL && at < end; at += 8) {
-            /* ss_sp is never below the page that it is in; a quick look before all is read. */
-            if (end - at >= 8 && pm_load_u64(span.bytes + (at - span.start)) <= UC_FLAGS_MAX &&
-                read_signal_stack(space, at, ret_stack))
+    for (guint i = 0; i < top->count; i++) {
+        const PmSpan *span = &top->spans[i];
+        const guint64 first = pm_align_up(span->start, UCONTEXT_ALIGNMENT) - span->start;
+        for (guint64 at = first; at + UCONTEXT_STACK_BYTES <= span->length_bytes;
+             at += UCONTEXT_ALIGNMENT)
+            if (read_signal_stack(span->bytes + at, span->start + at, ret_stack))
                 return TRUE;
-        }
-        at = MAX(at, pm_align_up(end, 8));
     }
     return FALSE;
 }
@@ -153,20 +146,37 @@ claim_block(Stacks *stacks, PmRegionKind kind, const PmTcb *tcb, guint32 tid)
     add_claim(stacks->blocks, kind, (PmRange){start, tcb->block.end}, &like);
 }
 
+/* The alternate stack that @thread runs on, by the signal frame somewhere above its stack pointer.
+ */
+static gboolean
+find_signal_stack_above(const PmSubject *subject, const PmThread *thread, PmRange *ret_stack)
+{
+    const PmSpace *space = pm_process_get_space(subject->process);
+    PmStackTop top;
+    PmAddr at = thread->sp;
+    for (guint i = 0; i < SIGNAL_WINDOWS && at < thread->stack.end; i++) {
+        const PmAddr end = at + MIN(thread->stack.end - at, PM_STACK_TOP_BYTES);
+        PmRange stack;
+        pm_stack_top_read(space, (PmRange){at, end}, &top);
+        if (pm_regions_find_signal_stack(space, &top, &stack) &&
+            pm_range_contains(stack, thread->sp)) {
+            *ret_stack = stack;
+            return TRUE;
+        }
+        at = end;
+    }
+    return FALSE;
+}
+
 /* Where @thread runs, which is not the stack that it owns. */
 static void
 claim_running(Stacks *stacks, const PmThread *thread)
 {
     PmRange stack;
-    PmAddr end = 0;
     PmRegion like = {.arena = PM_ADDR_NONE, .tid = thread->tid, .proof = PM_STACK_BY_SIGNAL_FRAME};
     if (thread->sp == PM_ADDR_NONE || pm_range_bytes(thread->stack) == 0)
         return;
-    if (!pm_addr_add(thread->sp, SIGNAL_SEARCH_BYTES, &end))
-        end = PM_ADDR_NONE;
-    const PmRange search = {thread->sp, MIN(end, thread->stack.end)};
-    if (pm_regions_find_signal_stack(stacks->subject, search, &stack) &&
-        pm_range_contains(stack, thread->sp)) {
+    if (find_signal_stack_above(stacks->subject, thread, &stack)) {
         add_claim(stacks->signals, PM_REGION_STACK_SIGNAL, stack, &like);
         return;
     }

@@ -72,7 +72,8 @@ add_segment(GArray *regions, const PmImage *image, const PmSegment *segment)
     PmRegion region = {.kind = PM_REGION_ANONYMOUS,
                        .flags_known = TRUE,
                        .flags = segment->flags & (PF_R | PF_W | PF_X),
-                       .arena = PM_ADDR_NONE};
+                       .arena = PM_ADDR_NONE,
+                       .nonzero_bytes = PM_BYTES_UNKNOWN};
     gsize count = 0;
     const PmFileMapping *files = pm_image_get_file_mappings(image, &count);
     const PmAddr end = segment->start + segment->mapped_bytes;
@@ -97,22 +98,47 @@ add_segment(GArray *regions, const PmImage *image, const PmSegment *segment)
     add_region(regions, &region, at, end);
 }
 
+/* Adds what no segment tells of @file. */
+static void
+add_left_out(GArray *regions, const PmImage *image, const PmFileMapping *file)
+{
+    const PmRegion region = {.kind = PM_REGION_ANONYMOUS,
+                             .path = file->path,
+                             .arena = PM_ADDR_NONE,
+                             .nonzero_bytes = PM_BYTES_UNKNOWN};
+    gsize count = 0;
+    const PmSegment *segments = pm_image_get_segments(image, &count);
+    gsize low = 0, high = count;
+    while (low < high) {
+        const gsize middle = low + (high - low) / 2;
+        if (segments[middle].start + segments[middle].mapped_bytes > file->start)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    PmAddr at = file->start;
+    for (; low < count && segments[low].start < file->end; low++) {
+        add_region(regions, &region, at, segments[low].start);
+        at = MAX(at, segments[low].start + segments[low].mapped_bytes);
+    }
+    add_region(regions, &region, at, file->end);
+}
+
 GArray *
 pm_regions_list_mappings(const PmImage *image)
 {
     gsize count = 0;
     const PmSegment *segments = pm_image_get_segments(image, &count);
-    g_autoptr(GArray) mapped = g_array_sized_new(FALSE, FALSE, sizeof(PmRegion), (guint)count);
+    GArray *mapped = g_array_sized_new(FALSE, FALSE, sizeof(PmRegion), (guint)count);
     for (gsize i = 0; i < count; i++)
         add_segment(mapped, image, &segments[i]);
 
+    /* Few files are mapped, but there may be many segments. */
     const PmFileMapping *files = pm_image_get_file_mappings(image, &count);
-    g_autoptr(GArray) named = g_array_sized_new(FALSE, FALSE, sizeof(PmRegion), (guint)count);
-    for (gsize i = 0; i < count; i++) {
-        const PmRegion region = {
-            .kind = PM_REGION_ANONYMOUS, .path = files[i].path, .arena = PM_ADDR_NONE};
-        add_region(named, &region, files[i].start, files[i].end);
-    }
-    pm_regions_settle(named);
-    return pm_regions_overlay(named, mapped);
+    const guint segment_regions = mapped->len;
+    for (gsize i = 0; i < count; i++)
+        add_left_out(mapped, image, &files[i]);
+    if (mapped->len > segment_regions)
+        g_array_sort(mapped, compare_regions);
+    return mapped;
 }

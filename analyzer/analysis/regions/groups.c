@@ -3,6 +3,8 @@
 
 #include <elf.h>
 
+#define HASH_FACTOR G_GUINT64_CONSTANT(0x9e3779b97f4a7c15)
+
 static guint64
 add_known(guint64 sum, guint64 bytes)
 {
@@ -29,22 +31,6 @@ can_repeat(const PmRegion *region)
 }
 
 static gint
-compare_shapes(gconstpointer a, gconstpointer b)
-{
-    const PmRegion *left = *(const PmRegion *const *)a;
-    const PmRegion *right = *(const PmRegion *const *)b;
-    const guint64 left_bytes = pm_region_mapped_bytes(left);
-    const guint64 right_bytes = pm_region_mapped_bytes(right);
-    if (left->kind != right->kind)
-        return left->kind < right->kind ? -1 : 1;
-    if (left_bytes != right_bytes)
-        return left_bytes < right_bytes ? -1 : 1;
-    if (left->guard_bytes != right->guard_bytes)
-        return left->guard_bytes < right->guard_bytes ? -1 : 1;
-    return left->range.start < right->range.start ? -1 : left->range.start > right->range.start;
-}
-
-static gint
 compare_groups(gconstpointer a, gconstpointer b)
 {
     const PmRegionGroup *left = a;
@@ -54,41 +40,61 @@ compare_groups(gconstpointer a, gconstpointer b)
     return left->first < right->first ? -1 : left->first > right->first;
 }
 
-static gboolean
-has_shape(const PmRegionGroup *group, const PmRegion *region)
+/* Groups are told apart by kind, size and guard. */
+static guint
+hash_shape(gconstpointer data)
 {
-    return group->kind == region->kind && group->mapped_bytes == pm_region_mapped_bytes(region) &&
-           group->guard_bytes == region->guard_bytes;
+    const PmRegionGroup *group = data;
+    const guint64 mixed = (group->mapped_bytes / PM_REGION_PAGE_BYTES) * HASH_FACTOR ^
+                          group->guard_bytes * (HASH_FACTOR >> 7) ^ group->kind;
+    return (guint)(mixed >> 32 ^ mixed);
+}
+
+static gboolean
+equal_shapes(gconstpointer a, gconstpointer b)
+{
+    const PmRegionGroup *left = a;
+    const PmRegionGroup *right = b;
+    return left->kind == right->kind && left->mapped_bytes == right->mapped_bytes &&
+           left->guard_bytes == right->guard_bytes;
+}
+
+static void
+add_to_group(PmRegionGroup *group, const PmRegion *region)
+{
+    pm_region_total_add(&group->total, region);
+    group->total.mapped_bytes += region->guard_bytes;
+    group->by_shape += region->proof == PM_STACK_BY_SHAPE;
 }
 
 GArray *
 pm_regions_group(const GArray *regions)
 {
     GArray *groups = g_array_new(FALSE, FALSE, sizeof(PmRegionGroup));
-    const PmRegion *all = (const PmRegion *)(gconstpointer)regions->data;
-    g_autoptr(GPtrArray) sorted = g_ptr_array_new();
-    for (guint i = 0; i < regions->len; i++)
-        if (can_repeat(&all[i]))
-            g_ptr_array_add(sorted, (gpointer)&all[i]);
-    g_ptr_array_sort(sorted, compare_shapes);
-
-    PmRegionGroup group = {.kind = PM_REGION_KINDS};
-    for (guint i = 0; i <= sorted->len; i++) {
-        const PmRegion *region = i < sorted->len ? g_ptr_array_index(sorted, i) : NULL;
-        if (region == NULL || !has_shape(&group, region)) {
-            if (group.total.regions > 1)
-                g_array_append_val(groups, group);
-            if (region == NULL)
-                break;
-            group = (PmRegionGroup){.kind = region->kind,
-                                    .mapped_bytes = pm_region_mapped_bytes(region),
-                                    .guard_bytes = region->guard_bytes,
-                                    .first = (gsize)(region - all)};
+    g_autoptr(GHashTable) shapes = g_hash_table_new_full(hash_shape, equal_shapes, g_free, NULL);
+    PmRegionGroup *last = NULL;
+    for (guint i = 0; i < regions->len; i++) {
+        const PmRegion *region = &g_array_index(regions, PmRegion, i);
+        const PmRegionGroup shape = {.kind = region->kind,
+                                     .mapped_bytes = pm_region_mapped_bytes(region),
+                                     .guard_bytes = region->guard_bytes,
+                                     .first = i};
+        if (!can_repeat(region))
+            continue;
+        if (last == NULL || !equal_shapes(last, &shape))
+            last = g_hash_table_lookup(shapes, &shape);
+        if (last == NULL) {
+            last = g_memdup2(&shape, sizeof shape);
+            g_hash_table_add(shapes, last);
         }
-        pm_region_total_add(&group.total, region);
-        group.total.mapped_bytes += region->guard_bytes;
-        group.by_shape += region->proof == PM_STACK_BY_SHAPE;
+        add_to_group(last, region);
     }
+    GHashTableIter iter;
+    gpointer group = NULL;
+    g_hash_table_iter_init(&iter, shapes);
+    while (g_hash_table_iter_next(&iter, &group, NULL))
+        if (((const PmRegionGroup *)group)->total.regions > 1)
+            g_array_append_vals(groups, group, 1);
     g_array_sort(groups, compare_groups);
     return groups;
 }

@@ -50,15 +50,13 @@ pm_regions_is_zero(const PmSubject *subject, PmRange range)
     return TRUE;
 }
 
-/* Where the bytes of @region are in the file; it lies in one segment. */
+/* Where the bytes of @region are in the file. @segment: (nullable): that it lies in. */
 static void
-measure_dumped(const PmSubject *subject, PmRegion *region)
+measure_dumped(const PmSubject *subject, const PmSegment *segment, PmRegion *region)
 {
-    const PmSegment *segment = pm_image_find_segment(subject->image, region->range.start);
     const gboolean has_holes = pm_image_has_holes(subject->image);
     region->dumped_bytes = 0;
     region->touched_bytes = has_holes ? 0 : PM_BYTES_UNKNOWN;
-    region->nonzero_bytes = PM_BYTES_UNKNOWN;
     if (segment == NULL)
         return;
     const guint64 offset_bytes = region->range.start - segment->start;
@@ -109,16 +107,25 @@ read_range(const Measure *measure, PmRange range, guint8 *buffer)
     }
 }
 
+guint64
+pm_regions_count_nonzero(const guint8 *bytes, gsize count)
+{
+    guint64 nonzero_bytes = 0;
+    for (gsize page = 0; page < count; page += PM_REGION_PAGE_BYTES) {
+        const gsize length = MIN(PM_REGION_PAGE_BYTES, count - page);
+        if (!is_zero(bytes + page, length))
+            nonzero_bytes += length;
+    }
+    return nonzero_bytes;
+}
+
 static void
 count_run(const Measure *measure, Run *run, guint8 *buffer)
 {
     for (PmAddr at = run->range.start; at < run->range.end;) {
         const PmRange part = {at, MIN(run->range.end, at + READ_BYTES)};
-        const gsize count = pm_range_bytes(part);
         read_range(measure, part, buffer);
-        for (gsize page = 0; page < count; page += PM_REGION_PAGE_BYTES)
-            if (!is_zero(buffer + page, MIN(PM_REGION_PAGE_BYTES, count - page)))
-                run->nonzero_bytes += MIN(PM_REGION_PAGE_BYTES, count - page);
+        run->nonzero_bytes += pm_regions_count_nonzero(buffer, pm_range_bytes(part));
         at = part.end;
     }
 }
@@ -139,24 +146,31 @@ pm_regions_measure(const PmSubject *subject, const PmRegionsOptions *options, GA
     Measure measure = {.image = subject->image,
                        .space = pm_process_get_space(subject->process),
                        .runs = g_array_new(FALSE, FALSE, sizeof(Run))};
+    gsize count = 0, next = 0;
+    const PmSegment *segments = pm_image_get_segments(subject->image, &count);
     for (guint i = 0; i < regions->len; i++) {
         PmRegion *region = &g_array_index(regions, PmRegion, i);
-        measure_dumped(subject, region);
-        if (options->count_nonzero)
-            add_runs(&measure, i, region);
-    }
-    if (options->count_nonzero) {
-        pm_jobs_run(options->jobs, measure.runs->len, count_runs, &measure);
-        for (guint i = 0; i < regions->len; i++)
-            g_array_index(regions, PmRegion, i).nonzero_bytes = 0;
-        for (guint i = 0; i < measure.runs->len; i++) {
-            const Run *run = &g_array_index(measure.runs, Run, i);
-            PmRegion *region = &g_array_index(regions, PmRegion, run->region);
-            region->nonzero_bytes += run->nonzero_bytes;
-            /* It was taken for one by some of its pages. */
-            if (run->nonzero_bytes > 0 && region->kind == PM_REGION_GUARD)
-                region->kind = PM_REGION_ANONYMOUS;
+        while (next < count &&
+               segments[next].start + segments[next].mapped_bytes <= region->range.start)
+            next++;
+        const gboolean in_segment = next < count && segments[next].start <= region->range.start;
+        measure_dumped(subject, in_segment ? &segments[next] : NULL, region);
+        if (!options->count_nonzero) {
+            region->nonzero_bytes = PM_BYTES_UNKNOWN;
+        } else if (region->nonzero_bytes == PM_BYTES_UNKNOWN) {
+            region->nonzero_bytes = 0;
+            if (region->dumped_bytes > 0)
+                add_runs(&measure, i, region);
         }
+    }
+    pm_jobs_run(options->jobs, measure.runs->len, count_runs, &measure);
+    for (guint i = 0; i < measure.runs->len; i++) {
+        const Run *run = &g_array_index(measure.runs, Run, i);
+        PmRegion *region = &g_array_index(regions, PmRegion, run->region);
+        region->nonzero_bytes += run->nonzero_bytes;
+        /* It was taken for one by some of its pages. */
+        if (run->nonzero_bytes > 0 && region->kind == PM_REGION_GUARD)
+            region->kind = PM_REGION_ANONYMOUS;
     }
     g_array_unref(measure.runs);
 }

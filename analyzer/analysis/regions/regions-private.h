@@ -39,10 +39,11 @@ void pm_regions_settle(GArray *regions);
 /*
  * orphans.c: finds in @regions the stacks that nothing claims, and guards; may cut regions.
  *
- * @listed: glibc's lists of stacks were found, so that a control block on none of them is nobody's.
- * Returns: (transfer full): the new list.
+ * @regions: (transfer full). @listed: glibc's lists of stacks were found, so that a control block
+ * on none of them is nobody's. @jobs: worker threads. Returns: (transfer full): the new list.
  */
-GArray *pm_regions_find_orphans(const PmSubject *subject, const GArray *regions, gboolean listed);
+GArray *pm_regions_find_orphans(const PmSubject *subject, GArray *regions, gboolean listed,
+                                guint jobs);
 
 typedef struct PmStackShape PmStackShape;
 
@@ -52,13 +53,42 @@ void pm_stack_shape_free(PmStackShape *shape);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmStackShape, pm_stack_shape_free)
 
 /*
+ * In what the oldest frames and a control block lie, at the upper end of a stack; a signal frame
+ * with all that a processor of today saves takes 12 KiB.
+ */
+#define PM_STACK_TOP_BYTES 16384
+#define PM_STACK_TOP_SPANS (PM_STACK_TOP_BYTES / 4096 + 2)
+
+/*
+ * The runs of real bytes in a window of at most PM_STACK_TOP_BYTES, ascending.
+ *
+ * @spans: their bytes are copies, in @bytes: a read costs less than a fault, and does not make the
+ *   kernel read what is around it. @present_bytes: the sum of their lengths.
+ */
+typedef struct {
+    PmSpan spans[PM_STACK_TOP_SPANS];
+    guint count;
+    guint64 present_bytes;
+    guint8 bytes[PM_STACK_TOP_BYTES];
+} PmStackTop;
+
+/* shape.c: reads the upper end of @range. */
+void pm_stack_top_read(const PmSpace *space, PmRange range, PmStackTop *ret_top);
+
+/*
  * shape.c: whether @range, which lies above a guard, was a stack: it holds return addresses at its
  * upper end, and its lowest page is empty (or it holds several of them).
+ *
+ * @top: of @range.
  */
-gboolean pm_stack_shape_fits(const PmStackShape *shape, PmRange range);
+gboolean pm_stack_shape_fits(const PmStackShape *shape, PmRange range, const PmStackTop *top);
 
-/* measure.c: sets the bytes of all @regions. */
+/* measure.c: sets the bytes of all @regions; nonzero_bytes that are known already stay. */
 void pm_regions_measure(const PmSubject *subject, const PmRegionsOptions *options, GArray *regions);
+
+/* measure.c: the pages of @count bytes at @bytes, the start of a page, that are not zero, in bytes.
+ */
+guint64 pm_regions_count_nonzero(const guint8 *bytes, gsize count);
 
 /* measure.c: whether all of @range is dumped (or a hole) and zero. Reads no further than the first
  * byte that is not. */
@@ -71,9 +101,10 @@ GArray *pm_regions_group(const GArray *regions);
 void pm_region_total_add(PmRegionTotal *total, const PmRegion *region);
 
 /*
- * claims.c: the alternate signal stack that a signal frame in @range says it is on. 64 bit alone.
+ * claims.c: the alternate signal stack that a signal frame in @top says it is on. 64 bit alone.
  *
  * @ret_stack: (out): as the program gave it to sigaltstack(): any bounds around the frame.
  * Returns: FALSE where no frame is there.
  */
-gboolean pm_regions_find_signal_stack(const PmSubject *subject, PmRange range, PmRange *ret_stack);
+gboolean pm_regions_find_signal_stack(const PmSpace *space, const PmStackTop *top,
+                                      PmRange *ret_stack);

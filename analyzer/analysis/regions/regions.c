@@ -187,13 +187,15 @@ PmRegions *
 pm_regions_new(const PmSubject *subject, const PmRegionsOptions *options)
 {
     PmRegions *regions = g_new0(PmRegions, 1);
-    g_autoptr(GArray) mappings = pm_regions_list_mappings(subject->image);
     gboolean listed = FALSE;
-    g_autoptr(GArray) claims = pm_regions_list_claims(subject, &listed);
-    g_autoptr(GArray) told = apply_claims(mappings, claims);
+    GArray *mappings = pm_regions_list_mappings(subject->image);
+    GArray *claims = pm_regions_list_claims(subject, &listed);
+    GArray *told = apply_claims(mappings, claims);
+    g_array_unref(mappings);
+    g_array_unref(claims);
     find_vvar(told);
     regions->subject = subject;
-    regions->regions = pm_regions_find_orphans(subject, told, listed);
+    regions->regions = pm_regions_find_orphans(subject, told, listed, options->jobs);
     pm_regions_measure(subject, options, regions->regions);
     regions->groups = pm_regions_group(regions->regions);
     sum_up(regions);

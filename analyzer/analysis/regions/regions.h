@@ -123,7 +123,7 @@ typedef struct PmRegions PmRegions;
 /*
  * @count_nonzero: read all that is dumped, and count pages that hold anything; else
  *   nonzero_bytes is unknown.
- * @jobs: worker threads for that; 0: as many as there are processors.
+ * @jobs: worker threads; 0: as many as there are processors.
  */
 typedef struct {
     gboolean count_nonzero;

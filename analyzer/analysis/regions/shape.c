@@ -7,9 +7,6 @@
 #include <elf.h>
 #include <stdlib.h>
 
-/* Behind the oldest frame lie arguments, thread-locals and a control block at most. */
-#define TOP_BYTES 65536
-
 /* As many return addresses tell a stack that was used down to its guard. */
 #define RETURNS_ENOUGH 3
 
@@ -132,19 +129,40 @@ is_return(const PmStackShape *shape, guint64 value)
     return ends_in_call(bytes);
 }
 
-/* Return addresses in one page, at most @enough. */
-static guint
-count_returns(const PmStackShape *shape, PmAddr page, guint enough)
+void
+pm_stack_top_read(const PmSpace *space, PmRange range, PmStackTop *ret_top)
 {
-    PmSpan span;
+    const PmImage *image = pm_space_get_image(space);
+    const guint64 bytes =
+        range.start < range.end ? MIN(pm_range_bytes(range), PM_STACK_TOP_BYTES) : 0;
+    PmAddr at = range.end - bytes;
+    ret_top->count = 0;
+    ret_top->present_bytes = 0;
+    while (bytes > 0 && at < range.end && ret_top->count < PM_STACK_TOP_SPANS) {
+        PmSpan *span = &ret_top->spans[ret_top->count];
+        pm_space_get_span(space, at, span);
+        span->length_bytes = MIN(span->length_bytes, range.end - at);
+        at += span->length_bytes;
+        if (span->kind != PM_BYTES_DUMPED || span->bytes == NULL)
+            continue;
+        guint8 *copy = ret_top->bytes + ret_top->present_bytes;
+        span->length_bytes = pm_image_copy(image, span->bytes, copy, span->length_bytes);
+        span->bytes = copy;
+        ret_top->present_bytes += span->length_bytes;
+        ret_top->count++;
+    }
+}
+
+/* Return addresses in @span, at most @enough. */
+static guint
+count_returns(const PmStackShape *shape, const PmSpan *span, guint enough)
+{
+    const guint word = shape->word_bytes;
+    const PmAddr end = pm_align_down(span->start + span->length_bytes, word);
     guint found = 0;
-    pm_space_get_span(shape->space, page, &span);
-    if (span.bytes == NULL || span.kind != PM_BYTES_DUMPED)
-        return 0;
-    const guint64 bytes = MIN(span.length_bytes, PM_REGION_PAGE_BYTES);
-    for (guint64 at = bytes / shape->word_bytes * shape->word_bytes; at > 0 && found < enough;) {
-        at -= shape->word_bytes;
-        const guint64 value = pm_load_word(span.bytes + at, shape->word_bytes);
+    for (PmAddr at = end; at - span->start >= word && at > span->start && found < enough;) {
+        at -= word;
+        const guint64 value = pm_load_word(span->bytes + (at - span->start), word);
         if (value != 0 && is_return(shape, value))
             found++;
     }
@@ -152,21 +170,19 @@ count_returns(const PmStackShape *shape, PmAddr page, guint enough)
 }
 
 gboolean
-pm_stack_shape_fits(const PmStackShape *shape, PmRange range)
+pm_stack_shape_fits(const PmStackShape *shape, PmRange range, const PmStackTop *top)
 {
-    const PmAddr stop = range.end - MIN(pm_range_bytes(range), TOP_BYTES);
     guint found = 0;
-    gboolean low_is_empty = FALSE;
-    for (PmAddr page = range.end; page > stop && found < RETURNS_ENOUGH;) {
-        page -= PM_REGION_PAGE_BYTES;
-        const guint here = count_returns(shape, page, RETURNS_ENOUGH - found);
-        if (found == 0 && here > 0) {
-            low_is_empty = pm_regions_is_zero(
-                shape->subject, (PmRange){range.start, range.start + PM_REGION_PAGE_BYTES});
-        }
-        found += here;
-        if (found > 0 && low_is_empty)
+    for (guint i = top->count; i-- > 0 && found < RETURNS_ENOUGH;) {
+        /* One is enough for most; the others are looked for where the stack is full. */
+        const gboolean is_first = found == 0;
+        found += count_returns(shape, &top->spans[i], is_first ? 1 : RETURNS_ENOUGH - found);
+        if (!is_first || found == 0)
+            continue;
+        const PmRange lowest = {range.start, range.start + PM_REGION_PAGE_BYTES};
+        if (pm_regions_is_zero(shape->subject, lowest))
             return TRUE;
+        found = count_returns(shape, &top->spans[i], RETURNS_ENOUGH);
     }
     return found >= RETURNS_ENOUGH;
 }
