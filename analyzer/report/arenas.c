@@ -218,6 +218,17 @@ pm_arenas_print_table(const PmSink *sink, const PmArenasView *view, gsize row_co
     pm_table_print(table, 2);
 }
 
+/* What waits for a thread to come: glibc gives such an arena to the next one that starts. */
+static void
+print_threadless(const PmSink *sink, const PmArenasView *view)
+{
+    const PmArenaTotals *totals = &view->arenas->totals;
+    if (view->only == NULL && totals->threadless > 0)
+        pm_sink_line(sink, "  no thread is at %s, of %s",
+                     pm_format_things(totals->threadless, "arena").text,
+                     pm_format_bytes(totals->threadless_bytes).text);
+}
+
 static void
 print_free(const PmSink *sink, const PmArenasView *view, gsize row_count)
 {
@@ -326,6 +337,7 @@ print_text(const PmSink *sink, const PmSubject *subject, const PmArenasView *vie
     const guint64 shown = pm_sink_rows(sink->top, count);
     const gboolean details = sink->verbose || view->only != NULL;
     pm_arenas_print_table(sink, view, shown);
+    print_threadless(sink, view);
     print_free(sink, view, shown);
     print_overhead(sink, view);
     if (shown < count)
