@@ -10,10 +10,17 @@
 #include <math.h>
 #include <string.h>
 
-/* A return address in a dead stack proves that the call was made, once; programs make many. */
-#define FACTOR_FRAME 4.0
-#define FACTOR_LIVE  2.5
-#define FACTOR_DEAD  2.0
+/*
+ * A return address in a dead stack proves that the call was made. Of sites that make thousands of
+ * chunks that often one is left; how often of any site is seen in the core itself. The ratio of the
+ * two, within bounds, is what it says; more where the call is on a live stack, or being made.
+ */
+#define TRACED_BUSY  0.3
+#define TRACED_LEAST 0.02
+#define FACTOR_MIN   1.5
+#define FACTOR_MAX   12.0
+#define MORE_FRAME   2.0
+#define MORE_LIVE    1.25
 /* The thread allocates from the arena that the chunks are in. */
 #define FACTOR_SAME_ARENA 1.3
 
@@ -193,9 +200,11 @@ ask_stacks(const PmWitnesses *witnesses, const PmSite *site, GArray *evidence)
     const PmTrace *trace = pm_traces_find(witnesses->traces, site);
     if (trace == NULL)
         return 1;
-    double factor = trace->kind == PM_TRACE_FRAME  ? FACTOR_FRAME
-                    : trace->kind == PM_TRACE_LIVE ? FACTOR_LIVE
-                                                   : FACTOR_DEAD;
+    const double traced = pm_traces_get_share(witnesses->traces);
+    double factor = CLAMP(TRACED_BUSY / (traced + TRACED_LEAST), FACTOR_MIN, FACTOR_MAX);
+    factor *= trace->kind == PM_TRACE_FRAME  ? MORE_FRAME
+              : trace->kind == PM_TRACE_LIVE ? MORE_LIVE
+                                             : 1;
     g_autofree char *who = trace->tid != 0 ? g_strdup_printf("thread %u", trace->tid)
                                            : g_strdup("a thread that ended");
     const char *more = "";

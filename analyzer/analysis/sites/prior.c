@@ -6,9 +6,16 @@
 #include <math.h>
 
 /* What a site weighs before the bytes are looked at, beside one that always asks for the size. */
-#define WEIGHT_RANGE    0.05
-#define WEIGHT_VARIABLE 0.01
-#define WEIGHT_POINTER  0.8
+#define WEIGHT_POINTER 0.8
+
+/*
+ * Of a site of which only bounds are known: sizes are as likely as logarithms are dense, from its
+ * least size on, up to SIZE_SPAN above it; the first RANGE_GRAIN bytes count as one step. So often
+ * it asks for the very least: what is there before a length of 0 or a buffer's initial size.
+ */
+#define RANGE_GRAIN    16.0
+#define RANGE_SPAN     ((guint64)16 << 20)
+#define RANGE_AT_LEAST 0.35
 
 /* The request that slack betrays, when that is certain: how much likelier a site that asks for it,
  * and how much less likely one that asks for less or for more. What asks for more may have left its
@@ -38,6 +45,23 @@ add_set_evidence(const PmSite *site, guint matches, PmRankedSite *ranked)
                         site->size.count);
 }
 
+/* How likely a size of the class is where all from @least to @most are possible. */
+static double
+weigh_range(const PmSiteClues *clues, guint64 least, guint64 most)
+{
+    const guint64 from = MAX(least, clues->request_min);
+    const guint64 to = MIN(most, clues->request_max);
+    if (from > to)
+        return 0;
+    const double span = (double)MAX(MIN(most - least, RANGE_SPAN), to - least) + 1;
+    const double spread =
+        log(((double)(to - least) + 1 + RANGE_GRAIN) / ((double)(from - least) + RANGE_GRAIN)) /
+        log((span + RANGE_GRAIN) / RANGE_GRAIN);
+    if (least == 0)
+        return spread;
+    return (1 - RANGE_AT_LEAST) * spread + (from == least ? RANGE_AT_LEAST : 0);
+}
+
 double
 pm_prior_of_size(const PmSiteClues *clues, const PmSite *site, PmRankedSite *ranked)
 {
@@ -45,16 +69,13 @@ pm_prior_of_size(const PmSiteClues *clues, const PmSite *site, PmRankedSite *ran
     ranked->request_bytes = PM_SIZE_UNKNOWN;
     if (site->kind == PM_SITE_VARIABLE) {
         pm_evidence_add(ranked->evidence, "size", 0, "nothing is known of the size it asks for");
-        return clues->variable ? WEIGHT_VARIABLE : 0;
+        return clues->variable ? weigh_range(clues, 0, G_MAXUINT64) : 0;
     }
     if (site->kind == PM_SITE_RANGE) {
         pm_evidence_add(ranked->evidence, "size", 0,
                         "it asks for %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " bytes",
                         size->v[0], size->v[1]);
-        return clues->variable && size->v[0] <= clues->request_max &&
-                       size->v[1] >= clues->request_min
-                   ? WEIGHT_RANGE
-                   : 0;
+        return clues->variable ? weigh_range(clues, size->v[0], size->v[1]) : 0;
     }
     guint matches = 0;
     for (guint i = 0; i < size->count; i++) {

@@ -23,11 +23,13 @@ struct PmTraces {
     guint word_bytes;
     guint64 budget_bytes;
     guint unwound;
+    guint traced;
 };
 
 static void
-note(PmTrace *trace, PmTraceKind kind, guint32 tid)
+note(PmTraces *traces, PmTrace *trace, PmTraceKind kind, guint32 tid)
 {
+    traces->traced += trace->kind == PM_TRACE_NONE;
     if (kind > trace->kind) {
         trace->kind = kind;
         trace->tid = tid;
@@ -68,7 +70,7 @@ search(PmTraces *traces, PmAddr start, PmAddr end, PmTraceKind kind, guint32 tid
                     traces, pm_load_word(span.bytes + i * traces->word_bytes, traces->word_bytes));
                 if (trace == NULL)
                     continue;
-                note(trace, kind, tid);
+                note(traces, trace, kind, tid);
                 hits++;
             }
         }
@@ -88,7 +90,7 @@ unwind(PmTraces *traces, const PmThread *thread)
     for (gsize i = 1; i < count; i++) {
         PmTrace *trace = look_up(traces, frames[i].pc);
         if (trace != NULL)
-            note(trace, PM_TRACE_FRAME, thread->tid);
+            note(traces, trace, PM_TRACE_FRAME, thread->tid);
     }
 }
 
@@ -158,6 +160,13 @@ pm_traces_free(PmTraces *traces)
         return;
     g_hash_table_unref(traces->found);
     g_free(traces);
+}
+
+double
+pm_traces_get_share(const PmTraces *traces)
+{
+    const guint count = g_hash_table_size(traces->found);
+    return count == 0 ? 0 : (double)traces->traced / count;
 }
 
 const PmTrace *

@@ -41,3 +41,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmTraces, pm_traces_free)
 
 /* What was found of @site; NULL where nothing was. Borrowed. */
 const PmTrace *pm_traces_find(const PmTraces *traces, const PmSite *site);
+
+/* The share of the sites of which something was found: how little it says of one of them. */
+double pm_traces_get_share(const PmTraces *traces);
