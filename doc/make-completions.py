@@ -81,10 +81,18 @@ def fill_zsh(commands, common):
     shared = {option.name for option in common}
     cases = []
     for command in commands:
-        own = [spec for option in command.options if option.name not in shared for spec in write_zsh_option(option)]
+        # A command that opens no core has not all of those of every command.
+        names = {option.name for option in command.options}
+        general = "$common " if names >= shared else ""
+        own = [
+            spec
+            for option in command.options
+            if option.name not in shared or not general
+            for spec in write_zsh_option(option)
+        ]
         operands = [word for word in command.usage.split() if not word.startswith("[")]
         places = [shlex.quote(f":{word}:{ZSH_ACTIONS[KINDS.get(word, '-')]}") for word in operands]
-        cases += [f"    {command.name})", "        _arguments $common \\"]
+        cases += [f"    {command.name})", f"        _arguments {general}\\"]
         cases += [f"            {spec} \\" for spec in [*own, *places]]
         cases += ["            && return", "        ;;"]
     return {
