@@ -20,6 +20,8 @@ from pathlib import Path
 # Real cores cannot be had everywhere; these are always the same (tests/golden).
 CORE = "leaky.core"
 ARGUMENTS = {"show": ["555555559050"], "refs": ["555555559050"], "path": ["555555559070"]}
+# Of other programs.
+OTHERS_OPTIONS = {"g", "fsanitize"}
 SIZES = {"schema", "structs", "sites"}
 
 
@@ -49,15 +51,20 @@ def check_commands(commands, pages):
 
 
 def check_options(program, commands, pages):
+    known = {"-version", *OTHERS_OPTIONS}
     for command in commands:
         page = pages.get(f"postmalloc-{command}", "").replace("\\-", "-")
         rows = run(program, command, "--help").stdout.partition("\noptions:\n")[2]
         options = re.findall(r"^ {2}(?:-\w, |    )-(-[\w-]+)", rows, re.MULTILINE)
+        known |= {*options, *re.findall(r"^ {2}-(\w), ", rows, re.MULTILINE)}
         if "-help" not in options:
             yield f"{command} --help does not list its options"
         for option in options:
             if not re.search(rf"^\.It (Fl \w.* , )?Fl {option}\b", page, re.MULTILINE):
                 yield f"the page of {command} lacks -{option}"
+    for name, page in pages.items():
+        for option in set(re.findall(r"\bFl (\S+)", page.replace("\\-", "-"))) - known:
+            yield f"{name} speaks of -{option}, which no command takes"
 
 
 def check_references(pages):
