@@ -299,6 +299,39 @@ test_container(void)
     real_remove(folder);
 }
 
+/* A library that asks for as much, and was never called: where functions are bound when they are
+ * first called, that can be seen. */
+static void
+test_unbound(void)
+{
+    g_autofree char *folder = g_dir_make_tmp("postmalloc-report-XXXXXX", NULL);
+    g_autofree char *source = g_build_filename(folder, "idle.c", NULL);
+    g_autofree char *library = g_build_filename(folder, "libidle.so", NULL);
+    g_autofree char *preload = g_strconcat("LD_PRELOAD=", library, NULL);
+    g_autofree char *program = real_get_sample("case1");
+    g_auto(GStrv) compiler = g_strsplit(g_getenv("POSTMALLOC_CC"), " ", 2);
+    const char *const compile[] = {compiler[0], "-O1",   "-shared", "-fPIC", "-Wl,-z,lazy",
+                                   "-o",        library, source,    NULL};
+    const char *const words[] = {"env", preload, program, NULL};
+    g_assert_true(g_file_set_contents(
+        source, "#include <stdlib.h>\nvoid *idle(void);\nvoid *idle(void) { return malloc(20); }\n",
+        -1, NULL));
+    g_assert_cmpint(real_run_command(compile, NULL, NULL, NULL, 30), ==, 0);
+    g_autoptr(RealRun) run = real_run_sample(words, "20000", REAL_KERNEL_CORE);
+    RealSubject subject = {.core = run == NULL ? NULL : run->core};
+    g_autoptr(JsonNode) document = run == NULL ? NULL : real_ask(&subject, "sites --size 20", NULL);
+    if (document != NULL) {
+        JsonArray *sites = real_get_array(document, "data.sites");
+        g_assert_cmpuint(json_array_get_length(sites), ==, 2);
+        JsonObject *idle = json_array_get_object_element(sites, 1);
+        g_assert_cmpstr(json_object_get_string_member(idle, "function"), ==, "idle");
+        g_assert_cmpfloat(json_object_get_double_member(idle, "score"), <, 0.01);
+        g_assert_nonnull(find_signal(idle, "unbound"));
+        g_assert_null(find_signal(json_array_get_object_element(sites, 0), "unbound"));
+    }
+    real_remove(folder);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -313,6 +346,7 @@ main(int argc, char **argv)
     g_test_add_func("/real/report/rate", test_rate);
     g_test_add_func("/real/report/next", test_next);
     g_test_add_func("/real/report/container", test_container);
+    g_test_add_func("/real/report/unbound", test_unbound);
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *path = g_strconcat("/real/report/", cases[i].name, NULL);
         g_test_add_data_func(path, &cases[i], test_case);

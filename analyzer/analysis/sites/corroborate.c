@@ -5,6 +5,7 @@
 
 #include "analysis/evidence.h"
 #include "analysis/format.h"
+#include "analysis/sites/bound.h"
 #include "process/unwind.h"
 
 #include <math.h>
@@ -21,6 +22,9 @@
 #define FACTOR_MAX   12.0
 #define MORE_FRAME   2.0
 #define MORE_LIVE    1.25
+/* A call that was never made; not 0, for another word may have been bound meanwhile. */
+#define FACTOR_UNBOUND 0.001
+
 /* The thread allocates from the arena that the chunks are in. */
 #define FACTOR_SAME_ARENA 1.3
 
@@ -50,6 +54,7 @@ struct PmWitnesses {
     const PmSubject *subject;
     const PmSiteRows *rows;
     const PmTraces *traces;
+    PmBindings *bindings;
     GArray *threads;
     GArray *starts;
     double best_share;
@@ -159,6 +164,7 @@ pm_witnesses_new(const PmSubject *subject, const PmSiteRows *rows, const PmTrace
     witnesses->subject = subject;
     witnesses->rows = rows;
     witnesses->traces = traces;
+    witnesses->bindings = pm_bindings_new(subject->process);
     witnesses->threads = g_array_new(FALSE, FALSE, sizeof(guint32));
     witnesses->starts = g_array_new(FALSE, FALSE, sizeof(Start));
     if (rows == NULL)
@@ -178,6 +184,7 @@ pm_witnesses_free(PmWitnesses *witnesses)
 {
     if (witnesses == NULL)
         return;
+    pm_bindings_free(witnesses->bindings);
     g_array_unref(witnesses->threads);
     g_array_unref(witnesses->starts);
     g_free(witnesses);
@@ -272,9 +279,22 @@ ask_arenas(const PmWitnesses *witnesses, const PmSite *site, GArray *evidence)
     return factor;
 }
 
+static double
+ask_bindings(const PmWitnesses *witnesses, const PmSite *site, GArray *evidence)
+{
+    if (!pm_bindings_is_unbound(witnesses->bindings, site))
+        return 1;
+    pm_evidence_add(
+        evidence, "unbound", get_weight(FACTOR_UNBOUND),
+        "it never ran: its module has not called %s yet, for the word of its PLT is not "
+        "bound",
+        site->allocator);
+    return FACTOR_UNBOUND;
+}
+
 double
 pm_witnesses_ask(const PmWitnesses *witnesses, const PmSite *site, GArray *evidence)
 {
     return ask_stacks(witnesses, site, evidence) * ask_modules(witnesses, site, evidence) *
-           ask_arenas(witnesses, site, evidence);
+           ask_arenas(witnesses, site, evidence) * ask_bindings(witnesses, site, evidence);
 }

@@ -1,5 +1,6 @@
 /*
- * What speaks for or against a site beside its chunks' bytes: stacks, modules, arenas.
+ * What speaks for or against a site beside its chunks' bytes: stacks, modules, arenas,
+ * and whether it can have run at all.
  */
 #pragma once
 
@@ -20,7 +21,7 @@ void pm_witnesses_free(PmWitnesses *witnesses);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmWitnesses, pm_witnesses_free)
 
 /*
- * Adds "stack", "module" and "arena" to @evidence.
+ * Adds "stack", "module", "arena" and "unbound" to @evidence.
  *
  * Returns: what they make of the odds of @site, as a factor.
  */

@@ -201,6 +201,10 @@ typedef struct {
      * before the jump.
      */
     void (*scan_thunks)(const guint8 *bytes, gsize size, guint64 address, GArray *references);
+
+    /* Whether the code at the start of @bytes calls the dynamic linker to bind a function: what a
+     * word of a PLT leads to until its first call. */
+    gboolean (*is_binder)(const guint8 *bytes, gsize size);
 } PmMachine;
 
 /* The machine of @arch, or NULL where sites cannot be found in its code yet. Static. */

@@ -6,6 +6,8 @@
 #include "analysis/sites/x86scan.h"
 #include "image/space.h"
 
+#include <string.h>
+
 struct PmDecoder {
     csh handle;
     cs_insn *instruction;
@@ -101,6 +103,20 @@ decode(PmDecoder *decoder, const guint8 *bytes, gsize size, guint64 address, PmO
     return known != 0 ? known : disassemble(decoder, bytes, size, address, ret_ops);
 }
 
+/* psABI of x86-64, "Procedure Linkage Table": push $index; jmp PLT0; with CET (binutils 2.29 and
+ * newer) endbr64 before and a bnd prefix on the jump. */
+static gboolean
+is_binder(const guint8 *bytes, gsize size)
+{
+    static const guint8 mark[] = {0xf3, 0x0f, 0x1e, 0xfa};
+    gsize at = 0;
+    if (size >= sizeof mark && memcmp(bytes, mark, sizeof mark) == 0)
+        at = sizeof mark;
+    if (at + 7 > size || bytes[at] != 0x68)
+        return FALSE;
+    return bytes[at + 5] == 0xe9 || (bytes[at + 5] == 0xf2 && bytes[at + 6] == 0xe9);
+}
+
 const PmMachine pm_machine_x86_64 = {
     .registers = 16,
     .arguments = {PM_X86_RDI, PM_X86_RSI, PM_X86_RDX, PM_X86_RCX, 8, 9},
@@ -113,4 +129,5 @@ const PmMachine pm_machine_x86_64 = {
     .scan = pm_x86_scan,
     .scan_jumps = pm_x86_scan_jumps,
     .scan_thunks = pm_x86_scan_thunks,
+    .is_binder = is_binder,
 };
