@@ -424,6 +424,17 @@ test_stores(void)
     g_assert_true(call.is_returned);
     g_assert_cmpint(call.returned_offset, ==, 0);
 
+    /* memset(p, 255, 4) stores one number. */
+    code.count = 0;
+    emit(&code, "48 83 ec 08 bf 30 00 00 00"); /* sub $8, %rsp; mov $48, %edi */
+    emit_to(&code, "e8", WANTED);
+    emit(&code, "48 89 c7 be ff 00 00 00 ba 04 00 00 00"); /* mov $255, %esi; mov $4, %edx */
+    emit_to(&code, "e8", FILLING);
+    emit(&code, "48 83 c4 08 c3 90 90 90 90 90 90");
+    call = run_code(flow, &code);
+    g_assert_cmpuint(call.store_count, ==, 1);
+    assert_store(&call, 0, 0, 4, PM_STORED_CONSTANT, 0xffffffff);
+
     /* mov $0x1234, header; lea 16(%rax), %rax; rep stosq of five zeros before */
     code.count = 0;
     emit(&code, "bf 30 00 00 00");

@@ -143,7 +143,8 @@ static gboolean
 is_import(const PmModuleCode *code, guint64 slot)
 {
     const GArray *imports = code->dynamic.imports;
-    return bsearch(&slot, imports->data, imports->len, sizeof(PmImport), compare_slot) != NULL;
+    return imports->len > 0 &&
+           bsearch(&slot, imports->data, imports->len, sizeof(PmImport), compare_slot) != NULL;
 }
 
 /*

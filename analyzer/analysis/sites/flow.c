@@ -251,6 +251,10 @@ add_fill(const Pass *pass, const PmState *state, const PmValue *address, guint w
     if (!pm_value_is_constant(count, &times) ||
         __builtin_mul_overflow(times, (guint64)width_bytes, &bytes) || bytes > G_MAXINT32)
         bytes = 0;
+    /* A few bytes are a number of that width; of more the one byte is told. */
+    if (width_bytes == 1 && number != 0 && bytes > 1 && bytes <= 8)
+        stored = pm_value_constant((number & 0xff) *
+                                   (G_GUINT64_CONSTANT(0x0101010101010101) >> (64 - 8 * bytes)));
     add_store(pass, state, address, (guint)bytes, &stored);
 }
 

@@ -57,8 +57,8 @@ compare_calls(gconstpointer a, gconstpointer b)
 static gboolean
 is_asked(const PmSiteIndex *index, guint64 target)
 {
-    return bsearch(&target, index->asked->data, index->asked->len, sizeof target,
-                   compare_addresses) != NULL;
+    return index->asked->len > 0 && bsearch(&target, index->asked->data, index->asked->len,
+                                            sizeof target, compare_addresses) != NULL;
 }
 
 gboolean
@@ -123,8 +123,8 @@ add_thunks(const PmModuleCode *code, const GArray *slots, GArray *targets, GArra
     g_array_append_vals(targets, slots->data, slots->len);
     for (guint i = 0; i < code->thunks->len; i++) {
         const PmReference *thunk = &g_array_index(code->thunks, PmReference, i);
-        if (bsearch(&thunk->target, slots->data, slots->len, sizeof(guint64), compare_addresses) ==
-            NULL)
+        if (slots->len == 0 || bsearch(&thunk->target, slots->data, slots->len, sizeof(guint64),
+                                       compare_addresses) == NULL)
             continue;
         const Alias alias = {thunk->address, thunk->target};
         g_array_append_val(targets, alias.address);

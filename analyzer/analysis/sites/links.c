@@ -182,6 +182,8 @@ pm_links_add_imports(PmSiteWorld *world, PmForwarder *forwarder)
     const GArray *exports =
         pm_site_world_get_module(world, forwarder->module)->code->dynamic.exports;
     const PmExport *all = (const PmExport *)(gconstpointer)exports->data;
+    if (exports->len == 0)
+        return;
     const PmExport *found =
         bsearch(&forwarder->address, all, exports->len, sizeof all[0], compare_address);
     if (found == NULL)

@@ -8,7 +8,7 @@
 
 typedef enum {
     PM_STORED_OTHER,    /* something that is not known */
-    PM_STORED_CONSTANT, /* @value, every byte of it where it is 0 */
+    PM_STORED_CONSTANT, /* @value; of more than 8 bytes every one is @value */
     PM_STORED_ADDRESS,  /* a module address: of code, of constants, of data */
     PM_STORED_COPY,     /* what the module has at module address @value */
     PM_STORED_ARGUMENT, /* argument number @value of the function, or made from arguments */
