@@ -47,11 +47,12 @@ write_stores(const PmSink *sink, const GArray *stores)
     pm_json_begin_array(json, "stores");
     for (guint i = 0; i < stores->len; i++) {
         const PmStore *store = &g_array_index(stores, PmStore, i);
-        const gboolean is_address =
-            store->kind == PM_STORED_ADDRESS || store->kind == PM_STORED_COPY;
+        const gboolean is_address = store->kind == PM_STORED_ADDRESS ||
+                                    store->kind == PM_STORED_COPY ||
+                                    store->kind == PM_STORED_PASSED;
         pm_json_begin_object(json, NULL);
         pm_json_int(json, "offset", store->offset);
-        if (store->width_bytes != 0)
+        if (store->width_bytes != 0 && store->kind != PM_STORED_PASSED)
             pm_json_uint(json, "width", store->width_bytes);
         else
             pm_json_null(json, "width");
@@ -62,6 +63,7 @@ write_stores(const PmSink *sink, const GArray *stores)
             pm_json_uint(json, "value", store->value);
         else
             pm_json_null(json, "value");
+        pm_json_bool(json, "late", store->is_late != 0);
         pm_json_end_object(json);
     }
     pm_json_end_array(json);

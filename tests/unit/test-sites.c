@@ -390,12 +390,13 @@ test_stores(void)
     emit_to(&code, "e8", OTHER);
     emit(&code, "5b c3 90 90 90 90 90 90 90");
     PmFlowCall call = run_code(flow, &code);
-    g_assert_cmpuint(call.store_count, ==, 5);
-    assert_store(&call, 0, 2, 2, PM_STORED_CONSTANT, 5);
-    assert_store(&call, 1, 8, 8, PM_STORED_ARGUMENT, 0);
-    assert_store(&call, 2, 16, 8, PM_STORED_ADDRESS, address);
-    assert_store(&call, 3, 24, 16, PM_STORED_CONSTANT, 0);
-    assert_store(&call, 4, 40, 8, PM_STORED_RESULT, 0);
+    g_assert_cmpuint(call.store_count, ==, 6);
+    assert_store(&call, 0, 0, 0, PM_STORED_PASSED, OTHER);
+    assert_store(&call, 1, 2, 2, PM_STORED_CONSTANT, 5);
+    assert_store(&call, 2, 8, 8, PM_STORED_ARGUMENT, 0);
+    assert_store(&call, 3, 16, 8, PM_STORED_ADDRESS, address);
+    assert_store(&call, 4, 24, 16, PM_STORED_CONSTANT, 0);
+    assert_store(&call, 5, 40, 8, PM_STORED_RESULT, 0);
 
     /* Once it was passed on, others may write there, too. */
     code.count = 0;
@@ -405,7 +406,10 @@ test_stores(void)
     emit_to(&code, "e8", OTHER);
     emit(&code, "c7 03 05 00 00 00 5b c3 90 90 90 90 90 90 90"); /* movl $5, (%rbx) */
     call = run_code(flow, &code);
-    g_assert_cmpuint(call.store_count, ==, 0);
+    g_assert_cmpuint(call.store_count, ==, 2);
+    assert_store(&call, 0, 0, 0, PM_STORED_PASSED, OTHER);
+    assert_store(&call, 1, 0, 4, PM_STORED_CONSTANT, 5);
+    g_assert_true(call.stores[1].is_late);
 
     /* memset() does not; and one way stores 1 where another one stores 2. */
     code.count = 0;
@@ -417,10 +421,12 @@ test_stores(void)
     emit(&code, "c7 40 04 01 00 00 00 eb 07"); /* movl $1, 4(%rax); jmp */
     emit(&code, "c7 40 04 02 00 00 00 c7 40 08 03 00 00 00 5b c3 90 90 90 90 90 90");
     call = run_code(flow, &code);
-    g_assert_cmpuint(call.store_count, ==, 3);
+    g_assert_cmpuint(call.store_count, ==, 4);
     assert_store(&call, 0, 0, 48, PM_STORED_CONSTANT, 0);
-    assert_store(&call, 1, 4, 4, PM_STORED_OTHER, 0);
-    assert_store(&call, 2, 8, 4, PM_STORED_CONSTANT, 3);
+    assert_store(&call, 1, 4, 4, PM_STORED_CONSTANT, 1);
+    assert_store(&call, 2, 4, 4, PM_STORED_CONSTANT, 2);
+    assert_store(&call, 3, 8, 4, PM_STORED_CONSTANT, 3);
+    g_assert_false(call.stores[1].is_late);
     g_assert_true(call.is_returned);
     g_assert_cmpint(call.returned_offset, ==, 0);
 

@@ -10,6 +10,10 @@
 /* A narrow store stands for a field; wider ones of zeros are the clearing of a record. */
 #define FIELD_BYTES 8
 
+/* How often at least something else is there where the store is a late one, or one of several. */
+#define LATE_CHANGE 0.35
+#define CHANCE_MAX  0.9
+
 /*
  * What a value is worth. The chances are those with which the fields of records of programs hold
  * such a value at any one place: half are 0, and the larger the number, the rarer. The changes are
@@ -67,84 +71,124 @@ is_module_place(PmWordKind kind)
            kind == PM_WORD_DATA;
 }
 
-/* The worth of claim->bytes, whatever they are. */
+/* What one store says. */
+typedef struct {
+    PmClaimKind kind;
+    PmWordKind target;
+    guint8 bytes[PM_CLAIM_BYTES];
+    guint64 value;
+    Worth worth;
+} Said;
+
+/* The worth of said->bytes, whatever they are. */
 static void
-set_worth(PmClaim *claim, PmPlaces *places)
+set_worth(Said *said, gsize width_bytes, PmPlaces *places)
 {
     PmWord word = {.kind = PM_WORD_NUMBER};
     gboolean is_zero = TRUE;
-    for (gsize i = 0; i < claim->width_bytes; i++)
-        is_zero = is_zero && claim->bytes[i] == 0;
-    claim->value = pm_load_number(claim->bytes, MIN(claim->width_bytes, FIELD_BYTES));
-    if (claim->width_bytes == FIELD_BYTES && claim->value >= 65536)
-        pm_places_classify(places, claim->value, &word);
-    claim->target = word.kind;
-    Worth worth;
+    for (gsize i = 0; i < width_bytes; i++)
+        is_zero = is_zero && said->bytes[i] == 0;
+    said->value = pm_load_number(said->bytes, MIN(width_bytes, FIELD_BYTES));
+    if (width_bytes == FIELD_BYTES && said->value >= 65536)
+        pm_places_classify(places, said->value, &word);
+    said->target = word.kind;
     if (is_zero) {
-        claim->kind = PM_CLAIM_ZERO;
-        worth = zero_worth;
+        said->kind = PM_CLAIM_ZERO;
+        said->worth = zero_worth;
     } else if (is_module_place(word.kind)) {
-        claim->kind = PM_CLAIM_ADDRESS;
-        worth = weigh_target(word.kind);
+        said->kind = PM_CLAIM_ADDRESS;
+        said->worth = weigh_target(word.kind);
     } else {
-        claim->kind = PM_CLAIM_NUMBER;
-        worth = weigh_number(claim->width_bytes > FIELD_BYTES ? G_MAXUINT64 - 1 : claim->value,
-                             claim->width_bytes);
+        said->kind = PM_CLAIM_NUMBER;
+        said->worth =
+            weigh_number(width_bytes > FIELD_BYTES ? G_MAXUINT64 - 1 : said->value, width_bytes);
     }
-    claim->chance = worth.chance;
-    claim->change = worth.change;
-    claim->change_often = worth.change_often;
 }
 
 static void
-set_number(PmClaim *claim, guint64 value)
+set_number(Said *said, guint64 value, gsize width_bytes)
 {
-    for (gsize i = 0; i < claim->width_bytes && i < sizeof value; i++)
-        claim->bytes[i] = (guint8)(value >> (8 * i));
+    for (gsize i = 0; i < width_bytes && i < sizeof value; i++)
+        said->bytes[i] = (guint8)(value >> (8 * i));
 }
 
-/* Fills in @claim from @store; FALSE where it claims nothing. */
+/* What the module has at the place that @store copies; FALSE where that is not there. */
 static gboolean
-make_claim(PmClaim *claim, const PmStore *store, PmPlaces *places)
+read_copy(const PmStore *store, PmPlaces *places, Said *said)
 {
-    const PmSubject *subject = pm_places_get_subject(places);
+    const PmSpace *space = pm_process_get_space(pm_places_get_subject(places)->process);
+    PmWord word;
+    if (store->width_bytes > PM_CLAIM_BYTES ||
+        !pm_space_read(space, store->value, said->bytes, store->width_bytes))
+        return FALSE;
+    set_worth(said, store->width_bytes, places);
+    /* The module's own may have changed since. */
+    pm_places_classify(places, store->value, &word);
+    if (word.kind != PM_WORD_RODATA && word.kind != PM_WORD_CODE)
+        said->worth.change = MAX(said->worth.change, LATE_CHANGE);
+    return TRUE;
+}
+
+/* Fills in @said from @store; FALSE where it is not known what is stored. */
+static gboolean
+read_store(const PmStore *store, PmPlaces *places, Said *said)
+{
     switch ((PmStoredKind)store->kind) {
     case PM_STORED_CONSTANT:
-        if (store->width_bytes > FIELD_BYTES && store->value != 0) {
-            claim->width_bytes = PM_CLAIM_BYTES;
-            memset(claim->bytes, (int)(store->value & 0xff), PM_CLAIM_BYTES);
-            break;
-        }
-        set_number(claim, store->value);
+        if (store->width_bytes > FIELD_BYTES)
+            memset(said->bytes, (int)(store->value & 0xff), PM_CLAIM_BYTES);
+        else
+            set_number(said, store->value, store->width_bytes);
         break;
     case PM_STORED_ADDRESS:
-        set_number(claim, store->value);
+        set_number(said, store->value, store->width_bytes);
         break;
     case PM_STORED_COPY:
-        if (claim->width_bytes > PM_CLAIM_BYTES ||
-            !pm_space_read(pm_process_get_space(subject->process), store->value, claim->bytes,
-                           claim->width_bytes))
-            return FALSE;
-        break;
+        return read_copy(store, places, said);
     case PM_STORED_RESULT:
-        claim->kind = PM_CLAIM_CHUNK;
-        claim->target = PM_WORD_CHUNK;
-        claim->chance = chunk_worth.chance;
-        claim->change = chunk_worth.change;
-        claim->change_often = chunk_worth.change_often;
-        return claim->offset % FIELD_BYTES == 0 && claim->width_bytes == FIELD_BYTES;
+        said->kind = PM_CLAIM_CHUNK;
+        said->target = PM_WORD_CHUNK;
+        said->worth = chunk_worth;
+        return store->offset % FIELD_BYTES == 0 && store->width_bytes == FIELD_BYTES;
     default:
         return FALSE;
     }
-    set_worth(claim, places);
-    if (store->kind == PM_STORED_COPY) {
-        /* The module's own may have changed since. */
-        PmWord word;
-        pm_places_classify(places, store->value, &word);
-        if (word.kind != PM_WORD_RODATA && word.kind != PM_WORD_CODE)
-            claim->change = MAX(claim->change, 0.3);
-    }
+    set_worth(said, MIN(store->width_bytes, PM_CLAIM_BYTES), places);
     return TRUE;
+}
+
+/* Adds what one more store says of the same place: another thing that may be there. Of vtables the
+ * last one stays: constructors of derived classes follow those of their bases. */
+static void
+add_said(PmClaim *claim, const PmStore *store, const Said *said)
+{
+    const gboolean is_late = store->is_late != 0;
+    const gboolean replaces =
+        claim->count > 0 && said->target == PM_WORD_VTABLE && claim->target == PM_WORD_VTABLE;
+    if (claim->count == 0 || replaces) {
+        claim->count = 0;
+        claim->kind = said->kind;
+        claim->target = said->target;
+        claim->chance = said->worth.chance;
+        claim->change = said->worth.change;
+        claim->change_often = said->worth.change_often;
+    } else {
+        if (said->kind != claim->kind)
+            claim->kind = PM_CLAIM_NUMBER;
+        claim->chance = MIN(claim->chance + said->worth.chance, CHANCE_MAX);
+        claim->change = MAX(claim->change, LATE_CHANGE);
+    }
+    if (is_late && said->target != PM_WORD_VTABLE)
+        claim->change = MAX(claim->change, LATE_CHANGE);
+    claim->change_often = MAX(claim->change_often, claim->change);
+    memcpy(claim->bytes[claim->count], said->bytes, PM_CLAIM_BYTES);
+    claim->values[claim->count++] = said->value;
+}
+
+static gboolean
+is_same_place(const PmStore *a, const PmStore *b)
+{
+    return a->offset == b->offset && a->width_bytes == b->width_bytes;
 }
 
 static gboolean
@@ -184,6 +228,49 @@ clears_all(const PmSite *site)
            g_strcmp0(name, "g_malloc0_n") == 0 || g_strcmp0(name, "g_slice_alloc0") == 0;
 }
 
+static gboolean
+is_inside(const PmStore *store, gsize stride)
+{
+    return store->kind != PM_STORED_PASSED && store->offset >= 0 && (gsize)store->offset < stride;
+}
+
+/* The claim of all stores of the place of number @first, the first of them. Nothing where one is of
+ * something that is not known, but for one that comes late. */
+static void
+add_place(PmClaims *claims, const GArray *stores, guint first, PmPlaces *places)
+{
+    const PmStore *start = &g_array_index(stores, PmStore, first);
+    PmClaim claim = {.offset = (gsize)start->offset,
+                     .width_bytes = MIN(start->width_bytes, PM_CLAIM_BYTES)};
+    for (guint i = first; i < stores->len; i++) {
+        const PmStore *store = &g_array_index(stores, PmStore, i);
+        Said said = {.value = 0};
+        if (store->kind == PM_STORED_PASSED || !is_same_place(start, store))
+            continue;
+        if (read_store(store, places, &said) && claim.count < PM_STORES_AT_ONE_PLACE)
+            add_said(&claim, store, &said);
+        else if (!store->is_late)
+            return;
+        else
+            claim.change = MAX(claim.change, LATE_CHANGE);
+    }
+    if (claim.count > 0)
+        g_array_append_val(claims->claims, claim);
+}
+
+/* Whether a store of the same place comes before number @index. */
+static gboolean
+is_repeated(const GArray *stores, guint index)
+{
+    const PmStore *store = &g_array_index(stores, PmStore, index);
+    for (guint i = 0; i < index; i++) {
+        const PmStore *other = &g_array_index(stores, PmStore, i);
+        if (other->kind != PM_STORED_PASSED && !is_clearing(other) && is_same_place(other, store))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 void
 pm_claims_init(PmClaims *ret_claims, const PmSite *site, guint64 request_bytes, PmPlaces *places,
                gsize stride_bytes)
@@ -195,18 +282,17 @@ pm_claims_init(PmClaims *ret_claims, const PmSite *site, guint64 request_bytes, 
     const GArray *stores = site->stores;
     for (guint i = 0; i < stores->len; i++) {
         const PmStore *store = &g_array_index(stores, PmStore, i);
-        if (store->offset >= 0 && (gsize)store->offset < stride_bytes && is_clearing(store))
+        if (is_inside(store, stride_bytes) && is_clearing(store))
             set_zeroed(&claims, (gsize)store->offset, get_end(store, stride_bytes), TRUE);
     }
     for (guint i = 0; i < stores->len; i++) {
         const PmStore *store = &g_array_index(stores, PmStore, i);
-        if (store->offset < 0 || (gsize)store->offset >= stride_bytes || is_clearing(store))
+        if (!is_inside(store, stride_bytes) || is_clearing(store))
             continue;
         set_zeroed(&claims, (gsize)store->offset, get_end(store, stride_bytes), FALSE);
-        PmClaim claim = {.offset = (gsize)store->offset, .width_bytes = store->width_bytes};
-        if (store->width_bytes > 0 && store->width_bytes <= stride_bytes - claim.offset &&
-            make_claim(&claim, store, places))
-            g_array_append_val(claims.claims, claim);
+        if (store->width_bytes > 0 && store->width_bytes <= stride_bytes - (gsize)store->offset &&
+            !is_repeated(stores, i))
+            add_place(&claims, stores, i, places);
     }
     *ret_claims = claims;
 }

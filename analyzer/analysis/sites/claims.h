@@ -17,10 +17,10 @@ typedef enum {
 #define PM_CLAIM_BYTES 16
 
 /*
- * One claim.
+ * One claim: one of @count things is there.
  *
- * @bytes: what is there, @width_bytes of it at @offset; not of PM_CLAIM_CHUNK.
- * @value: the first 8 of them as a number. @target: what an address leads to.
+ * @bytes: of each, @width_bytes of it at @offset; not of PM_CLAIM_CHUNK, which has none.
+ * @values: the first 8 of them as numbers. @target: what the first leads to as an address.
  * @chance: how often a chunk of another site holds the same there.
  * @change: how often the program puts something else there later; @change_often: where other chunks
  * of the layout still have what was stored, so that the field is known to be one that changes.
@@ -30,8 +30,9 @@ typedef struct {
     PmWordKind target;
     gsize offset;
     gsize width_bytes;
-    guint8 bytes[PM_CLAIM_BYTES];
-    guint64 value;
+    guint count;
+    guint8 bytes[PM_STORES_AT_ONE_PLACE][PM_CLAIM_BYTES];
+    guint64 values[PM_STORES_AT_ONE_PLACE];
     double chance;
     double change;
     double change_often;

@@ -16,6 +16,9 @@
 /* No single chunk says more than this for or against a site. */
 #define LOG_MAX 12.0F
 #define LOG_MIN (-8.0F)
+/* Nor do all zeros together. */
+#define LOG_ZEROS_MAX 1.0F
+#define LOG_ZEROS_MIN (-1.5F)
 
 /* Of each word of what was cleared: it is still zero, it is not. Together they say little. */
 #define LOG_CLEAR_KEPT    0.06
@@ -45,12 +48,13 @@ typedef enum {
 } Outcome;
 
 /*
- * A claim in all rows. @outcomes: of each row. @kept: rows where it holds. @mean: of its part of
- * the logarithms, over the rows' shares.
+ * A claim in all rows. @outcomes, @logs: of each row. @kept: rows where it holds. @mean: of its
+ * part of the logarithms, over the rows' shares.
  */
 typedef struct {
     const PmClaim *claim;
     guint8 *outcomes;
+    float *logs;
     gsize kept;
     double mean;
 } Trial;
@@ -60,6 +64,7 @@ trial_clear(gpointer data)
 {
     Trial *trial = data;
     g_free(trial->outcomes);
+    g_free(trial->logs);
 }
 
 static gboolean
@@ -91,14 +96,12 @@ try_row(const PmMatrix *matrix, gsize row, const PmClaim *claim)
     const PmWordKind kind = word < matrix->words
                                 ? (PmWordKind)matrix->kinds[row * matrix->words + word]
                                 : PM_WORD_NUMBER;
-    gboolean kept = FALSE;
-    if (claim->kind == PM_CLAIM_CHUNK)
-        kept = kind == PM_WORD_CHUNK || kind == PM_WORD_FREE_CHUNK;
-    else
-        kept = memcmp(pm_matrix_get_row(matrix, row) + claim->offset, claim->bytes,
-                      claim->width_bytes) == 0;
-    if (kept)
+    const guint8 *bytes = pm_matrix_get_row(matrix, row) + claim->offset;
+    if (claim->kind == PM_CLAIM_CHUNK && (kind == PM_WORD_CHUNK || kind == PM_WORD_FREE_CHUNK))
         return OUTCOME_KEPT;
+    for (guint i = 0; claim->kind != PM_CLAIM_CHUNK && i < claim->count; i++)
+        if (memcmp(bytes, claim->bytes[i], claim->width_bytes) == 0)
+            return OUTCOME_KEPT;
     return is_of_other_nature(claim, kind, matrix->word_bytes) ? OUTCOME_NATURE : OUTCOME_OTHER;
 }
 
@@ -112,9 +115,9 @@ get_change(const PmClaim *claim, gsize kept, gsize count)
     return claim->change + (claim->change_often - claim->change) * known;
 }
 
-/* Adds what @trial says of each row to @logs. */
+/* What @trial says of each row. */
 static void
-judge_trial(const PmSiteRows *rows, Trial *trial, const float *shares, float *logs)
+judge_trial(const PmSiteRows *rows, Trial *trial, const float *shares)
 {
     const PmClaim *claim = trial->claim;
     const gsize count = rows->matrix->rows;
@@ -133,14 +136,14 @@ judge_trial(const PmSiteRows *rows, Trial *trial, const float *shares, float *lo
             log_row = log(change * NATURE_FACTOR / (1 - chance));
         else
             log_row = log(change / (1 - chance));
-        logs[row] += (float)log_row;
+        trial->logs[row] = (float)log_row;
         trial->mean += log_row * (double)shares[row];
         trial->kept += trial->outcomes[row] == OUTCOME_KEPT ? 1 : 0;
     }
 }
 
 static GArray *
-try_claims(const PmSiteRows *rows, const PmClaims *claims, const float *shares, float *logs)
+try_claims(const PmSiteRows *rows, const PmClaims *claims, const float *shares)
 {
     const PmMatrix *matrix = rows->matrix;
     GArray *trials = g_array_new(FALSE, TRUE, sizeof(Trial));
@@ -149,13 +152,32 @@ try_claims(const PmSiteRows *rows, const PmClaims *claims, const float *shares, 
         const PmClaim *claim = &g_array_index(claims->claims, PmClaim, i);
         if (claim->offset + claim->width_bytes > matrix->stride)
             continue;
-        Trial trial = {.claim = claim, .outcomes = g_new(guint8, matrix->rows + 1)};
+        Trial trial = {.claim = claim,
+                       .outcomes = g_new(guint8, matrix->rows + 1),
+                       .logs = g_new(float, matrix->rows + 1)};
         for (gsize row = 0; row < matrix->rows; row++)
             trial.outcomes[row] = (guint8)try_row(matrix, row, claim);
-        judge_trial(rows, &trial, shares, logs);
+        judge_trial(rows, &trial, shares);
         g_array_append_val(trials, trial);
     }
     return trials;
+}
+
+/* Adds up what the claims say of each row. Zeros go together: all of them no more than a little. */
+static void
+add_up(const PmSiteRows *rows, const GArray *trials, float *logs)
+{
+    for (gsize row = 0; row < rows->matrix->rows; row++) {
+        float zeros = 0;
+        for (guint i = 0; i < trials->len; i++) {
+            const Trial *trial = &g_array_index(trials, Trial, i);
+            if (trial->claim->kind == PM_CLAIM_ZERO)
+                zeros += trial->logs[row];
+            else
+                logs[row] += trial->logs[row];
+        }
+        logs[row] += CLAMP(zeros, LOG_ZEROS_MIN, LOG_ZEROS_MAX);
+    }
 }
 
 /*
@@ -229,27 +251,41 @@ judge_clearing(const PmSiteRows *rows, const PmClaims *claims, const float *shar
     }
 }
 
-/* "0x1107", "vtable of app::Session", "the string "GET"", "what an allocator returned".
- * (transfer full) */
+/* "vtable of app::Session", "the string "GET"", "parse_event+0x1f (app)"; NULL for what has no
+ * name. (transfer full) */
+static char *
+describe_address(guint64 value, PmDescriber *describer)
+{
+    PmWordText text;
+    pm_describer_describe(describer, value, &text);
+    char *described = text.text == NULL ? NULL
+                      : text.is_string  ? g_strdup_printf("the string \"%.24s\"", text.text)
+                                        : g_strdup(text.text);
+    pm_word_text_clear(&text);
+    return described;
+}
+
+/* "0x1107", "0 or 0x1", "a chunk's address". (transfer full) */
 static char *
 describe_claim(const PmClaim *claim, PmDescriber *describer)
 {
     if (claim->kind == PM_CLAIM_CHUNK)
         return g_strdup("a chunk's address");
-    if (claim->kind == PM_CLAIM_ZERO)
-        return g_strdup("0");
-    if (claim->kind == PM_CLAIM_ADDRESS && describer != NULL) {
-        PmWordText text;
-        pm_describer_describe(describer, claim->value, &text);
-        char *described = text.text == NULL ? NULL
-                          : text.is_string  ? g_strdup_printf("the string \"%.24s\"", text.text)
-                                            : g_strdup(text.text);
-        pm_word_text_clear(&text);
+    if (claim->kind == PM_CLAIM_ADDRESS && claim->count == 1 && describer != NULL) {
+        char *described = describe_address(claim->values[0], describer);
         if (described != NULL)
             return described;
     }
-    return g_strdup_printf("0x%" G_GINT64_MODIFIER "x%s", claim->value,
-                           claim->width_bytes > sizeof claim->value ? "…" : "");
+    GString *text = g_string_new(NULL);
+    for (guint i = 0; i < claim->count; i++) {
+        g_string_append(text, i > 0 ? " or " : "");
+        if (claim->values[i] == 0)
+            g_string_append_c(text, '0');
+        else
+            g_string_append_printf(text, "0x%" G_GINT64_MODIFIER "x%s", claim->values[i],
+                                   claim->width_bytes > sizeof claim->values[i] ? "…" : "");
+    }
+    return g_string_free(text, FALSE);
 }
 
 /* "it writes 0x10 to +1, as 4,096 of 4,096 chunks have it" */
@@ -326,7 +362,8 @@ judge(const PmSiteRows *rows, const PmClaims *claims, const float *shares, float
     const gsize count = rows->matrix->rows;
     for (gsize row = 0; row < count; row++)
         logs[row] = 0;
-    GArray *trials = try_claims(rows, claims, shares, logs);
+    GArray *trials = try_claims(rows, claims, shares);
+    add_up(rows, trials, logs);
     judge_clearing(rows, claims, shares, logs, clearing);
     for (gsize row = 0; row < count; row++)
         logs[row] = CLAMP(logs[row], LOG_MIN, LOG_MAX);

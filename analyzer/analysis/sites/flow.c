@@ -211,14 +211,24 @@ get_result(PmFlow *flow, guint number)
     return &g_array_index(flow->results, PmResult, number);
 }
 
-/* Whether @address is in what a call returned and nobody else has seen yet. */
+/* Whether @address is in what a call returned. */
 static gboolean
-is_fresh(const PmState *state, const PmValue *address)
+is_in_result(const PmState *state, const PmValue *address)
 {
     const gint64 offset = (gint64)address->v[0];
     return state->reached && address->kind == PM_VALUE_RESULT && address->id < RESULTS_MAX &&
-           (state->escaped >> address->id & 1) == 0 && offset >= G_MININT32 / 2 &&
-           offset <= G_MAXINT32 / 2;
+           offset >= G_MININT32 / 2 && offset <= G_MAXINT32 / 2;
+}
+
+/* Adds to what becomes of the result of a call, which @address is in. */
+static void
+add_to_result(const Pass *pass, const PmState *state, const PmValue *address, PmStore store)
+{
+    PmResult *result = get_result(pass->flow, address->id);
+    store.is_late = (state->escaped >> address->id & 1) != 0;
+    if (result->stores == NULL)
+        result->stores = g_array_new(FALSE, FALSE, sizeof(PmStore));
+    pm_stores_add(result->stores, &store);
 }
 
 static void
@@ -226,16 +236,30 @@ add_store(const Pass *pass, const PmState *state, const PmValue *address, guint 
           const PmValue *value)
 {
     PmFlow *flow = pass->flow;
-    if (!is_fresh(state, address))
+    if (!is_in_result(state, address))
         return;
     pm_flow_mark(flow, pass->block, PM_ROLE_COLLECTS);
-    if (!pass->collects)
-        return;
-    PmResult *result = get_result(flow, address->id);
-    const PmStore store = pm_store_make(&flow->exprs, (gint64)address->v[0], width_bytes, value);
-    if (result->stores == NULL)
-        result->stores = g_array_new(FALSE, FALSE, sizeof(PmStore));
-    pm_stores_add(result->stores, &store);
+    if (pass->collects)
+        add_to_result(pass, state, address,
+                      pm_store_make(&flow->exprs, (gint64)address->v[0], width_bytes, value));
+}
+
+/* What is passed to the function or by way of the word @target. */
+static void
+add_passed(const Pass *pass, const PmState *state, guint64 target)
+{
+    for (guint i = 0; i < PM_ARGUMENTS; i++) {
+        const PmValue *value = &state->registers[pass->flow->machine->arguments[i]];
+        if (!is_in_result(state, value))
+            continue;
+        const PmStore passed = {.offset = (gint32)value->v[0],
+                                .width_bytes = i,
+                                .value = target,
+                                .kind = PM_STORED_PASSED};
+        pm_flow_mark(pass->flow, pass->block, PM_ROLE_COLLECTS);
+        if (pass->collects)
+            add_to_result(pass, state, value, passed);
+    }
 }
 
 /* @count times @value of @width_bytes: one store where that is zeros, or of bytes. */
@@ -357,6 +381,9 @@ step(const Pass *pass, PmState *state, const PmOp *op)
     const gboolean passes = known && is_one_of(flow->targets->passing, target);
     const gboolean wanted = known && is_one_of(flow->targets->wanted, target);
     note_stores(pass, state, op);
+    if (known && !passes && !wanted && op->kind != PM_OP_BRANCH &&
+        (op->kind == PM_OP_CALL || !is_inside(flow, op)))
+        add_passed(pass, state, target);
     if (op->kind == PM_OP_CALL || passes)
         note_call(pass, state, target, passes);
     if (passes)

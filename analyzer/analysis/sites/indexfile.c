@@ -131,6 +131,7 @@ put_store(GByteArray *bytes, const PmStore *store)
     put(bytes, store->width_bytes, 4);
     put(bytes, store->value, 8);
     put(bytes, store->kind, 1);
+    put(bytes, store->is_late, 1);
 }
 
 static gboolean
@@ -145,7 +146,8 @@ take_stores(PmBytes *bytes, PmSiteIndex *index, PmSiteCall *call)
         store.width_bytes = (guint32)pm_bytes_fixed(bytes, 4);
         store.value = pm_bytes_fixed(bytes, 8);
         store.kind = (guint8)pm_bytes_fixed(bytes, 1);
-        if (bytes->failed || store.kind > PM_STORED_RESULT)
+        store.is_late = (guint8)pm_bytes_fixed(bytes, 1);
+        if (bytes->failed || store.kind > PM_STORED_PASSED || store.is_late > 1)
             return FALSE;
         g_array_append_val(index->stores, store);
     }

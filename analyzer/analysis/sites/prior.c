@@ -112,7 +112,8 @@ pm_prior_of_module(const PmProcess *process, const PmSiteClues *clues, PmRankedS
 {
     const PmSchema *schema = clues->schema;
     const gboolean is_many = schema != NULL && schema->sample->population >= RUNTIME_COUNT;
-    if (!is_runtime(process, ranked->site->module))
+    /* What it asks for by size is for its callers: copies of strings, buffers of lines. */
+    if (ranked->site->kind >= PM_SITE_RANGE || !is_runtime(process, ranked->site->module))
         return 1;
     pm_evidence_add(ranked->evidence, "module", is_many ? -0.5 : -0.2,
                     "the runtime's own calls seldom make many chunks");

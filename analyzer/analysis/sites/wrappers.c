@@ -169,7 +169,8 @@ pm_site_world_add_stores(const PmSiteModule *module, const PmForwarder *callee,
         if (__builtin_add_overflow(store.offset, callee->offset, &offset))
             continue;
         store.offset = offset;
-        if (store.kind == PM_STORED_ADDRESS || store.kind == PM_STORED_COPY)
+        if (store.kind == PM_STORED_ADDRESS || store.kind == PM_STORED_COPY ||
+            store.kind == PM_STORED_PASSED)
             store.value += module->module->bias;
         pm_stores_add(stores, &store);
     }
