@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #define PAGE         ((size_t)4096)
@@ -26,6 +27,9 @@
 #define ALT_BYTES    (16 * PAGE)
 #define CHUNK_BYTES  ((size_t)300 << 10)
 #define STACK_BYTES  ((size_t)256 << 10)
+/* Coroutines, and the stack of each. */
+#define COROUTINES      8
+#define COROUTINE_BYTES ((size_t)128 << 10)
 
 static int initialised = 42;
 static char zeroed[64 * 4096];
@@ -42,6 +46,13 @@ typedef struct {
 } Told;
 
 static Told parked;
+
+typedef struct {
+    ucontext_t context;
+} Coroutine;
+
+static Coroutine *coroutines[COROUTINES], *running;
+static ucontext_t resumed;
 static pthread_barrier_t ready;
 
 static _Noreturn void
@@ -135,6 +146,35 @@ make_pools(void)
     ledger_note_region("guard", reserved + PAGE, 0, 0, 0);
 }
 
+/* Calls something, so that its frame is like any other. */
+static void
+wait_in_coroutine(void)
+{
+    Coroutine *self = running;
+    for (volatile int turns = 0;; turns++)
+        if (swapcontext(&self->context, &resumed) != 0)
+            abort();
+}
+
+/* Stacks of coroutines that wait: nobody runs on them, but they are to go on. */
+static void
+make_coroutines(void)
+{
+    for (size_t i = 0; i < COROUTINES; i++) {
+        char *stack = map_apart(COROUTINE_BYTES);
+        running = coroutines[i] = malloc(sizeof *running);
+        if (!running || getcontext(&running->context) != 0)
+            fail("regions: a coroutine");
+        running->context.uc_stack.ss_sp = stack;
+        running->context.uc_stack.ss_size = COROUTINE_BYTES;
+        running->context.uc_link = &resumed;
+        makecontext(&running->context, wait_in_coroutine, 0);
+        if (swapcontext(&resumed, &running->context) != 0)
+            fail("regions: swapcontext");
+        ledger_note_region("anonymous", stack, COROUTINE_BYTES, PAGE, 0);
+    }
+}
+
 static void
 on_signal(int number)
 {
@@ -224,6 +264,7 @@ main(int argc, char **argv)
     make_shared();
     make_files();
     make_pools();
+    make_coroutines();
     make_stacks();
     char *small = malloc(100), *large = malloc(CHUNK_BYTES);
     if (!small || !large)

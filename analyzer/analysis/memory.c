@@ -4,8 +4,6 @@
  */
 #include "analysis/memory.h"
 
-#include "analysis/regions/regions.h"
-
 #include <elf.h>
 
 /*
@@ -190,11 +188,9 @@ add_shares(PmMemory *memory)
 }
 
 void
-pm_memory_account(const PmSubject *subject, PmMemory *ret_memory)
+pm_memory_account(const PmSubject *subject, const PmRegions *regions, PmMemory *ret_memory)
 {
     *ret_memory = (PmMemory){.touched_known = pm_image_has_holes(subject->image)};
-    const PmRegionsOptions options = {.count_nonzero = FALSE};
-    g_autoptr(PmRegions) regions = pm_regions_new(subject, &options);
     Account account = {
         .subject = subject, .space = pm_process_get_space(subject->process), .memory = ret_memory};
     gsize count = 0;

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "analysis/subject.h"
+#include "analysis/regions/regions.h"
 
 /*
  * PM_MEMORY_USED, _FREE: malloc chunks by state. _OVERHEAD: the rest of malloc's heaps. _RESERVE:
@@ -56,5 +56,5 @@ typedef struct {
 } PmMemory;
 
 /* @subject: opened up to the process; without a heap all of malloc's memory counts as anonymous.
- * Never fails. */
-void pm_memory_account(const PmSubject *subject, PmMemory *ret_memory);
+ * @regions: of it. Never fails. */
+void pm_memory_account(const PmSubject *subject, const PmRegions *regions, PmMemory *ret_memory);

@@ -39,7 +39,9 @@ run(const PmSession *session, const PmSink *sink, G_GNUC_UNUSED GError **error)
 {
     const PmSubject *subject = &session->subject;
     PmSummary summary = {.subject = subject};
-    pm_memory_account(subject, &summary.memory);
+    const PmRegionsOptions options = {.count_nonzero = FALSE, .jobs = session->options->jobs};
+    g_autoptr(PmRegions) regions = pm_regions_new(subject, &options);
+    pm_memory_account(subject, regions, &summary.memory);
     g_autoptr(PmCheck) check = pm_check_new(subject);
     g_autoptr(PmSizes) sizes = subject->ptmalloc == NULL ? NULL : pm_sizes_new(subject->ptmalloc);
     summary.arenas = session->arenas;
@@ -56,6 +58,7 @@ run(const PmSession *session, const PmSink *sink, G_GNUC_UNUSED GError **error)
                                    .sizes = sizes,
                                    .check = check,
                                    .arenas = session->arenas,
+                                   .regions = regions,
                                    .namer = &namer,
                                    .again = sink->again,
                                    .jobs = session->options->jobs};

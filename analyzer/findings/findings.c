@@ -6,6 +6,7 @@
 #include "findings/arenas.h"
 #include "findings/culprits.h"
 #include "findings/family.h"
+#include "findings/regions.h"
 
 static gint
 compare_suspects(gconstpointer left, gconstpointer right)
@@ -79,6 +80,10 @@ pm_findings_new(const PmFindingsInput *input)
     PmSuspect *arenas = input->arenas != NULL ? pm_arenas_suspect(input) : NULL;
     if (arenas != NULL)
         pm_findings_add(findings, arenas);
+    if (input->regions != NULL) {
+        pm_regions_suspect(input, findings->suspects);
+        g_ptr_array_sort(findings->suspects, compare_suspects);
+    }
     return findings;
 }
 

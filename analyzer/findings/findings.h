@@ -6,6 +6,7 @@
 #include "analysis/arenas.h"
 #include "analysis/check.h"
 #include "analysis/reach/reach.h"
+#include "analysis/regions/regions.h"
 #include "analysis/sites/rank.h"
 #include "analysis/sizes.h"
 #include "analysis/types/naming.h"
@@ -16,7 +17,7 @@
  *
  * @reach: NULL where there was no scan. @sizes: with what the scan found. @check: of the same heap.
  * @again: how a command names the core, quoted for the shell: "core.1 --exe app".
- * @arenas: NULL where there is no heap.
+ * @arenas: NULL where there is no heap. @regions: NULL where they are not to be looked at.
  * @jobs: threads, 0 for as many as there are processors.
  */
 typedef struct {
@@ -25,6 +26,7 @@ typedef struct {
     const PmSizes *sizes;
     const PmCheck *check;
     const PmArenas *arenas;
+    const PmRegions *regions;
     const PmNamer *namer;
     const char *again;
     guint jobs;
@@ -41,7 +43,8 @@ typedef struct {
     char *sites_message;
 } PmFindings;
 
-/* Looks at the sizes of the heap. Without a heap there is no suspect. Never fails. */
+/* Looks at the sizes of the heap, its arenas, and the regions, as far as they are there. Never
+ * fails. */
 PmFindings *pm_findings_new(const PmFindingsInput *input);
 void pm_findings_free(PmFindings *findings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmFindings, pm_findings_free)

@@ -251,7 +251,8 @@ describe_owner(const PmSink *sink, const PmRegion *region)
     if (region->path != NULL)
         return pm_sanitise_short(region->path, sink->utf8, WHAT_COLUMNS);
     if (region->proof == PM_STACK_BY_SHAPE)
-        return g_strdup("by its shape");
+        return g_strdup(region->kind == PM_REGION_STACK_ORPHAN ? "by its shape"
+                                                               : "a stack that is pointed into");
     return region->kind == PM_REGION_STACK_ORPHAN ? g_strdup("by its control block") : NULL;
 }
 

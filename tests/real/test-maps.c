@@ -16,6 +16,10 @@
 #define TOUCH_BYTES   ((guint64)80 * 1024)
 #define FETCH_SECONDS 300
 
+/* What confidences are called; as findings/suspect.h has them. */
+#define MEDIUM 0.4
+#define HIGH   0.75
+
 /* One "# region" of a ledger. */
 typedef struct {
     char kind[32];
@@ -183,28 +187,6 @@ check_rows(const Asked *asked)
     check_sums(asked->document);
 }
 
-static void
-test_regions(gconstpointer data)
-{
-    static const char *const every_kind[] = {
-        "main-heap",     "arena-heap",    "mmapped-chunk", "stack-main",
-        "stack-live",    "stack-signal",  "guard",         "module-text",
-        "module-rodata", "module-relro",  "module-data",   "module-bss",
-        "vdso",          "shared-memory", "file",          "anonymous"};
-    Asked asked;
-    if (ask(&asked, real_run_built_sample("regions", "", (RealCoreKind)GPOINTER_TO_INT(data)),
-            NULL)) {
-        check_rows(&asked);
-        for (gsize i = 0; i < G_N_ELEMENTS(every_kind); i++)
-            if (count_kind(asked.document, every_kind[i]) == 0)
-                real_fail("no %s", every_kind[i]);
-        g_assert_cmpuint(count_kind(asked.document, "stack-signal"), ==, 2);
-        g_assert_cmpuint(count_kind(asked.document, "stack-orphan"), ==, 0);
-        g_assert_cmpuint(count_kind(asked.document, "stack-unjoined"), ==, 0);
-    }
-    clear(&asked);
-}
-
 /* What there must be beside the @orphans of @bytes each. */
 static void
 check_case3(const Asked *asked, guint orphans, guint64 bytes)
@@ -234,6 +216,80 @@ check_case3(const Asked *asked, guint orphans, guint64 bytes)
                          real_member_uint(row, "nonzero_bytes"));
 }
 
+/* The suspects that are regions. */
+static guint
+count_region_suspects(JsonNode *report)
+{
+    JsonArray *suspects = real_get_array(report, "data.suspects");
+    guint count = 0;
+    for (guint i = 0; i < json_array_get_length(suspects); i++)
+        count += g_strcmp0(real_member_text(json_array_get_object_element(suspects, i), "kind"),
+                           "region") == 0;
+    return count;
+}
+
+/* What a signal of @suspect says, or NULL. */
+static const char *
+find_signal(JsonObject *suspect, const char *signal)
+{
+    JsonArray *evidence = json_object_get_array_member(suspect, "evidence");
+    for (guint i = 0; i < json_array_get_length(evidence); i++) {
+        JsonObject *seen = json_array_get_object_element(evidence, i);
+        if (g_strcmp0(real_member_text(seen, "signal"), signal) == 0)
+            return real_member_text(seen, "text");
+    }
+    return NULL;
+}
+
+/* The report's first suspect is the group of orphans; where there are none, no region is one. */
+static void
+check_suspects(const Asked *asked, guint orphans, const char *title)
+{
+    const RealSubject subject = {.core = asked->run->core};
+    g_autoptr(JsonNode) report = real_ask(&subject, "report --uptime 10h", NULL);
+    if (report == NULL)
+        return;
+    g_assert_cmpuint(count_region_suspects(report), ==, orphans > 0 ? 1 : 0);
+    if (orphans == 0)
+        return;
+    JsonArray *suspects = real_get_array(report, "data.suspects");
+    JsonObject *first = json_array_get_object_element(suspects, 0);
+    g_assert_cmpstr(real_member_text(first, "kind"), ==, "region");
+    g_assert_cmpuint(real_member_uint(first, "chunks"), ==, orphans);
+    g_assert_cmpuint(real_member_uint(first, "bytes"), ==, orphans * (ORPHAN_BYTES + PAGE));
+    g_assert_cmpfloat(json_object_get_double_member(first, "confidence"), >=, HIGH);
+    g_assert_cmpfloat(json_object_get_double_member(first, "per_hour"), ==, orphans / 10.0);
+    if (!g_str_has_prefix(real_member_text(first, "title"), title))
+        real_fail("the first suspect is \"%s\"", real_member_text(first, "title"));
+    const char *ran = find_signal(first, "ran");
+    if (ran == NULL || strstr(ran, "short_lived+") == NULL)
+        real_fail("what the threads ran is \"%s\"", ran == NULL ? "nothing" : ran);
+}
+
+static void
+test_regions(gconstpointer data)
+{
+    static const char *const every_kind[] = {
+        "main-heap",     "arena-heap",    "mmapped-chunk", "stack-main",
+        "stack-live",    "stack-signal",  "guard",         "module-text",
+        "module-rodata", "module-relro",  "module-data",   "module-bss",
+        "vdso",          "shared-memory", "file",          "anonymous"};
+    Asked asked;
+    if (ask(&asked, real_run_built_sample("regions", "", (RealCoreKind)GPOINTER_TO_INT(data)),
+            NULL)) {
+        check_rows(&asked);
+        for (gsize i = 0; i < G_N_ELEMENTS(every_kind); i++)
+            if (count_kind(asked.document, every_kind[i]) == 0)
+                real_fail("no %s", every_kind[i]);
+        g_assert_cmpuint(count_kind(asked.document, "stack-signal"), ==, 2);
+        g_assert_cmpuint(count_kind(asked.document, "stack-orphan"), ==, 0);
+        g_assert_cmpuint(count_kind(asked.document, "stack-unjoined"), ==, 0);
+        /* Nothing is wrong with it. */
+        check_suspects(&asked, 0, NULL);
+    }
+    clear(&asked);
+}
+
 typedef struct {
     const char *name;
     const char *options;
@@ -258,7 +314,35 @@ test_case3(gconstpointer data)
             check_case3(&asked, one->orphans, ORPHAN_BYTES);
         else
             check_rows(&asked);
+        g_autofree char *title = g_strdup_printf("%u orphan thread stacks of 10,240 KiB + 4 KiB "
+                                                 "guard",
+                                                 one->orphans);
+        check_suspects(&asked, one->orphans > 2 ? one->orphans : 0, title);
         g_assert_cmpuint(count_kind(asked.document, "stack-orphan"), ==, one->orphans);
+    }
+    clear(&asked);
+}
+
+/* Many threads that nobody joined are a suspect of their own. */
+static void
+test_unjoined(void)
+{
+    Asked asked;
+    if (ask(&asked,
+            real_run_built_sample("case3", "--orphans 0 --live 2 --cached 2 --unjoined 40",
+                                  REAL_KERNEL_CORE),
+            NULL)) {
+        const RealSubject subject = {.core = asked.run->core};
+        g_autoptr(JsonNode) report = real_ask(&subject, "report", NULL);
+        check_rows(&asked);
+        g_assert_cmpuint(count_kind(asked.document, "stack-unjoined"), ==, 40);
+        g_assert_nonnull(report);
+        g_assert_cmpuint(count_region_suspects(report), ==, 1);
+        JsonObject *first =
+            json_array_get_object_element(real_get_array(report, "data.suspects"), 0);
+        g_assert_cmpuint(real_member_uint(first, "chunks"), ==, 40);
+        g_assert_cmpfloat(json_object_get_double_member(first, "confidence"), >=, MEDIUM);
+        g_assert_nonnull(strstr(real_member_text(first, "title"), "nobody joined"));
     }
     clear(&asked);
 }
@@ -336,6 +420,7 @@ main(int argc, char **argv)
         g_autofree char *path = g_strdup_printf("/maps/case3/%s", cases[i].name);
         g_test_add_data_func(path, &cases[i], test_case3);
     }
+    g_test_add_func("/maps/case3/unjoined", test_unjoined);
     g_test_add_func("/maps/case3/stripped", test_stripped);
     g_test_add_func("/maps/case3/without-files", test_without_files);
     real_fetch(g_getenv("POSTMALLOC_FETCH_GLIBC"), suites, G_N_ELEMENTS(suites), FETCH_SECONDS,

@@ -59,6 +59,13 @@ equal_shapes(gconstpointer a, gconstpointer b)
            left->guard_bytes == right->guard_bytes;
 }
 
+gboolean
+pm_region_group_has(const PmRegionGroup *group, const PmRegion *region)
+{
+    return group->kind == region->kind && group->mapped_bytes == pm_region_mapped_bytes(region) &&
+           group->guard_bytes == region->guard_bytes && can_repeat(region);
+}
+
 static void
 add_to_group(PmRegionGroup *group, const PmRegion *region)
 {

@@ -174,3 +174,19 @@ pm_regions_measure(const PmSubject *subject, const PmRegionsOptions *options, GA
     }
     g_array_unref(measure.runs);
 }
+
+guint64
+pm_regions_count_all(const PmSubject *subject, const GArray *regions, guint jobs)
+{
+    Measure measure = {.image = subject->image,
+                       .space = pm_process_get_space(subject->process),
+                       .runs = g_array_new(FALSE, FALSE, sizeof(Run))};
+    guint64 nonzero_bytes = 0;
+    for (guint i = 0; i < regions->len; i++)
+        add_runs(&measure, i, &g_array_index(regions, PmRegion, i));
+    pm_jobs_run(jobs, measure.runs->len, count_runs, &measure);
+    for (guint i = 0; i < measure.runs->len; i++)
+        nonzero_bytes += g_array_index(measure.runs, Run, i).nonzero_bytes;
+    g_array_unref(measure.runs);
+    return nonzero_bytes;
+}

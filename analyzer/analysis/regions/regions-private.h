@@ -3,6 +3,14 @@
 
 #include "analysis/regions/regions.h"
 
+struct PmRegions {
+    const PmSubject *subject;
+    gboolean listed;
+    GArray *regions;
+    GArray *groups;
+    PmRegionTotal totals[PM_REGION_KINDS + 1];
+};
+
 #define PM_REGION_PAGE_BYTES G_GUINT64_CONSTANT(4096)
 
 /* A guard is no larger: what lies without access between other things is reserved, not a guard of
@@ -83,12 +91,31 @@ void pm_stack_top_read(const PmSpace *space, PmRange range, PmStackTop *ret_top)
  */
 gboolean pm_stack_shape_fits(const PmStackShape *shape, PmRange range, const PmStackTop *top);
 
+/* shape.c: whether @value is where a call returns to, as far as its code can be read. */
+gboolean pm_stack_shape_is_return(const PmStackShape *shape, guint64 value);
+
+/* references.c: takes those of the stacks that are known by shape for anonymous memory of which
+ * something points to a frame. Reads all that the program keeps data in, where there is such a
+ * stack. */
+void pm_regions_release_held(const PmSubject *subject, GArray *regions, guint jobs);
+
+/* shape.c: the oldest return address in @top that leads to neither libc nor ld.so; FALSE where
+ * there is none. */
+gboolean pm_stack_shape_find_origin(const PmStackShape *shape, const PmStackTop *top,
+                                    PmAddr *ret_address);
+
+/* groups.c: whether @region is one of @group. */
+gboolean pm_region_group_has(const PmRegionGroup *group, const PmRegion *region);
+
 /* measure.c: sets the bytes of all @regions; nonzero_bytes that are known already stay. */
 void pm_regions_measure(const PmSubject *subject, const PmRegionsOptions *options, GArray *regions);
 
 /* measure.c: the pages of @count bytes at @bytes, the start of a page, that are not zero, in bytes.
  */
 guint64 pm_regions_count_nonzero(const guint8 *bytes, gsize count);
+
+/* measure.c: the sum for all of @regions, PmRegion, whatever is known of them already. */
+guint64 pm_regions_count_all(const PmSubject *subject, const GArray *regions, guint jobs);
 
 /* measure.c: whether all of @range is dumped (or a hole) and zero. Reads no further than the first
  * byte that is not. */

@@ -7,13 +7,6 @@
 #include <elf.h>
 #include <string.h>
 
-struct PmRegions {
-    const PmSubject *subject;
-    GArray *regions;
-    GArray *groups;
-    PmRegionTotal totals[PM_REGION_KINDS + 1];
-};
-
 const char *
 pm_region_kind_name(PmRegionKind kind)
 {
@@ -187,15 +180,15 @@ PmRegions *
 pm_regions_new(const PmSubject *subject, const PmRegionsOptions *options)
 {
     PmRegions *regions = g_new0(PmRegions, 1);
-    gboolean listed = FALSE;
     GArray *mappings = pm_regions_list_mappings(subject->image);
-    GArray *claims = pm_regions_list_claims(subject, &listed);
+    GArray *claims = pm_regions_list_claims(subject, &regions->listed);
     GArray *told = apply_claims(mappings, claims);
     g_array_unref(mappings);
     g_array_unref(claims);
     find_vvar(told);
     regions->subject = subject;
-    regions->regions = pm_regions_find_orphans(subject, told, listed, options->jobs);
+    regions->regions = pm_regions_find_orphans(subject, told, regions->listed, options->jobs);
+    pm_regions_release_held(subject, regions->regions, options->jobs);
     pm_regions_measure(subject, options, regions->regions);
     regions->groups = pm_regions_group(regions->regions);
     sum_up(regions);
@@ -234,6 +227,12 @@ pm_regions_find(const PmRegions *regions, PmAddr address)
         return NULL;
     const PmRegion *region = &g_array_index(regions->regions, PmRegion, low);
     return pm_range_contains(region->range, address) ? region : NULL;
+}
+
+gboolean
+pm_regions_have_lists(const PmRegions *regions)
+{
+    return regions->listed;
 }
 
 const PmRegionTotal *

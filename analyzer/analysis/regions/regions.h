@@ -9,8 +9,9 @@
 
 /*
  * INTERFACE.md, `maps`. _STACK_CACHED: glibc keeps it for the next thread. _STACK_UNJOINED: its
- * thread ended and nobody joined it. _STACK_ORPHAN: it was a stack, no thread runs on it and glibc
- * does not know it any more (or never did). _STACK_SIGNAL: an alternate signal stack.
+ * thread ended and nobody joined it. _STACK_ORPHAN: it was a stack, no thread runs on it, glibc
+ * does not know it any more (or never did), and nothing points to a frame on it, as what resumes a
+ * coroutine does. _STACK_SIGNAL: an alternate signal stack.
  */
 typedef enum {
     PM_REGION_MAIN_HEAP,
@@ -48,7 +49,8 @@ typedef enum {
     PM_STACK_BY_CONTROL_BLOCK, /* a struct pthread in it that is on no list */
     PM_STACK_BY_REGISTERS,     /* a thread's stack pointer, or AT_RANDOM for the main thread */
     PM_STACK_BY_SIGNAL_FRAME,  /* a signal frame in it names it as alternate stack */
-    PM_STACK_BY_SHAPE,         /* a guard below, return addresses at its upper end */
+    PM_STACK_BY_SHAPE,         /* a guard below, return addresses at its upper end; of a region of
+                                  kind _ANONYMOUS: something may go on with it */
 } PmStackProof;
 
 /* "list", "control-block", "registers", "signal-frame", "shape"; NULL for none. Static. */
@@ -147,8 +149,33 @@ const PmRegion *pm_regions_get(const PmRegions *regions, gsize *ret_count);
 /* The region that holds @address, or NULL. O(log n). Borrowed. */
 const PmRegion *pm_regions_find(const PmRegions *regions, PmAddr address);
 
+/*
+ * Whether glibc's lists of stacks were found in the core, so that a stack on none of them is known
+ * to be none of glibc's.
+ */
+gboolean pm_regions_have_lists(const PmRegions *regions);
+
 /* Of one kind; of all of them where @kind is PM_REGION_KINDS. */
 const PmRegionTotal *pm_regions_get_total(const PmRegions *regions, PmRegionKind kind);
 
 /* What repeats, the largest total first; guards and parts of modules left out. Borrowed. */
 const PmRegionGroup *pm_regions_get_groups(const PmRegions *regions, gsize *ret_count);
+
+/* The pages of all regions of @group that are not zero, in bytes: what is read of the core for it
+ * is what of them is in the file. @jobs: threads, 0 for as many as there are processors. */
+guint64 pm_regions_count_group(const PmRegions *regions, const PmRegionGroup *group, guint jobs);
+
+/*
+ * The code that the stacks of @group began in: the oldest return address of each that leads to
+ * neither libc nor ld.so.
+ *
+ * @address: the commonest one, PM_ADDR_NONE where there is none. @looked: of how many stacks it was
+ * looked for, @count: in how many of them it was this one.
+ */
+typedef struct {
+    PmAddr address;
+    guint looked;
+    guint count;
+} PmStackOrigin;
+void pm_regions_find_origin(const PmRegions *regions, const PmRegionGroup *group,
+                            PmStackOrigin *ret_origin);

@@ -5,7 +5,7 @@
 #include "analysis/regions/regions-private.h"
 
 #include <elf.h>
-#include <stdlib.h>
+#include <string.h>
 
 /* As many return addresses tell a stack that was used down to its guard. */
 #define RETURNS_ENOUGH 3
@@ -115,10 +115,9 @@ ends_in_call(const guint8 bytes[CALL_BYTES_MAX])
     return FALSE;
 }
 
-/* Whether @value is where a call returns to; where the code cannot be read, or is of another
- * machine, code at all. */
-static gboolean
-is_return(const PmStackShape *shape, guint64 value)
+/* Where the code cannot be read, or is of another machine, any of it counts. */
+gboolean
+pm_stack_shape_is_return(const PmStackShape *shape, guint64 value)
 {
     guint8 bytes[CALL_BYTES_MAX];
     if (!is_code(shape, value))
@@ -163,7 +162,7 @@ count_returns(const PmStackShape *shape, const PmSpan *span, guint enough)
     for (PmAddr at = end; at - span->start >= word && at > span->start && found < enough;) {
         at -= word;
         const guint64 value = pm_load_word(span->bytes + (at - span->start), word);
-        if (value != 0 && is_return(shape, value))
+        if (value != 0 && pm_stack_shape_is_return(shape, value))
             found++;
     }
     return found;
@@ -185,4 +184,37 @@ pm_stack_shape_fits(const PmStackShape *shape, PmRange range, const PmStackTop *
         found = count_returns(shape, &top->spans[i], RETURNS_ENOUGH);
     }
     return found >= RETURNS_ENOUGH;
+}
+
+/* Code that starts threads, or runs before the program's own. */
+static gboolean
+is_runtime(const PmStackShape *shape, PmAddr address)
+{
+    const PmProcess *process = shape->subject->process;
+    const PmModule *module = pm_process_find_module(process, address);
+    if (module == NULL)
+        return FALSE;
+    const char *slash = strrchr(module->path, '/');
+    return module->is_interpreter ||
+           (module == pm_process_get_libc(process) && !module->is_executable) ||
+           g_str_has_prefix(slash != NULL ? slash + 1 : module->path, "libpthread");
+}
+
+gboolean
+pm_stack_shape_find_origin(const PmStackShape *shape, const PmStackTop *top, PmAddr *ret_address)
+{
+    const guint word = shape->word_bytes;
+    for (guint i = top->count; i-- > 0;) {
+        const PmSpan *span = &top->spans[i];
+        PmAddr at = pm_align_down(span->start + span->length_bytes, word);
+        while (at > span->start && at - span->start >= word) {
+            at -= word;
+            const guint64 value = pm_load_word(span->bytes + (at - span->start), word);
+            if (value == 0 || !pm_stack_shape_is_return(shape, value) || is_runtime(shape, value))
+                continue;
+            *ret_address = value;
+            return TRUE;
+        }
+    }
+    return FALSE;
 }
