@@ -13,9 +13,9 @@ make bison libevent-dev libncurses-dev man-db mandoc zsh"
 packages_test_optional="clang-format-14 clang-tidy-14 libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 musl-tools dwz python3.11-dbg"
 
 fedora_build="gcc meson ninja-build pkgconf-pkg-config glib2-devel elfutils-devel libsmartcols-devel capstone-devel binutils-devel"
-fedora_test="gcc-c++ gdb valgrind json-glib-devel patchelf python3 binutils git openssl perl sqlite xz"
+fedora_test="gcc-c++ gdb valgrind json-glib-devel patchelf python3 binutils git openssl perl sqlite xz man-db zsh"
 arch_build="gcc meson ninja pkgconf glib2 libelf util-linux-libs capstone binutils"
-arch_test="gdb valgrind json-glib patchelf python binutils git openssl perl sqlite xz"
+arch_test="gdb valgrind json-glib patchelf python binutils git openssl perl sqlite xz man-db zsh"
 
 say() {
     printf '%s\n' "$*" >&2

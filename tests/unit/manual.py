@@ -157,7 +157,7 @@ def check_format(tool, command, folder, environment):
 
 FORMATTERS = {
     "mandoc": (["mandoc", "-Tlint", "-Wwarning"], {}),
-    "man": (["man", "--warnings=w", "-P", "cat", "-l"], {"LC_ALL": "C.UTF-8", "MANWIDTH": "120"}),
+    "man": (["man", "--warnings=w", "-P", "cat", "-l"], {"LC_ALL": "C.UTF-8", "MANWIDTH": "120", "MAN_DISABLE_SECCOMP": "1"}),
 }
 
 
