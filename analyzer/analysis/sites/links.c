@@ -153,6 +153,16 @@ pm_links_add_importers(PmSiteWorld *world, guint module)
     }
 }
 
+gboolean
+pm_links_is_imported(const PmSiteWorld *world, const char *name, guint module)
+{
+    const GArray *importers = g_hash_table_lookup(world->importers, name);
+    for (guint i = 0; importers != NULL && i < importers->len; i++)
+        if (g_array_index(importers, Importer, i).module != module)
+            return TRUE;
+    return FALSE;
+}
+
 /* The words of all modules that lead to a wrapper by its name @name. */
 static void
 add_imports_of(PmSiteWorld *world, PmForwarder *forwarder, const char *name)

@@ -32,3 +32,6 @@ void pm_links_add_pointers(PmSiteWorld *world, PmForwarder *forwarder, PmAddr ad
 
 /* Adds the words that the dynamic linker fills with a function that its module exports. */
 void pm_links_add_imports(PmSiteWorld *world, PmForwarder *forwarder);
+
+/* Whether a module other than number @module has a word for the function @name. */
+gboolean pm_links_is_imported(const PmSiteWorld *world, const char *name, guint module);

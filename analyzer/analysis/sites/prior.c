@@ -24,6 +24,9 @@
 #define REQUEST_LESS 0.05
 #define REQUEST_MORE 0.3
 
+/* A function that nothing leads to may still have been looked up by name. */
+#define UNUSED 0.003
+
 /* Data behind the end of what a site asks for. */
 #define BEYOND_END 0.15
 
@@ -118,6 +121,16 @@ pm_prior_of_module(const PmProcess *process, const PmSiteClues *clues, PmRankedS
     pm_evidence_add(ranked->evidence, "module", is_many ? -0.5 : -0.2,
                     "the runtime's own calls seldom make many chunks");
     return is_many ? RUNTIME_MANY : RUNTIME_FEW;
+}
+
+double
+pm_prior_of_use(const PmSites *sites, PmRankedSite *ranked)
+{
+    if (pm_sites_may_run(sites, ranked->site))
+        return 1;
+    pm_evidence_add(ranked->evidence, "unused", tanh(log(UNUSED) / 3),
+                    "no code that may have run and no data of the process lead to its function");
+    return UNUSED;
 }
 
 double

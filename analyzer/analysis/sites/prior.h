@@ -15,6 +15,9 @@ double pm_prior_of_size(const PmSiteClues *clues, const PmSite *site, PmRankedSi
 /* As a factor: what the runtime itself asks for is seldom asked for often. Adds "module". */
 double pm_prior_of_module(const PmProcess *process, const PmSiteClues *clues, PmRankedSite *ranked);
 
+/* As a factor: a function that nothing in the process leads to has hardly run. Adds "unused". */
+double pm_prior_of_use(const PmSites *sites, PmRankedSite *ranked);
+
 /* How the request that slack betrays and the sizes of @site agree, as a factor. */
 double pm_prior_of_request(const PmSchemaRequest *request, const PmSite *site);
 

@@ -169,6 +169,7 @@ add_candidate(Ranking *ranking, const PmSite *site)
     }
     candidate.weight *=
         pm_prior_of_module(ranking->ranker->subject->process, ranking->clues, ranked);
+    candidate.weight *= pm_prior_of_use(ranking->ranker->sites, ranked);
     g_array_append_val(ranking->candidates, candidate);
 }
 

@@ -65,7 +65,7 @@ typedef struct {
  * PM_SIZE_UNKNOWN. @score: 0 … 1, see above.
  * @is_contradicted: what it writes is not what the chunks hold.
  * @evidence: PmEvidence, the strongest first, what speaks against it last; signals "size",
- *   "request", "stores", "zeroed", "stack", "module", "arena", "type".
+ *   "request", "stores", "zeroed", "stack", "module", "arena", "type", "unused".
  */
 typedef struct {
     const PmSite *site;

@@ -3,6 +3,7 @@
  */
 #include "analysis/sites/sites.h"
 
+#include "analysis/sites/callable.h"
 #include "analysis/sites/describe.h"
 #include "analysis/sites/wrappers.h"
 #include "process/lines.h"
@@ -21,6 +22,7 @@ struct PmSites {
     const PmSubject *subject;
     PmSiteQuery query;
     PmSiteWorld *world;
+    PmCallable *callable;
     PmLines *lines;
     GArray *sites;       /* PmSite */
     GArray *unread;      /* PmUnreadModule */
@@ -226,6 +228,7 @@ pm_sites_new(const PmSubject *subject, const PmSiteQuery *query, guint jobs, GEr
     sites->subject = subject;
     sites->query = *query;
     sites->world = world;
+    sites->callable = pm_callable_new(world);
     sites->lines = pm_lines_new(subject->process);
     sites->sites = g_array_new(FALSE, FALSE, sizeof(PmSite));
     g_array_set_clear_func(sites->sites, site_clear);
@@ -250,6 +253,7 @@ pm_sites_free(PmSites *sites)
     g_array_unref(sites->unread);
     g_ptr_array_unref(sites->nameless);
     pm_lines_free(sites->lines);
+    pm_callable_free(sites->callable);
     pm_site_world_free(sites->world);
     g_free(sites);
 }
@@ -259,6 +263,16 @@ pm_sites_get(const PmSites *sites, gsize *ret_count)
 {
     *ret_count = sites->sites->len;
     return (const PmSite *)(gconstpointer)sites->sites->data;
+}
+
+gboolean
+pm_sites_may_run(const PmSites *sites, const PmSite *site)
+{
+    const GArray *modules = sites->world->modules;
+    for (guint i = 0; i < modules->len; i++)
+        if (g_array_index(modules, PmSiteModule, i).module == site->module)
+            return pm_callable_is_called(sites->callable, i, site->address - site->module->bias);
+    return TRUE;
 }
 
 const PmSiteCounts *

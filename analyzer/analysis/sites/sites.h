@@ -104,6 +104,13 @@ const PmSite *pm_sites_get(const PmSites *sites, gsize *ret_count);
 void pm_sites_locate(PmSites *sites, const PmSite *site);
 
 /*
+ * Whether the function of @site may have been called in this process: FALSE where no code that may
+ * have been, and no word of data, leads to it (callable.h). The first site of a module takes a
+ * search of its code. One thread at a time, as the process.
+ */
+gboolean pm_sites_may_run(const PmSites *sites, const PmSite *site);
+
+/*
  * What there is in all.
  *
  * @sites: of each PmSiteKind, whether asked for or not; without those that only forward what their
