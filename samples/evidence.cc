@@ -62,6 +62,25 @@ class Widget
     uint64_t words[WORDS - 1];
 };
 
+class Part : public Widget
+{
+  public:
+    __attribute__((noinline)) Part();
+    int draw() override;
+};
+
+__attribute__((noinline)) Part::Part()
+{
+    words[1] = 77;
+    __asm__ volatile("" : : "r"(this) : "memory");
+}
+
+int
+Part::draw()
+{
+    return never + 1;
+}
+
 Widget::~Widget() = default;
 
 int
@@ -137,6 +156,13 @@ site_8_owner()
     evidence_fill(words, 1 << 4, 8);
 }
 
+/* All is left to a constructor, which is a function of its own. */
+SITE void
+site_9_constructor()
+{
+    evidence_fill(new Part, 1 << 0 | 1 << 2, 9);
+}
+
 /* Never called: no chunk holds what it writes. */
 SITE void
 decoy_constant()
@@ -144,7 +170,7 @@ decoy_constant()
     uint64_t *words = static_cast<uint64_t *>(malloc(BYTES));
     words[0] = 0x0badcafe;
     words[1] = 0x12345678;
-    evidence_fill(words, 3, 9);
+    evidence_fill(words, 3, 19);
 }
 
 SITE void
@@ -152,7 +178,7 @@ decoy_calloc()
 {
     uint64_t *words = static_cast<uint64_t *>(calloc(6, 8));
     words[4] = 0xfeedf00d;
-    evidence_fill(words, 0x1f, 10);
+    evidence_fill(words, 0x1f, 20);
 }
 
 /* Memory that was used before: what nobody writes is not zero. */
@@ -174,7 +200,7 @@ main()
 {
     static void (*const sites[])() = {site_1_constant, site_2_vtable, site_3_function,
                                       site_4_string,   site_5_calloc, site_6_nothing,
-                                      site_7_state,    site_8_owner};
+                                      site_7_state,    site_8_owner,  site_9_constructor};
     churn();
     for (unsigned i = 0; i < CHUNKS; i++)
         for (auto *site : sites)

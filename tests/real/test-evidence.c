@@ -1,5 +1,5 @@
 /*
- * The ranking of sites on samples/evidence.cc: eight sites of one size, each with chunks of its
+ * The ranking of sites on samples/evidence.cc: nine sites of one size, each with chunks of its
  * own, that differ only in what they write. The chunks of every layout say whose they are; the site
  * is to be first for them, with symbols and stripped; the sites that were never called are to be
  * low.
@@ -15,7 +15,7 @@
 #define REQUEST       48
 #define CHUNK_BYTES   0x40
 #define TAG_OFFSET    40
-#define KINDS         8
+#define KINDS         9
 /* Of what was never called. */
 #define DECOY_MAX 0.05
 

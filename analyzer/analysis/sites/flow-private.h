@@ -44,7 +44,8 @@ struct PmFlow {
     GArray *frames;  /* PmFrameGuess of each block */
     GArray *numbers; /* guint64: addresses of calls in the order in which they were seen */
     guint64 returned;
-    GArray *results; /* PmResult, by the numbers of calls */
+    GArray *results;   /* PmResult, by the numbers of calls */
+    PmResult argument; /* of the memory that the argument points to */
     const PmFlowTargets *targets;
 };
 

@@ -66,6 +66,7 @@ pm_flow_free(PmFlow *flow)
     g_array_unref(flow->frames);
     g_array_unref(flow->numbers);
     g_array_unref(flow->results);
+    result_clear(&flow->argument);
     g_free(flow);
 }
 
@@ -126,6 +127,12 @@ gboolean
 pm_flow_is_unsure(const PmFlow *flow)
 {
     return flow->graph.unsure;
+}
+
+const GArray *
+pm_flow_get_argument_stores(const PmFlow *flow)
+{
+    return flow->argument.stores;
 }
 
 const PmExprs *
@@ -211,37 +218,58 @@ get_result(PmFlow *flow, guint number)
     return &g_array_index(flow->results, PmResult, number);
 }
 
-/* Whether @address is in what a call returned. */
-static gboolean
-is_in_result(const PmState *state, const PmValue *address)
+/* What is told of the memory that @value points into: of what a call returned, or of what the
+ * argument that was asked about points to; NULL for other memory. @ret_offset: into it. */
+static PmResult *
+find_memory(PmFlow *flow, const PmState *state, const PmValue *value, gint64 *ret_offset,
+            gboolean *ret_is_late)
 {
-    const gint64 offset = (gint64)address->v[0];
-    return state->reached && address->kind == PM_VALUE_RESULT && address->id < RESULTS_MAX &&
-           offset >= G_MININT32 / 2 && offset <= G_MAXINT32 / 2;
+    *ret_is_late = FALSE;
+    *ret_offset = 0;
+    if (!state->reached)
+        return NULL;
+    if (value->kind == PM_VALUE_RESULT && value->id < RESULTS_MAX) {
+        *ret_offset = (gint64)value->v[0];
+        *ret_is_late = (state->escaped >> value->id & 1) != 0;
+        return get_result(flow, value->id);
+    }
+    if (value->kind != PM_VALUE_EXPR || !flow->targets->of_argument)
+        return NULL;
+    const PmExpr *expr = pm_exprs_get(&flow->exprs, value->id);
+    if (expr->arguments[0] != flow->targets->argument || expr->arguments[1] != PM_NO_ARGUMENT ||
+        expr->widen[0] != PM_WIDEN_NONE || expr->step_count > 1)
+        return NULL;
+    if (expr->step_count == 1 && expr->steps[0].kind != PM_STEP_ADD)
+        return NULL;
+    if (expr->step_count == 1)
+        *ret_offset = (gint64)expr->steps[0].a;
+    return &flow->argument;
 }
 
-/* Adds to what becomes of the result of a call, which @address is in. */
+/* Adds to what is told of the memory at @address, where that is asked. */
 static void
-add_to_result(const Pass *pass, const PmState *state, const PmValue *address, PmStore store)
+add_to_memory(const Pass *pass, const PmState *state, const PmValue *address, PmStore store)
 {
-    PmResult *result = get_result(pass->flow, address->id);
-    store.is_late = (state->escaped >> address->id & 1) != 0;
-    if (result->stores == NULL)
-        result->stores = g_array_new(FALSE, FALSE, sizeof(PmStore));
-    pm_stores_add(result->stores, &store);
+    gint64 offset = 0;
+    gboolean is_late = FALSE;
+    PmResult *memory = find_memory(pass->flow, state, address, &offset, &is_late);
+    if (memory == NULL || offset < G_MININT32 / 2 || offset > G_MAXINT32 / 2)
+        return;
+    pm_flow_mark(pass->flow, pass->block, PM_ROLE_COLLECTS);
+    if (!pass->collects)
+        return;
+    store.offset = (gint32)offset;
+    store.is_late = is_late ? 1 : 0;
+    if (memory->stores == NULL)
+        memory->stores = g_array_new(FALSE, FALSE, sizeof(PmStore));
+    pm_stores_add(memory->stores, &store);
 }
 
 static void
 add_store(const Pass *pass, const PmState *state, const PmValue *address, guint width_bytes,
           const PmValue *value)
 {
-    PmFlow *flow = pass->flow;
-    if (!is_in_result(state, address))
-        return;
-    pm_flow_mark(flow, pass->block, PM_ROLE_COLLECTS);
-    if (pass->collects)
-        add_to_result(pass, state, address,
-                      pm_store_make(&flow->exprs, (gint64)address->v[0], width_bytes, value));
+    add_to_memory(pass, state, address, pm_store_make(&pass->flow->exprs, 0, width_bytes, value));
 }
 
 /* What is passed to the function or by way of the word @target. */
@@ -249,16 +277,8 @@ static void
 add_passed(const Pass *pass, const PmState *state, guint64 target)
 {
     for (guint i = 0; i < PM_ARGUMENTS; i++) {
-        const PmValue *value = &state->registers[pass->flow->machine->arguments[i]];
-        if (!is_in_result(state, value))
-            continue;
-        const PmStore passed = {.offset = (gint32)value->v[0],
-                                .width_bytes = i,
-                                .value = target,
-                                .kind = PM_STORED_PASSED};
-        pm_flow_mark(pass->flow, pass->block, PM_ROLE_COLLECTS);
-        if (pass->collects)
-            add_to_result(pass, state, value, passed);
+        const PmStore passed = {.width_bytes = i, .value = target, .kind = PM_STORED_PASSED};
+        add_to_memory(pass, state, &state->registers[pass->flow->machine->arguments[i]], passed);
     }
 }
 
@@ -290,7 +310,7 @@ note_stores(const Pass *pass, const PmState *state, const PmOp *op)
     if (op->dst.kind != PM_OPERAND_MEMORY)
         return;
     const PmValue address = pm_state_address(state, &flow->facts, &op->dst);
-    if (address.kind != PM_VALUE_RESULT)
+    if (address.kind != PM_VALUE_RESULT && address.kind != PM_VALUE_EXPR)
         return;
     const PmValue a = pm_state_read(state, &flow->facts, &op->a);
     const PmValue unknown = pm_value_unknown();
@@ -633,6 +653,7 @@ pm_flow_run(PmFlow *flow, const PmFunctionCode *function, const PmFlowTargets *t
     };
     flow->returned = 0;
     g_array_set_size(flow->results, 0);
+    result_clear(&flow->argument);
     pm_exprs_reset(&flow->exprs);
     g_array_set_size(flow->calls, 0);
     g_array_set_size(flow->numbers, 0);

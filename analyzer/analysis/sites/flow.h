@@ -15,12 +15,15 @@
  * module addresses. @endless: the same for functions that never return, @passing: for those that
  * return their first argument, @filling: for those of them that fill what it points to as memset()
  * does; all three nullable.
+ * @of_argument: it is also asked what is stored to memory that argument number @argument points to.
  */
 typedef struct {
     const PmTargets *wanted;
     const PmTargets *endless;
     const PmTargets *passing;
     const PmTargets *filling;
+    gboolean of_argument;
+    guint argument;
 } PmFlowTargets;
 
 /*
@@ -75,6 +78,10 @@ void pm_flow_pool_give(PmFlowPool *pool, PmFlow *flow);
  */
 const GArray *pm_flow_run(PmFlow *flow, const PmFunctionCode *function,
                           const PmFlowTargets *targets);
+
+/* What the function of the last pm_flow_run() stores to memory that the argument that was asked
+ * about points to: PmStore, or NULL for nothing. Borrowed, until the next. */
+const GArray *pm_flow_get_argument_stores(const PmFlow *flow);
 
 /* The expressions that the calls' arguments speak of; until the next pm_flow_run(). Borrowed. */
 const PmExprs *pm_flow_get_exprs(const PmFlow *flow);

@@ -116,6 +116,8 @@ pm_flow_assign_roles(PmFlow *flow)
     memset(flow->roles->data, 0, flow->roles->len);
     for (guint i = 0; i < graph->blocks->len; i++) {
         const PmBlock *block = pm_graph_block(graph, i);
+        if (flow->targets->of_argument)
+            pm_flow_mark(flow, i, PM_ROLE_CALLS);
         for (guint j = block->first; j < block->first + block->count; j++)
             if (may_call_wanted(flow, pm_graph_op(graph, j), takes))
                 pm_flow_mark(flow, i, PM_ROLE_CALLS);

@@ -10,8 +10,11 @@
 #include "base/jobs.h"
 
 #include <stdlib.h>
+
 /* Of a direct call on x86-64. */
 #define CALL_BYTES 5
+/* What only fills in a record is smaller. */
+#define LOOK_BYTES_MAX 16384
 
 PmSiteIndex *
 pm_site_index_new(void)
@@ -304,11 +307,10 @@ add_missed(const Search *search, guint which, const PmCodeRange *range, const GA
     }
 }
 
-static void
-look_at_unit(const Search *search, PmFlow *flow, guint which)
+static PmFunctionCode
+make_function(const Search *search, const PmUnit *unit)
 {
-    const PmUnit *unit = g_ptr_array_index(search->units, which);
-    const PmFunctionCode function = {
+    return (PmFunctionCode){
         .ranges = (const PmCodeRange *)(gconstpointer)unit->ranges->data,
         .range_count = unit->ranges->len,
         .entry = unit->function,
@@ -318,8 +320,17 @@ look_at_unit(const Search *search, PmFlow *flow, guint which)
         .data = search,
         .bias = search->code->module->bias,
     };
-    const PmFlowTargets targets = {search->wanted, search->endless, search->passing,
-                                   search->filling};
+}
+
+static void
+look_at_unit(const Search *search, PmFlow *flow, guint which)
+{
+    const PmUnit *unit = g_ptr_array_index(search->units, which);
+    const PmFunctionCode function = make_function(search, unit);
+    const PmFlowTargets targets = {.wanted = search->wanted,
+                                   .endless = search->endless,
+                                   .passing = search->passing,
+                                   .filling = search->filling};
     const GArray *calls = pm_flow_run(flow, &function, &targets);
     const PmExprs *exprs = pm_flow_get_exprs(flow);
     for (guint i = 0; i < calls->len; i++)
@@ -396,6 +407,30 @@ add_asked(PmSiteIndex *index, const guint64 *targets, gsize count)
     g_array_set_size(index->asked, kept);
 }
 
+/* What a search of @search->code for calls of @targets knows. */
+static void
+begin_search(Search *search, const guint64 *targets, gsize count)
+{
+    search->wanted = make_wanted(search, targets, count);
+    search->endless = make_kind(search->code, PM_FUNCTION_ENDLESS);
+    search->passing = make_passing(search->code);
+    search->filling = make_kind(search->code, PM_FUNCTION_FILLING);
+    search->inner_endless = pm_endless_new(search->code, search->endless);
+}
+
+static void
+end_search(Search *search)
+{
+    g_ptr_array_unref(search->units);
+    pm_targets_free(search->wanted);
+    pm_targets_free(search->endless);
+    pm_targets_free(search->passing);
+    pm_targets_free(search->filling);
+    pm_endless_free(search->inner_endless);
+    g_array_unref(search->references);
+    g_array_unref(search->aliases);
+}
+
 void
 pm_site_index_ask_small(PmSiteIndex *index, PmModuleCode *code, const guint64 *targets, gsize count,
                         guint64 function_bytes_max, guint jobs)
@@ -403,13 +438,9 @@ pm_site_index_ask_small(PmSiteIndex *index, PmModuleCode *code, const guint64 *t
     if (pm_site_index_knows(index, targets, count))
         return;
     pm_module_code_prepare(code);
-    g_autoptr(GArray) aliases = g_array_new(FALSE, FALSE, sizeof(Alias));
-    Search search = {.code = code, .index = index, .aliases = aliases};
-    search.wanted = make_wanted(&search, targets, count);
-    search.endless = make_kind(code, PM_FUNCTION_ENDLESS);
-    search.passing = make_passing(code);
-    search.filling = make_kind(code, PM_FUNCTION_FILLING);
-    search.inner_endless = pm_endless_new(code, search.endless);
+    Search search = {
+        .code = code, .index = index, .aliases = g_array_new(FALSE, FALSE, sizeof(Alias))};
+    begin_search(&search, targets, count);
     search.references = find_references(&search);
     search.units = pm_units_find(code, search.references);
     drop_large_units(&search, function_bytes_max);
@@ -424,13 +455,73 @@ pm_site_index_ask_small(PmSiteIndex *index, PmModuleCode *code, const guint64 *t
     g_free(search.results);
     g_free(search.stores);
     g_free(search.exprs);
-    g_ptr_array_unref(search.units);
-    pm_targets_free(search.wanted);
-    pm_targets_free(search.endless);
-    pm_targets_free(search.passing);
-    pm_targets_free(search.filling);
-    pm_endless_free(search.inner_endless);
-    g_array_unref(search.references);
+    end_search(&search);
+}
+
+struct PmSiteLook {
+    Search search;
+    PmSiteIndex *empty;
+};
+
+PmSiteLook *
+pm_site_look_new(PmModuleCode *code, const guint64 *targets, gsize count)
+{
+    PmSiteLook *look = g_new0(PmSiteLook, 1);
+    pm_module_code_prepare(code);
+    look->empty = pm_site_index_new();
+    look->search = (Search){.code = code,
+                            .index = look->empty,
+                            .aliases = g_array_new(FALSE, FALSE, sizeof(Alias)),
+                            .references = g_array_new(FALSE, FALSE, sizeof(PmReference))};
+    begin_search(&look->search, targets, count);
+    look->search.units = g_ptr_array_new();
+    return look;
+}
+
+void
+pm_site_look_free(PmSiteLook *look)
+{
+    if (look == NULL)
+        return;
+    end_search(&look->search);
+    pm_site_index_free(look->empty);
+    g_free(look);
+}
+
+/* Has @flow look at @unit for what it stores through the argument. */
+static void
+look_at_argument(const Search *search, PmFlow *flow, const PmUnit *unit, guint argument,
+                 GArray *stores)
+{
+    const PmFunctionCode body = make_function(search, unit);
+    const PmFlowTargets asked = {.wanted = search->wanted,
+                                 .endless = search->endless,
+                                 .passing = search->passing,
+                                 .filling = search->filling,
+                                 .of_argument = TRUE,
+                                 .argument = argument};
+    pm_flow_run(flow, &body, &asked);
+    const GArray *found = pm_flow_get_argument_stores(flow);
+    if (found != NULL)
+        g_array_append_vals(stores, found->data, found->len);
+}
+
+GArray *
+pm_site_look_into(const PmSiteLook *look, guint64 function, guint argument)
+{
+    const Search *search = &look->search;
+    GArray *stores = g_array_new(FALSE, FALSE, sizeof(PmStore));
+    const PmReference entry = {.target = function, .address = function};
+    g_autoptr(GArray) entries = g_array_new(FALSE, FALSE, sizeof(PmReference));
+    g_array_append_val(entries, entry);
+    g_autoptr(GPtrArray) units = pm_units_find(search->code, entries);
+    PmFlow *flow = pm_flow_pool_take(search->code->pool);
+    const PmUnit *unit = units->len == 1 ? g_ptr_array_index(units, 0) : NULL;
+    if (flow != NULL && unit != NULL && unit->function == function &&
+        measure_unit(unit) <= LOOK_BYTES_MAX)
+        look_at_argument(search, flow, unit, argument, stores);
+    pm_flow_pool_give(search->code->pool, flow);
+    return stores;
 }
 
 void

@@ -318,6 +318,9 @@ weigh(Ranking *ranking)
                                               candidate->ranked->evidence);
         if (!has_rows(ranking))
             continue;
+        /* Of others there are thousands. */
+        if (candidate->ranked->site->kind <= PM_SITE_SEVERAL)
+            pm_sites_complete(ranking->ranker->sites, candidate->ranked->site);
         weigh_layouts(ranking, candidate);
         weigh_stores(ranking, candidate);
     }

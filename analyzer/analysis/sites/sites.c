@@ -5,6 +5,7 @@
 
 #include "analysis/sites/callable.h"
 #include "analysis/sites/describe.h"
+#include "analysis/sites/initialisers.h"
 #include "analysis/sites/wrappers.h"
 #include "process/lines.h"
 
@@ -23,6 +24,7 @@ struct PmSites {
     PmSiteQuery query;
     PmSiteWorld *world;
     PmCallable *callable;
+    PmInitialisers *initialisers;
     PmLines *lines;
     GArray *sites;       /* PmSite */
     GArray *unread;      /* PmUnreadModule */
@@ -122,13 +124,31 @@ locate(PmSites *sites, PmSite *site)
     site->is_located = TRUE;
 }
 
+/* @site as one that may be changed. */
+static PmSite *
+get_own(PmSites *sites, const PmSite *site)
+{
+    const PmSite *first = (const PmSite *)(gconstpointer)sites->sites->data;
+    g_return_val_if_fail(site >= first && site < first + sites->sites->len, NULL);
+    return &g_array_index(sites->sites, PmSite, (guint)(site - first));
+}
+
 void
 pm_sites_locate(PmSites *sites, const PmSite *site)
 {
-    const PmSite *first = (const PmSite *)(gconstpointer)sites->sites->data;
-    g_return_if_fail(site >= first && site < first + sites->sites->len);
-    if (!site->is_located)
-        locate(sites, &g_array_index(sites->sites, PmSite, (guint)(site - first)));
+    PmSite *own = get_own(sites, site);
+    if (own != NULL && !own->is_located)
+        locate(sites, own);
+}
+
+void
+pm_sites_complete(PmSites *sites, const PmSite *site)
+{
+    PmSite *own = get_own(sites, site);
+    if (own == NULL || own->is_completed)
+        return;
+    own->is_completed = TRUE;
+    pm_initialisers_add(sites->initialisers, own->stores);
 }
 
 static void
@@ -229,6 +249,7 @@ pm_sites_new(const PmSubject *subject, const PmSiteQuery *query, guint jobs, GEr
     sites->query = *query;
     sites->world = world;
     sites->callable = pm_callable_new(world);
+    sites->initialisers = pm_initialisers_new(world);
     sites->lines = pm_lines_new(subject->process);
     sites->sites = g_array_new(FALSE, FALSE, sizeof(PmSite));
     g_array_set_clear_func(sites->sites, site_clear);
@@ -254,6 +275,7 @@ pm_sites_free(PmSites *sites)
     g_ptr_array_unref(sites->nameless);
     pm_lines_free(sites->lines);
     pm_callable_free(sites->callable);
+    pm_initialisers_free(sites->initialisers);
     pm_site_world_free(sites->world);
     g_free(sites);
 }

@@ -29,7 +29,7 @@ typedef enum {
  * @by_pointer: the call goes through a pointer of the program's own, by what it holds in the core.
  * @argument: the call as text: "calloc(1024, 8)", "malloc(16 or 32)", "strdup(variable)".
  * @stores: PmStore, by offset from the start of the chunk, with addresses of the process: what is
- * written to it before anybody else sees it.
+ * written to it. @is_completed: by functions that its address is passed to, too.
  * @size: SET for EXACT and SEVERAL, RANGE, or UNKNOWN. @request_bytes: the one size of it that was
  * asked for; PM_SIZE_UNKNOWN where it is not one.
  * @score: 0 … 1, how likely a chunk of that size is from here, as far as the call alone tells.
@@ -48,6 +48,7 @@ typedef struct {
     gboolean by_pointer;
     char *argument;
     GArray *stores;
+    gboolean is_completed;
     PmSiteKind kind;
     PmValue size;
     guint64 request_bytes;
@@ -102,6 +103,10 @@ const PmSite *pm_sites_get(const PmSites *sites, gsize *ret_count);
 
 /* Looks up where @site, one of @sites, is. One thread at a time, as the process. */
 void pm_sites_locate(PmSites *sites, const PmSite *site);
+
+/* Looks into the functions that the memory of @site, one of @sites, is passed to (its constructor)
+ * for what they store to it. One thread at a time, as the process. */
+void pm_sites_complete(PmSites *sites, const PmSite *site);
 
 /*
  * Whether the function of @site may have been called in this process: FALSE where no code that may
