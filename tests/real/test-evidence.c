@@ -59,11 +59,13 @@ typedef struct {
     PmSites *sites;
     PmSiteRanker *ranker;
     PmSchema *schema;
+    GHashTable *seen; /* functions that were first */
 } Opened;
 
 static void
 opened_free(Opened *opened)
 {
+    g_hash_table_unref(opened->seen);
     pm_schema_free(opened->schema);
     pm_site_ranker_free(opened->ranker);
     pm_sites_free(opened->sites);
@@ -81,6 +83,7 @@ open_core(const RealRun *run)
 {
     g_autoptr(GError) error = NULL;
     Opened *opened = g_new0(Opened, 1);
+    opened->seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     opened->diagnostics = pm_diagnostics_new();
     opened->image = pm_image_open(run->core, opened->diagnostics, &error);
     g_assert_no_error(error);
@@ -106,9 +109,9 @@ open_core(const RealRun *run)
     return opened;
 }
 
-/* The functions of @program whose names begin with "site_" or "decoy_". */
+/* The functions of @program whose names begin with one of @prefixes, at least @least. */
 static GArray *
-read_functions(const char *program)
+read_functions(const char *program, const char *const *prefixes, guint least)
 {
     const char *const command[] = {"nm", "--defined-only", "-S", program, NULL};
     g_autofree char *path = g_strconcat(program, ".symbols", NULL);
@@ -120,15 +123,17 @@ read_functions(const char *program)
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
     for (gsize i = 0; lines[i] != NULL; i++) {
         g_auto(GStrv) words = g_strsplit(lines[i], " ", -1);
-        if (g_strv_length(words) != 4 ||
-            !(g_str_has_prefix(words[3], "site_") || g_str_has_prefix(words[3], "decoy_")))
+        gboolean wanted = FALSE;
+        for (gsize j = 0; g_strv_length(words) == 4 && prefixes[j] != NULL; j++)
+            wanted = wanted || g_str_has_prefix(words[3], prefixes[j]);
+        if (!wanted)
             continue;
         Function function = {.name = g_strdup(words[3])};
         function.start = g_ascii_strtoull(words[0], NULL, 16);
         function.end = function.start + g_ascii_strtoull(words[1], NULL, 16);
         g_array_append_val(functions, function);
     }
-    g_assert_cmpuint(functions->len, >=, KINDS + 2);
+    g_assert_cmpuint(functions->len, >=, least);
     return functions;
 }
 
@@ -252,13 +257,12 @@ look(const RealRun *run, const GArray *functions)
 
 /* FALSE after g_test_skip(). */
 static gboolean
-build(const Variant *variant, const char *program)
+build(const char *compiler, const char *name, const char *options, const char *program)
 {
-    g_autofree char *source =
-        g_build_filename(g_getenv("POSTMALLOC_SAMPLES_SOURCE"), "evidence.cc", NULL);
-    g_auto(GStrv) flags = g_strsplit(variant->flags, " ", -1);
+    g_autofree char *source = g_build_filename(g_getenv("POSTMALLOC_SAMPLES_SOURCE"), name, NULL);
+    g_auto(GStrv) flags = g_strsplit(options, " ", -1);
     g_autoptr(GPtrArray) command = g_ptr_array_new();
-    g_ptr_array_add(command, (gpointer) "g++");
+    g_ptr_array_add(command, (gpointer)compiler);
     g_ptr_array_add(command, (gpointer) "-fno-builtin-malloc");
     for (gsize i = 0; flags[i] != NULL; i++)
         g_ptr_array_add(command, flags[i]);
@@ -280,15 +284,86 @@ test_variant(gconstpointer data)
         return;
     g_autofree char *folder = g_dir_make_tmp("postmalloc-evidence-XXXXXX", NULL);
     g_autofree char *program = g_build_filename(folder, "evidence", NULL);
-    if (build(variant, program)) {
+    if (build("g++", "evidence.cc", variant->flags, program)) {
         const char *const strip[] = {"strip", "--strip-all", program, NULL};
         const char *const command[] = {program, NULL};
-        g_autoptr(GArray) functions = read_functions(program);
+        static const char *const prefixes[] = {"site_", "decoy_", NULL};
+        g_autoptr(GArray) functions = read_functions(program, prefixes, KINDS + 2);
         if (variant->strip)
             g_assert_cmpint(real_run_command(strip, NULL, NULL, NULL, BUILD_SECONDS), ==, 0);
         g_autoptr(RealRun) run = real_run_to_signal(command, NULL);
         if (run != NULL)
             look(run, functions);
+    }
+    real_remove(folder);
+}
+
+static const PmEvidence *
+find_evidence(const PmRankedSite *site, const char *signal)
+{
+    for (guint i = 0; i < site->evidence->len; i++) {
+        const PmEvidence *seen = &g_array_index(site->evidence, PmEvidence, i);
+        if (strcmp(seen->signal, signal) == 0)
+            return seen;
+    }
+    return NULL;
+}
+
+/* The chunks of a thread's arena came from its function, because it began there. */
+static void
+look_at_arena(Opened *opened, const GArray *functions, guint32 arena)
+{
+    const PmChunkFilter filter = {.states = 1U << PM_CHUNK_USED,
+                                  .by_chunk_bytes = TRUE,
+                                  .chunk_bytes = CHUNK_BYTES,
+                                  .by_arena = TRUE,
+                                  .arena = arena};
+    PmSample *sample = pm_sample_new(&opened->subject, NULL, &filter, PM_SCHEMA_SAMPLE, 1);
+    g_autoptr(PmSchema) schema = pm_schema_new(opened->places, sample);
+    const PmSiteClues clues = {.request_min = CHUNK_BYTES - 23,
+                               .request_max = CHUNK_BYTES - 8,
+                               .schema = schema,
+                               .layout = PM_RANK_ALL_LAYOUTS};
+    g_autoptr(GPtrArray) ranked = pm_sites_rank(opened->ranker, &clues);
+    g_autofree char *text = describe(ranked, functions);
+    g_test_message("arena %u:%s", arena, text);
+    g_assert_cmpuint(ranked->len, >=, 3);
+    const PmRankedSite *first = g_ptr_array_index(ranked, 0);
+    const PmEvidence *evidence = find_evidence(first, "arena");
+    const char *name = find_function(functions, first->site);
+    g_assert_true(evidence != NULL && evidence->weight > 0);
+    g_assert_true(g_str_has_prefix(name, "thread_"));
+    const PmRankedSite *second = g_ptr_array_index(ranked, 1);
+    g_assert_cmpfloat(first->score, >, 1.5 * second->score);
+    g_hash_table_add(opened->seen, g_strdup(name));
+}
+
+static void
+look_at_arenas(const RealRun *run, const GArray *functions)
+{
+    gsize count = 0;
+    g_autoptr(Opened) opened = open_core(run);
+    const PmArena *arenas = pm_ptmalloc_get_arenas(opened->ptmalloc, &count);
+    for (guint i = 0; i < count; i++)
+        if (arenas[i].kind == PM_ARENA_THREAD)
+            look_at_arena(opened, functions, i);
+    g_assert_cmpuint(g_hash_table_size(opened->seen), ==, 2);
+}
+
+static void
+test_arenas(void)
+{
+    static const char *const prefixes[] = {"thread_", "main_thread", NULL};
+    if (!real_require_program("gcc", "builds the sample"))
+        return;
+    g_autofree char *folder = g_dir_make_tmp("postmalloc-evidence-XXXXXX", NULL);
+    g_autofree char *program = g_build_filename(folder, "evidence", NULL);
+    if (build("gcc", "evidence-threads.c", "-O1 -g -pthread -D_GNU_SOURCE", program)) {
+        const char *const command[] = {program, NULL};
+        g_autoptr(GArray) functions = read_functions(program, prefixes, 3);
+        g_autoptr(RealRun) run = real_run_to_signal(command, NULL);
+        if (run != NULL)
+            look_at_arenas(run, functions);
     }
     real_remove(folder);
 }
@@ -302,5 +377,6 @@ main(int argc, char **argv)
         g_autofree char *path = g_strconcat("/real/evidence/", variants[i].name, NULL);
         g_test_add_data_func(path, &variants[i], test_variant);
     }
+    g_test_add_func("/real/evidence/arenas", test_arenas);
     return g_test_run();
 }
