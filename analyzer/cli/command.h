@@ -37,6 +37,7 @@ typedef struct {
 extern const PmCommand pm_command_report;
 extern const PmCommand pm_command_info;
 extern const PmCommand pm_command_maps;
+extern const PmCommand pm_command_threads;
 extern const PmCommand pm_command_arenas;
 extern const PmCommand pm_command_sizes;
 extern const PmCommand pm_command_structs;

@@ -11,16 +11,15 @@
 #include <unistd.h>
 
 static const PmCommand *const commands[] = {
-    &pm_command_report,  &pm_command_info,   &pm_command_maps,    &pm_command_arenas,
-    &pm_command_sizes,   &pm_command_types,  &pm_command_chunks,  &pm_command_sample,
-    &pm_command_strings, &pm_command_schema, &pm_command_structs, &pm_command_leaks,
-    &pm_command_refs,    &pm_command_path,   &pm_command_show,    &pm_command_sites,
-    &pm_command_check,
+    &pm_command_report, &pm_command_info,    &pm_command_maps,   &pm_command_threads,
+    &pm_command_arenas, &pm_command_sizes,   &pm_command_types,  &pm_command_chunks,
+    &pm_command_sample, &pm_command_strings, &pm_command_schema, &pm_command_structs,
+    &pm_command_leaks,  &pm_command_refs,    &pm_command_path,   &pm_command_show,
+    &pm_command_sites,  &pm_command_check,
 };
 
 /* Names that INTERFACE.md gives to commands of later versions. */
-static const char *const reserved_commands[] = {"threads", "retained", "diff",
-                                                "sql",     "snapshot", "plugins"};
+static const char *const reserved_commands[] = {"retained", "diff", "sql", "snapshot", "plugins"};
 
 static int
 fail_usage(const char *message)

@@ -89,18 +89,17 @@ read_text(const guint8 *bytes, gsize max)
     return count > 0 ? g_strndup((const char *)bytes, count) : NULL;
 }
 
-/* Returns: (transfer full) (nullable): pr_fname, the name of the program's file cut to 15 bytes. */
-static char *
+static void
 read_prpsinfo(PmProcess *process)
 {
     const PmNote *note = pm_image_find_note(process->image, "CORE", NT_PRPSINFO);
     const PrpsinfoLayout *layout =
         pm_image_get_target(process->image)->word_bytes == 8 ? &prpsinfo_64 : &prpsinfo_32;
     if (note == NULL || note->desc_bytes < layout->size_bytes)
-        return NULL;
+        return;
     process->info.pid = pm_load_u32(note->desc + layout->pid);
     process->info.arguments = read_text(note->desc + layout->arguments, ARGUMENTS_BYTES);
-    return read_text(note->desc + layout->name, NAME_BYTES);
+    process->info.name = read_text(note->desc + layout->name, NAME_BYTES);
 }
 
 /* Whether siginfo of @signal holds the address of a fault (sigaction(2)). */
@@ -146,9 +145,8 @@ read_signal(PmProcess *process)
 /* The link map and NT_FILE know the program best; AT_EXECFN is how it was called; pr_fname is cut
  * short. */
 static void
-choose_executable(PmProcess *process, char *name)
+choose_executable(PmProcess *process)
 {
-    g_autofree char *fallback = name;
     guint64 address = 0;
     for (guint i = 0; i < process->modules->len; i++) {
         const PmModule *module = pm_process_module_at(process, i);
@@ -160,13 +158,14 @@ choose_executable(PmProcess *process, char *name)
     if (pm_process_get_auxv(process, AT_EXECFN, &address))
         process->info.executable = pm_space_read_string(process->space, address, 4096);
     if (process->info.executable == NULL)
-        process->info.executable = g_steal_pointer(&fallback);
+        process->info.executable = g_strdup(process->info.name);
 }
 
 void
 pm_process_read_info(PmProcess *process)
 {
     process->info.fault_address = PM_ADDR_NONE;
-    choose_executable(process, read_prpsinfo(process));
+    read_prpsinfo(process);
+    choose_executable(process);
     read_signal(process);
 }

@@ -105,6 +105,7 @@ pm_process_free(PmProcess *process)
     pm_elf_file_free(process->exe_file);
     g_free(process->info.executable);
     g_free(process->info.arguments);
+    g_free(process->info.name);
     g_free(process->exe);
     g_free(process->sysroot);
     g_free(process->debug_dir);

@@ -115,6 +115,8 @@ typedef struct {
 /*
  * @executable: path, from AT_EXECFN, NT_FILE or NT_PRPSINFO, or NULL. @arguments: pr_psargs, or
  * NULL.
+ * @name: pr_fname, at most 15 bytes: in a kernel core the name of the main thread (gcore writes the
+ * program's), or NULL.
  * @pid: 0 where unknown. @signal: 0 where none. @signal_name: "SIGSEGV", static, or NULL.
  * @crashed_tid: 0 where unknown. @fault_address: of SIGSEGV, SIGBUS …, or PM_ADDR_NONE.
  */
@@ -122,6 +124,7 @@ typedef struct {
     guint32 pid;
     char *executable;
     char *arguments;
+    char *name;
     gint signal;
     const char *signal_name;
     guint32 crashed_tid;

@@ -450,6 +450,34 @@ pm_process_unwind_registers(const PmProcess *process, const PmThread *thread,
     return frames;
 }
 
+PmUnwindEnd
+pm_process_get_unwind_end(const PmProcess *process, const PmFrame *frames, gsize count,
+                          gboolean complete)
+{
+    PmSpan span;
+    Rule rule;
+    if (complete)
+        return PM_UNWIND_COMPLETE;
+    if (count == 0)
+        return PM_UNWIND_REGISTERS;
+    if (count >= PM_FRAMES_MAX)
+        return PM_UNWIND_MOST;
+    const PmFrame *last = &frames[count - 1];
+    const PmAddr code = pm_frame_get_code(last);
+    const PmModule *module = pm_process_find_module(process, code);
+    if (!is_code(process, code))
+        return PM_UNWIND_NOT_CODE;
+    if (module == NULL)
+        return pm_image_find_file_mapping(process->image, code) != NULL ? PM_UNWIND_NO_FILE
+                                                                        : PM_UNWIND_NO_MODULE;
+    if (pm_process_parts_of(process, module)->file == NULL)
+        return PM_UNWIND_NO_FILE;
+    if (!find_rule(process->unwinder, code, &rule))
+        return PM_UNWIND_NO_CFI;
+    pm_space_get_span(process->space, last->sp, &span);
+    return span.kind == PM_BYTES_DUMPED ? PM_UNWIND_DAMAGED : PM_UNWIND_NO_STACK;
+}
+
 gboolean
 pm_frames_find(const PmFrame *frames, gsize count, PmAddr stack_address, gsize *ret_index)
 {

@@ -66,6 +66,28 @@ pm_frame_get_code(const PmFrame *frame)
 PmFrame *pm_process_unwind(const PmProcess *process, const PmThread *thread, gsize *ret_count,
                            gboolean *ret_complete);
 
+/* Why frames end where they do. */
+typedef enum {
+    PM_UNWIND_COMPLETE,  /* there the thread began */
+    PM_UNWIND_REGISTERS, /* the thread's registers are not in the core: no frames */
+    PM_UNWIND_MOST,      /* there are more than PM_FRAMES_MAX */
+    PM_UNWIND_NOT_CODE,  /* the last frame's pc leads to no code */
+    PM_UNWIND_NO_MODULE, /* code of no module: made at run time */
+    PM_UNWIND_NO_FILE,   /* its module's or mapping's file is not here */
+    PM_UNWIND_NO_CFI,    /* the file says nothing of how to unwind that code */
+    PM_UNWIND_NO_STACK,  /* the stack of the last frame is not in the core */
+    PM_UNWIND_DAMAGED,   /* what should be the caller's is not: the stack was overwritten */
+} PmUnwindEnd;
+
+/*
+ * Why the frames of pm_process_unwind() end there.
+ *
+ * @frames: (nullable): @count of them. @complete: as that said.
+ * One thread at a time.
+ */
+PmUnwindEnd pm_process_get_unwind_end(const PmProcess *process, const PmFrame *frames, gsize count,
+                                      gboolean complete);
+
 /* As many as any target has general registers. */
 #define PM_FRAME_REGISTERS_MAX 32
 

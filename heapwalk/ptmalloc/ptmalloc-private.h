@@ -49,6 +49,7 @@ struct PmPtmalloc {
     PmSizeTable *mmapped_sizes;
     guint64 mmapped_usable_bytes;
     GArray *runtime; /* PmRuntimeChunk */
+    GArray *caches;  /* PmThreadCache */
     guint64 usable_bytes[PM_CHUNK_STATES];
     PmArena *public_arenas;
     PmSizeCount *sizes;

@@ -69,6 +69,7 @@ ptmalloc_new(const PmProcess *process, const PmPtmallocOptions *options, PmDiagn
     ptmalloc->claimed = g_array_new(FALSE, FALSE, sizeof(PmRange));
     ptmalloc->mmapped_sizes = pm_size_table_new();
     ptmalloc->runtime = g_array_new(FALSE, FALSE, sizeof(PmRuntimeChunk));
+    ptmalloc->caches = g_array_new(FALSE, FALSE, sizeof(PmThreadCache));
     g_array_set_clear_func(ptmalloc->runtime, runtime_clear);
     return ptmalloc;
 }
@@ -131,6 +132,7 @@ pm_ptmalloc_free(PmPtmalloc *ptmalloc)
     g_array_unref(ptmalloc->stretches);
     g_array_unref(ptmalloc->claimed);
     g_array_unref(ptmalloc->runtime);
+    g_array_unref(ptmalloc->caches);
     g_hash_table_unref(ptmalloc->mmapped_sizes);
     g_free(ptmalloc->public_arenas);
     g_free(ptmalloc->sizes);
@@ -213,6 +215,13 @@ guint64
 pm_ptmalloc_get_heap_max_bytes(const PmPtmalloc *ptmalloc)
 {
     return ptmalloc->heap_max_bytes;
+}
+
+const PmThreadCache *
+pm_ptmalloc_get_thread_caches(const PmPtmalloc *ptmalloc, gsize *ret_count)
+{
+    *ret_count = ptmalloc->caches->len;
+    return (const PmThreadCache *)(gpointer)ptmalloc->caches->data;
 }
 
 const PmRuntimeChunk *

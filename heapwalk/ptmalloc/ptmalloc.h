@@ -130,6 +130,15 @@ typedef struct {
     char *what;
 } PmRuntimeChunk;
 
+/* A thread's tcache. @address: of the struct, a user pointer. @chunks, @chunk_bytes: what is in its
+ * bins. */
+typedef struct {
+    guint32 tid;
+    PmAddr address;
+    guint64 chunks;
+    guint64 chunk_bytes;
+} PmThreadCache;
+
 /*
  * @jobs: worker threads, 0 for as many as there are processors. @verify_bins: follow every bin's
  * list too, which no state depends on, for what `check` reports.
@@ -203,6 +212,10 @@ gboolean pm_ptmalloc_get_settings(const PmPtmalloc *ptmalloc, PmMallocSettings *
 
 /* glibc's own chunks, in ascending address order. Borrowed. */
 const PmRuntimeChunk *pm_ptmalloc_get_runtime_chunks(const PmPtmalloc *ptmalloc, gsize *ret_count);
+
+/* The tcaches of threads whose number is known, in the order of the threads; a thread without one
+ * has never freed or allocated. Borrowed. */
+const PmThreadCache *pm_ptmalloc_get_thread_caches(const PmPtmalloc *ptmalloc, gsize *ret_count);
 
 /*
  * The requests malloc(n) that give a chunk of @chunk_bytes: @ret_min ≤ n ≤ @ret_max. (malloc.c,

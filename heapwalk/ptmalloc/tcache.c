@@ -121,9 +121,9 @@ read_candidate(PmPtmalloc *ptmalloc, const PmChunk *chunk, gboolean in_libc, Tca
     return FALSE;
 }
 
-/* Follows one bin, marking what it holds. */
+/* Follows one bin, marking what it holds and adding it to @sum. */
 static void
-mark_bin(const Tcache *tcache, guint bin)
+mark_bin(const Tcache *tcache, guint bin, PmThreadCache *sum)
 {
     PmPtmalloc *ptmalloc = tcache->ptmalloc;
     const guint64 bin_bytes = bin_chunk_bytes(ptmalloc, bin);
@@ -145,6 +145,8 @@ mark_bin(const Tcache *tcache, guint bin)
         link.target = entry;
         if (!pm_ptmalloc_take_free(ptmalloc, &link, &chunk))
             return;
+        sum->chunks++;
+        sum->chunk_bytes += chunk.chunk_bytes;
         if (!bin_serves(ptmalloc, bin, chunk.chunk_bytes))
             pm_ptmalloc_violation(ptmalloc, NULL, "tcache-size", entry,
                                   "a chunk of 0x%" G_GINT64_MODIFIER
@@ -170,11 +172,14 @@ mark_bin(const Tcache *tcache, guint bin)
 static void
 mark_tcache(const Tcache *tcache, const PmThread *thread)
 {
+    PmThreadCache sum = {.tid = thread != NULL ? thread->tid : 0, .address = tcache->address};
     tcache->ptmalloc->tcache = tcache->layout;
     pm_ptmalloc_narrow_versions(tcache->ptmalloc, tcache->layout->first_version,
                                 tcache->layout->last_version);
     for (guint i = 0; i < tcache->layout->bins; i++)
-        mark_bin(tcache, i);
+        mark_bin(tcache, i, &sum);
+    if (sum.tid != 0)
+        g_array_append_val(tcache->ptmalloc->caches, sum);
     pm_ptmalloc_add_runtime(tcache->ptmalloc, tcache->address, PM_RUNTIME_TCACHE,
                             thread != NULL && thread->tid != 0
                                 ? g_strdup_printf("tcache struct of thread %u", thread->tid)
