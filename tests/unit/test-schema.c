@@ -308,6 +308,20 @@ fill_size_behind(Rows *rows, gsize row, G_GNUC_UNUSED gsize count)
     rows_put(rows, row, 32, 8, row % 3 == 0 ? 0x30 : row % 7 == 0 ? 0xb0 : 0);
 }
 
+/* A node of a hash table: what is left over in the padding of the key is not the end, for the key's
+ * hash stands behind it. */
+static void
+fill_hash_behind(Rows *rows, gsize row, G_GNUC_UNUSED gsize count)
+{
+    rows_put_chunk(rows, row, 0);
+    rows_put_chunk(rows, row, 8);
+    rows_put(rows, row, 16, 8, 30 + rows_below(rows, 10));
+    rows_put(rows, row, 40, 4, rows_below(rows, 30000));
+    if (row % 50 == 0)
+        rows_put(rows, row, 44, 4, 0x55d0);
+    rows_put(rows, row, 48, 8, rows_random(rows));
+}
+
 /* @request: 0 where none must be inferred. @padded: with padding. @confidence: that it must not
  * exceed, and not fall below by more than 0.2. @evidence: part of it. */
 static const struct {
@@ -333,6 +347,7 @@ static const struct {
     {"pointer-last", fill_pointer_last, 24, 0, 24, 24, 24, 0.7, "a field"},
     {"never-written", fill_never_written, 24, 0, 24, 0, 0, 0, "0 to 24: bytes 2 to 23 are zero"},
     {"size-behind", fill_size_behind, 40, 25, 40, 32, 32, 0.9, "the size of the chunk"},
+    {"hash-behind", fill_hash_behind, 56, 41, 56, 0, 0, 0, "nothing tells"},
     {"text", fill_text, 56, 41, 56, 0, 0, 0, ""},
 };
 

@@ -318,6 +318,24 @@ find_end(const Window *window, gsize word, const gboolean *stale, gsize stale_co
     return end;
 }
 
+/*
+ * Whether a whole word of the window from @from on is various in all its bytes: a hash, for what is
+ * left over there is a pointer or a number, and various in its lower bytes alone. (find_various())
+ */
+static gboolean
+has_hash_behind(const Window *window, gsize from)
+{
+    const gsize word_bytes = window->rows->matrix->word_bytes;
+    for (gsize word = from; word + word_bytes <= window->count; word += word_bytes) {
+        gsize various = 0;
+        while (various < word_bytes && is_various(&window->bytes[word + various]))
+            various++;
+        if (various == word_bytes)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 /* The first word in which pointers were left over above the data. Returns: FALSE where none is. */
 static gboolean
 claim_by_stale(const Window *window, const GArray *columns, const PmSlackFacts *facts,
@@ -336,7 +354,7 @@ claim_by_stale(const Window *window, const GArray *columns, const PmSlackFacts *
         if (end == window->start + word)
             continue;
         if (end < facts->requests.min || end > facts->requests.max ||
-            has_data_behind(columns, end, rows))
+            has_data_behind(columns, end, rows) || has_hash_behind(window, word + 8))
             continue;
         g_autofree char *range = describe_range(end, window->start + word + 7, "holds", "hold");
         *request = (PmSchemaRequest){.known = TRUE, .request = end, .confidence = 0.95};
