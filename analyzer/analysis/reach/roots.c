@@ -338,8 +338,16 @@ claim_modules(PmRoots *roots)
     }
 }
 
+static gboolean
+is_shared_memory(const PmFileMapping *file)
+{
+    return g_str_has_prefix(file->path, "/dev/shm/") || g_str_has_prefix(file->path, "/dev/zero") ||
+           g_str_has_prefix(file->path, "/SYSV") || g_str_has_prefix(file->path, "/memfd:");
+}
+
 /* What is left of the mappings: shared ones and files that can be written, and whatever no file
- * backs. */
+ * backs. Shared memory that can only be read may have been written through another mapping, or
+ * before: it is a weak root. */
 static void
 claim_rest(PmRoots *roots)
 {
@@ -351,14 +359,12 @@ claim_rest(PmRoots *roots)
             pm_image_find_file_mapping(roots->subject->image, segments[i].start);
         PmRoot root = {.kind = PM_ROOT_UNCLASSIFIED, .weak = TRUE};
         if (file != NULL) {
-            if (!(segments[i].flags & PF_W))
+            const gboolean writable = (segments[i].flags & PF_W) != 0;
+            const gboolean shared = is_shared_memory(file);
+            if (!writable && !shared)
                 continue;
-            const gboolean shared = g_str_has_prefix(file->path, "/dev/shm/") ||
-                                    g_str_has_prefix(file->path, "/dev/zero") ||
-                                    g_str_has_prefix(file->path, "/SYSV") ||
-                                    g_str_has_prefix(file->path, "/memfd:");
             root.kind = shared ? PM_ROOT_SHARED : PM_ROOT_FILE;
-            root.weak = FALSE;
+            root.weak = !writable;
         }
         claim(roots, range, &root);
     }
