@@ -7,20 +7,29 @@
  *   one       one buffer of 8 MiB is lost
  *   live      a hash table of 100,000 nodes, 60 characters each; nothing is lost
  *   few       like live, but five blocks of some sizes are lost, as in most programs
+ *   packed    20,000 records, each held by a pointer at an odd address; nothing is lost
+ *   tagged    the same by pointers with flags in their upper bits
+ *   ends      the same by pointers to their ends
+ *   view      the same by pointers in shared memory that can only be read any more
+ *   file      the same by pointers in a mapped file, which a core has not
  *
  * Usage: suspects SCENE [OPTIONS OF ledger.h]
  */
 #include "ending.h"
 #include "ledger.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define RECORDS 5000
 #define NODES   50000
 #define NAMES   20000
 #define ENTRIES 100000
 #define BUCKETS 65536
+#define HELD    20000
 
 typedef struct {
     uint64_t id;
@@ -51,6 +60,15 @@ typedef struct Entry {
     uint64_t hash;
     char text[44];
 } Entry;
+
+typedef struct __attribute__((packed)) {
+    uint32_t kind;
+    void *record;
+} Packed;
+
+/* What holds the records of the last scenes. Not static: what nobody reads would not be written. */
+Packed packed[HELD];
+uint64_t words[HELD];
 
 static Entry *table[BUCKETS];
 static char *sink;
@@ -134,6 +152,61 @@ lose_few(void)
         memset(note(malloc(sizes[i]), sizes[i], LEDGER_LEAK_ROOT), 1, sizes[i]);
 }
 
+static __attribute__((noinline)) void *
+make_held(uint64_t id)
+{
+    Record *record = note(calloc(1, sizeof *record), sizeof *record, LEDGER_REACHABLE);
+    record->id = id;
+    record->size = next_random() % 10000;
+    record->uses = 1;
+    return record;
+}
+
+/* In the current folder, where it stays: of one without a name the core has all. */
+static int
+make_file(void)
+{
+    char path[] = "suspects-XXXXXX";
+    return mkstemp(path);
+}
+
+/* Room for what holds the records, shared. */
+static uint64_t *
+map_memory(int file)
+{
+    if (file < 0 || ftruncate(file, HELD * sizeof(uint64_t)) != 0)
+        abort();
+    void *at = mmap(NULL, HELD * sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (at == MAP_FAILED)
+        abort();
+    return at;
+}
+
+/* Records that are held in ways that no scan for pointers sees. */
+static __attribute__((noinline)) void
+hold_oddly(const char *scene)
+{
+    const size_t mapped_bytes = HELD * sizeof(uint64_t);
+    uint64_t *mapped = NULL;
+    if (strcmp(scene, "file") == 0)
+        mapped = map_memory(make_file());
+    if (strcmp(scene, "view") == 0)
+        mapped = map_memory(memfd_create("held", 0));
+    for (uint64_t i = 0; i < HELD; i++) {
+        void *record = make_held(i);
+        if (strcmp(scene, "packed") == 0)
+            packed[i] = (Packed){.kind = 1, .record = record};
+        else if (strcmp(scene, "tagged") == 0)
+            words[i] = (uintptr_t)record | (uint64_t)(i % 7 + 1) << 48;
+        else if (mapped != NULL)
+            mapped[i] = (uintptr_t)record;
+        else
+            words[i] = (uintptr_t)record + sizeof(Record);
+    }
+    if (strcmp(scene, "view") == 0 && mprotect(mapped, mapped_bytes, PROT_READ) != 0)
+        abort();
+}
+
 static __attribute__((noinline)) void
 play(const char *scene)
 {
@@ -152,6 +225,10 @@ play(const char *scene)
     } else if (strcmp(scene, "few") == 0) {
         make_table();
         lose_few();
+    } else if (strcmp(scene, "packed") == 0 || strcmp(scene, "tagged") == 0 ||
+               strcmp(scene, "ends") == 0 || strcmp(scene, "view") == 0 ||
+               strcmp(scene, "file") == 0) {
+        hold_oddly(scene);
     } else {
         ledger_usage(scene);
     }

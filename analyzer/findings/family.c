@@ -123,8 +123,6 @@ make_suspect(const PmFindingsInput *input, const Family *family, guint64 chunks,
                         g_hash_table_size(family->sizes), pm_format_things(chunks, "chunk").text,
                         pm_format_bytes(bytes).text, pm_format_share(share).text);
     add_evidence(suspect, input, family, share);
-    suspect->confidence = pm_weigh_all(suspect->evidence, PM_CONFIDENCE_MOST);
-    suspect->interest = (double)bytes * suspect->confidence;
     pm_suspect_add_next(suspect, "leaks %s --top 0", input->again);
     pm_suspect_add_next(suspect, "sample %s --reach lost --count 20", input->again);
     if (g_strcmp0(family->name, "text") == 0)
@@ -146,11 +144,12 @@ find_largest(const GArray *families)
 }
 
 PmSuspect *
-pm_family_find(const PmFindingsInput *input, guint64 most_blamed)
+pm_family_find(const PmFindingsInput *input, const PmHidden *hidden, guint64 most_blamed)
 {
     if (input->reach == NULL)
         return NULL;
-    const PmReachSum *lost = &pm_reach_get_result(input->reach)->lost;
+    const PmReachResult *result = pm_reach_get_result(input->reach);
+    const PmReachSum *lost = &result->lost;
     const PmChunkFilter filter = {.states = 1U << PM_CHUNK_USED, .reaches = LOST_CLASSES};
     if ((double)lost->chunk_bytes <= (double)most_blamed * OUTWEIGHS)
         return NULL;
@@ -169,5 +168,13 @@ pm_family_find(const PmFindingsInput *input, guint64 most_blamed)
     const guint64 bytes = scale(largest->bytes, sampled_bytes, lost->chunk_bytes);
     if ((double)bytes <= (double)most_blamed * OUTWEIGHS)
         return NULL;
-    return make_suspect(input, largest, scale(largest->chunks, sample->count, lost->chunks), bytes);
+    PmSuspect *suspect =
+        make_suspect(input, largest, scale(largest->chunks, sample->count, lost->chunks), bytes);
+    const guint64 roots =
+        result->classes[PM_REACH_LEAK_ROOT].chunks + result->classes[PM_REACH_LEAK_CYCLE].chunks;
+    if (hidden != NULL)
+        pm_hidden_weigh(hidden, 0, suspect->evidence);
+    suspect->confidence = pm_weigh_all(suspect->evidence, pm_weigh_most(input, roots));
+    suspect->interest = (double)bytes * suspect->confidence;
+    return suspect;
 }

@@ -4,10 +4,12 @@
  */
 #pragma once
 
-#include "findings/findings.h"
+#include "findings/hidden.h"
 
 /*
- * @most_blamed: of the single sizes the bytes that one answers for; a family has to have more.
- * Returns: (transfer full): NULL where there is none.
+ * @hidden: (nullable): what throws doubt on all that is lost. @most_blamed: of the single sizes the
+ * bytes that one answers for; a family has to have more. Returns: (transfer full): NULL where there
+ * is none.
  */
-PmSuspect *pm_family_find(const PmFindingsInput *input, guint64 most_blamed);
+PmSuspect *pm_family_find(const PmFindingsInput *input, const PmHidden *hidden,
+                          guint64 most_blamed);

@@ -6,6 +6,7 @@
 #include "findings/arenas.h"
 #include "findings/culprits.h"
 #include "findings/family.h"
+#include "findings/hidden.h"
 #include "findings/regions.h"
 
 static gint
@@ -47,6 +48,31 @@ compare_findings(gconstpointer left, gconstpointer right)
     return compare_suspects(&a->suspect, &b->suspect);
 }
 
+/* What is looked for in disguise: the sizes that are suspected for what is lost of them. */
+static PmHidden *
+look_for_hidden(const PmFindingsInput *input, const GPtrArray *sizes)
+{
+    g_autoptr(GArray) lost = g_array_new(FALSE, FALSE, sizeof(guint64));
+    for (guint i = 0; i < sizes->len; i++) {
+        const PmSizeFinding *finding = g_ptr_array_index(sizes, i);
+        if (finding->is_lost)
+            g_array_append_val(lost, finding->suspect->chunk_bytes);
+    }
+    return input->reach == NULL ? NULL : pm_hidden_new(input, lost);
+}
+
+static void
+weigh_hidden(const PmHidden *hidden, const GPtrArray *sizes)
+{
+    for (guint i = 0; hidden != NULL && i < sizes->len; i++) {
+        PmSizeFinding *finding = g_ptr_array_index(sizes, i);
+        if (!finding->is_lost)
+            continue;
+        pm_hidden_weigh(hidden, finding->suspect->chunk_bytes, finding->suspect->evidence);
+        pm_size_finding_weigh(finding);
+    }
+}
+
 static void
 add_sizes(PmFindings *findings, const PmFindingsInput *input)
 {
@@ -56,6 +82,8 @@ add_sizes(PmFindings *findings, const PmFindingsInput *input)
     for (guint i = 0; i < candidates->len; i++)
         g_ptr_array_add(sizes,
                         pm_size_finding_new(input, &g_array_index(candidates, PmSizeCandidate, i)));
+    g_autoptr(PmHidden) hidden = look_for_hidden(input, sizes);
+    weigh_hidden(hidden, sizes);
     g_ptr_array_sort(sizes, compare_findings);
     pm_culprits_find(findings, input, sizes);
     for (guint i = 0; i < sizes->len; i++) {
@@ -65,7 +93,7 @@ add_sizes(PmFindings *findings, const PmFindingsInput *input)
     }
     const guint64 most_blamed =
         candidates->len > 0 ? g_array_index(candidates, PmSizeCandidate, 0).blame_bytes : 0;
-    PmSuspect *family = pm_family_find(input, most_blamed);
+    PmSuspect *family = pm_family_find(input, hidden, most_blamed);
     if (family != NULL)
         add_family(findings, family);
 }

@@ -261,12 +261,12 @@ set_title(const PmSizeFinding *finding)
                                      pm_format_share(suspect->share_of_used).text);
 }
 
-static void
-set_confidence(const PmSizeFinding *finding)
+void
+pm_size_finding_weigh(PmSizeFinding *finding)
 {
     PmSuspect *suspect = finding->suspect;
-    suspect->confidence =
-        pm_weigh_all(suspect->evidence, finding->is_lost ? PM_CONFIDENCE_MOST : LIVE_MOST);
+    suspect->confidence = pm_weigh_all(suspect->evidence, finding->most);
+    suspect->interest = suspect->confidence * finding->interest_bytes;
 }
 
 PmSizeFinding *
@@ -305,10 +305,10 @@ pm_size_finding_new(const PmFindingsInput *input, const PmSizeCandidate *candida
     add_type(&making);
     pm_weigh_doubts(input, suspect->evidence, finding->is_lost);
     set_looks(&making);
-    set_confidence(finding);
-    suspect->interest =
-        suspect->confidence * (finding->is_lost ? (double)candidate->blame_bytes
-                                                : (double)suspect->bytes * LIVE_INTEREST);
+    finding->most = finding->is_lost ? pm_weigh_most(input, candidate->roots) : LIVE_MOST;
+    finding->interest_bytes =
+        finding->is_lost ? (double)candidate->blame_bytes : (double)suspect->bytes * LIVE_INTEREST;
+    pm_size_finding_weigh(finding);
     return finding;
 }
 
@@ -355,10 +355,12 @@ add_next(PmSizeFinding *finding, const PmFindingsInput *input)
                             suspect->chunk_bytes, finding->is_lost ? " --reach lost" : "");
 }
 
-/* Where the slack does not tell the request, a site that is likely enough does. */
+/* Where the slack does not tell the request, a site that is likely enough does: if there is one
+ * kind of chunks, and so one request. */
 static void
-take_request(PmSuspect *suspect)
+take_request(const PmSizeFinding *finding)
 {
+    PmSuspect *suspect = finding->suspect;
     const PmRankedSite *best = suspect->sites != NULL && suspect->sites->len > 0
                                    ? g_ptr_array_index(suspect->sites, 0)
                                    : NULL;
@@ -374,8 +376,8 @@ take_request(PmSuspect *suspect)
 void
 pm_size_finding_finish(PmSizeFinding *finding, const PmFindingsInput *input)
 {
-    take_request(finding->suspect);
-    set_confidence(finding);
+    take_request(finding);
+    pm_size_finding_weigh(finding);
     set_title(finding);
     add_next(finding, input);
 }

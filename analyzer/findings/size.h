@@ -12,17 +12,23 @@
  *
  * @suspect: (transfer full). @naming: of a sample of its lost chunks where it is suspected for
  * these, else of its used ones; owned. @requests: that give the size.
+ * @interest_bytes: that could be had back. @most: what its confidence can be.
  */
 typedef struct {
     PmSuspect *suspect;
     PmNaming *naming;
     PmRequests requests;
     gboolean is_lost;
+    double interest_bytes;
+    double most;
 } PmSizeFinding;
 
 /* Returns: (transfer full): NULL where the core has none of the chunks' contents. */
 PmSizeFinding *pm_size_finding_new(const PmFindingsInput *input, const PmSizeCandidate *candidate);
 void pm_size_finding_free(PmSizeFinding *finding);
+
+/* Makes confidence and interest anew, after evidence was added. */
+void pm_size_finding_weigh(PmSizeFinding *finding);
 
 /* Says what is known once the sites are ranked, or were not: the request that the best one tells,
  * the title, what to type next. */

@@ -3,6 +3,8 @@
  */
 #include "findings/weights.h"
 
+#include "analysis/leaks.h"
+
 #include <math.h>
 
 /* What one lost chunk says, what each tenfold adds, and the most. */
@@ -15,6 +17,10 @@
 #define LIVE_SHARE 0.20
 
 #define CONFIDENCE_LEAST 0.01
+
+/* Where what the core lacks has room for references to fewer than one in so many, it does not
+ * matter. */
+#define ROOM_FEW 10
 
 double
 pm_weigh_lost(guint64 chunks)
@@ -41,6 +47,19 @@ pm_weigh_all(const GArray *evidence, double most)
     for (guint i = 0; i < evidence->len; i++)
         sum += g_array_index(evidence, PmEvidence, i).weight;
     return CLAMP(sum, CONFIDENCE_LEAST, most);
+}
+
+double
+pm_weigh_most(const PmFindingsInput *input, guint64 roots)
+{
+    if (input->sizes->lost_certain || input->reach == NULL)
+        return PM_CONFIDENCE_MOST;
+    const PmRootCoverage *coverage = &pm_reach_get_result(input->reach)->coverage;
+    const guint64 missing_bytes = coverage->wanted_bytes - coverage->present_bytes +
+                                  pm_leaks_count_missing_heap(input->subject);
+    const guint word_bytes = pm_image_get_target(input->subject->image)->word_bytes;
+    return missing_bytes / word_bytes < roots / ROOM_FEW ? PM_CONFIDENCE_MOST
+                                                         : PM_CONFIDENCE_HIGH - 0.01;
 }
 
 void

@@ -14,6 +14,8 @@
 #define PM_WEIGHT_UNTYPED     (-0.02)
 #define PM_WEIGHT_UNREAD      (-0.02)
 #define PM_WEIGHT_LIVE        (-0.10)
+/* Where each of them may be held in disguise, no more than low confidence is left. */
+#define PM_WEIGHT_HIDDEN (-0.80)
 
 /* @chunks, at least 1, are lost: by their order of magnitude. */
 double pm_weigh_lost(guint64 chunks);
@@ -25,6 +27,10 @@ double pm_weigh_live_share(double share);
 /* The sum of all weights of @evidence, within what a confidence can be, at most @most. */
 double pm_weigh_all(const GArray *evidence, double most);
 #define PM_CONFIDENCE_MOST 0.99
+
+/* The most that can be said of lost chunks, of which @roots need a reference of their own: less
+ * than high confidence where what the core lacks has room for a good part of those references. */
+double pm_weigh_most(const PmFindingsInput *input, guint64 roots);
 
 /* What speaks against everything that is said of this heap: what the core lacks, damage. */
 void pm_weigh_doubts(const PmFindingsInput *input, GArray *evidence, gboolean is_lost);
