@@ -9,8 +9,10 @@
 /* Any number, so that two runs give one answer. */
 #define SEED 1
 
-/* From this share of the sample on the chunks are one kind. */
+/* From this share of the sample on the chunks are one kind; from the second on, so much so that
+ * what one of them asked for is what all of them did. */
 #define HOMOGENEOUS 0.9
+#define UNIFORM     0.98
 
 /* A suspect for its share alone is never more than low: one core does not tell growth. */
 #define LIVE_MOST (PM_CONFIDENCE_MEDIUM - 0.05)
@@ -138,7 +140,9 @@ add_request(const Making *making)
     const PmSchemaRequest *request = &making->schema->request;
     if (!request->known)
         return;
-    making->suspect->request_bytes = request->request;
+    /* With padding at its end a record may be of either size. */
+    if (request->padded <= request->request)
+        making->suspect->request_bytes = request->request;
     pm_evidence_add(making->suspect->evidence, "request", 0,
                     "%" G_GUINT64_FORMAT " bytes, %.0f %% sure: %s", request->request,
                     request->confidence * 100, request->evidence);
@@ -355,6 +359,14 @@ add_next(PmSizeFinding *finding, const PmFindingsInput *input)
                             suspect->chunk_bytes, finding->is_lost ? " --reach lost" : "");
 }
 
+/* Whether all but very few of those that were looked at are of one kind. */
+static gboolean
+is_uniform(const PmSizeFinding *finding)
+{
+    const PmNamedRow *row = get_main_row(finding);
+    return row != NULL && pm_share(row->sampled, finding->naming->schema->sample->count) >= UNIFORM;
+}
+
 /* Where the slack does not tell the request, a site that is likely enough does: if there is one
  * kind of chunks, and so one request. */
 static void
@@ -365,7 +377,8 @@ take_request(const PmSizeFinding *finding)
                                    ? g_ptr_array_index(suspect->sites, 0)
                                    : NULL;
     if (suspect->request_bytes != PM_SUSPECT_NONE || best == NULL ||
-        best->request_bytes == PM_SIZE_UNKNOWN || best->score < TELLING_SCORE)
+        best->request_bytes == PM_SIZE_UNKNOWN || best->score < TELLING_SCORE ||
+        !is_uniform(finding))
         return;
     suspect->request_bytes = best->request_bytes;
     pm_evidence_add(suspect->evidence, "request", 0,
