@@ -22,6 +22,8 @@
 #define FACTOR_MAX   12.0
 #define MORE_FRAME   2.0
 #define MORE_LIVE    1.25
+/* Another call of its function is left there. */
+#define FACTOR_RAN 2.5
 /* A call that was never made; not 0, for another word may have been bound meanwhile. */
 #define FACTOR_UNBOUND 0.001
 
@@ -53,6 +55,7 @@ typedef struct {
 struct PmWitnesses {
     const PmSubject *subject;
     const PmSiteRows *rows;
+    const PmSites *sites;
     const PmTraces *traces;
     PmBindings *bindings;
     GArray *threads;
@@ -158,11 +161,13 @@ get_module_share(const PmWitnesses *witnesses, const PmModule *module)
 }
 
 PmWitnesses *
-pm_witnesses_new(const PmSubject *subject, const PmSiteRows *rows, const PmTraces *traces)
+pm_witnesses_new(const PmSubject *subject, const PmSites *sites, const PmSiteRows *rows,
+                 const PmTraces *traces)
 {
     PmWitnesses *witnesses = g_new0(PmWitnesses, 1);
     witnesses->subject = subject;
     witnesses->rows = rows;
+    witnesses->sites = sites;
     witnesses->traces = traces;
     witnesses->bindings = pm_bindings_new(subject->process);
     witnesses->threads = g_array_new(FALSE, FALSE, sizeof(guint32));
@@ -201,12 +206,25 @@ shares_thread(const PmWitnesses *witnesses, const PmTrace *trace)
     return FALSE;
 }
 
+/* Whether the function of @site ran, by what is left of its other calls. */
+static double
+ask_function(const PmWitnesses *witnesses, const PmSite *site, GArray *evidence)
+{
+    PmRange function;
+    if (!pm_sites_find_function(witnesses->sites, site, &function) ||
+        !pm_traces_ran(witnesses->traces, &function))
+        return 1;
+    pm_evidence_add(evidence, "stack", get_weight(FACTOR_RAN),
+                    "its function ran: a return address into it is left in a stack");
+    return FACTOR_RAN;
+}
+
 static double
 ask_stacks(const PmWitnesses *witnesses, const PmSite *site, GArray *evidence)
 {
     const PmTrace *trace = pm_traces_find(witnesses->traces, site);
     if (trace == NULL)
-        return 1;
+        return ask_function(witnesses, site, evidence);
     const double traced = pm_traces_get_share(witnesses->traces);
     double factor = CLAMP(TRACED_BUSY / (traced + TRACED_LEAST), FACTOR_MIN, FACTOR_MAX);
     factor *= trace->kind == PM_TRACE_FRAME  ? MORE_FRAME

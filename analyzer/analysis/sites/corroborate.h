@@ -12,11 +12,12 @@ typedef struct PmWitnesses PmWitnesses;
 /*
  * What the chunks of @rows tell of who may have made them.
  *
- * @rows: (nullable): without chunks only the stacks tell something. @traces: of the same process.
- * All are borrowed for its life. One thread at a time, as the process.
+ * @rows: (nullable): without chunks only the stacks tell something. @sites: that will be asked
+ * about. @traces: of the same process. All are borrowed for its life. One thread at a time, as the
+ * process.
  */
-PmWitnesses *pm_witnesses_new(const PmSubject *subject, const PmSiteRows *rows,
-                              const PmTraces *traces);
+PmWitnesses *pm_witnesses_new(const PmSubject *subject, const PmSites *sites,
+                              const PmSiteRows *rows, const PmTraces *traces);
 void pm_witnesses_free(PmWitnesses *witnesses);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmWitnesses, pm_witnesses_free)
 

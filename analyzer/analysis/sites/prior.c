@@ -33,7 +33,7 @@
 /* What the runtime asks for on its own account is mostly something of which there is one: the less
  * likely a site of it, the more chunks there are. */
 #define RUNTIME_FEW   0.4
-#define RUNTIME_MANY  0.05
+#define RUNTIME_MANY  0.02
 #define RUNTIME_COUNT 1000
 
 static void

@@ -295,7 +295,8 @@ prepare(Ranking *ranking)
         for (gsize i = 0; i < clues->schema->layout_count; i++)
             ranking->is_text[i] = begins_with_text(&clues->schema->layouts[i]);
     }
-    ranking->witnesses = pm_witnesses_new(ranker->subject, ranking->rows, ranker->traces);
+    ranking->witnesses =
+        pm_witnesses_new(ranker->subject, ranker->sites, ranking->rows, ranker->traces);
 }
 
 static void

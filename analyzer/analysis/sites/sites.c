@@ -6,6 +6,7 @@
 #include "analysis/sites/callable.h"
 #include "analysis/sites/describe.h"
 #include "analysis/sites/initialisers.h"
+#include "analysis/sites/links.h"
 #include "analysis/sites/wrappers.h"
 #include "process/lines.h"
 
@@ -287,13 +288,40 @@ pm_sites_get(const PmSites *sites, gsize *ret_count)
     return (const PmSite *)(gconstpointer)sites->sites->data;
 }
 
+/* The number of the module of @site, or the number of modules. */
+static guint
+find_module(const PmSites *sites, const PmSite *site)
+{
+    const GArray *modules = sites->world->modules;
+    guint i = 0;
+    while (i < modules->len && g_array_index(modules, PmSiteModule, i).module != site->module)
+        i++;
+    return i;
+}
+
 gboolean
 pm_sites_may_run(const PmSites *sites, const PmSite *site)
 {
-    const GArray *modules = sites->world->modules;
-    for (guint i = 0; i < modules->len; i++)
-        if (g_array_index(modules, PmSiteModule, i).module == site->module)
-            return pm_callable_is_called(sites->callable, i, site->address - site->module->bias);
+    const guint module = find_module(sites, site);
+    return module >= sites->world->modules->len ||
+           pm_callable_is_called(sites->callable, module, site->address - site->module->bias);
+}
+
+gboolean
+pm_sites_find_function(const PmSites *sites, const PmSite *site, PmRange *ret_function)
+{
+    const guint number = find_module(sites, site);
+    const PmSiteModule *module =
+        number < sites->world->modules->len ? pm_site_world_get_module(sites->world, number) : NULL;
+    if (module == NULL || module->code == NULL)
+        return FALSE;
+    pm_module_code_prepare(module->code);
+    const guint64 bias = site->module->bias;
+    const PmFunctionRange *found =
+        pm_frames_find_range(module->code->functions, site->address - bias);
+    if (found == NULL)
+        return FALSE;
+    *ret_function = (PmRange){found->start + bias, found->end + bias};
     return TRUE;
 }
 

@@ -116,6 +116,13 @@ void pm_sites_complete(PmSites *sites, const PmSite *site);
 gboolean pm_sites_may_run(const PmSites *sites, const PmSite *site);
 
 /*
+ * Where the function of @site begins and ends in the process, by .eh_frame.
+ *
+ * Returns: FALSE where that is not known. One thread at a time, as the process.
+ */
+gboolean pm_sites_find_function(const PmSites *sites, const PmSite *site, PmRange *ret_function);
+
+/*
  * What there is in all.
  *
  * @sites: of each PmSiteKind, whether asked for or not; without those that only forward what their

@@ -13,11 +13,17 @@
 /* Unwinding is slow, and it makes a strong hit only a little stronger. */
 #define UNWOUND_MAX 64
 
+/* Words into code that are remembered. */
+#define CODES_MAX 1000000
+
 /* @found: return address → PmTrace *. @low, @high: bounds of them all. @budget_bytes: may still be
- * read. */
+ * read. @codes: PmAddr: words of dead stacks that lead between @low and @high, ascending in the
+ * end.
+ */
 struct PmTraces {
     const PmProcess *process;
     GHashTable *found;
+    GArray *codes;
     PmAddr low;
     PmAddr high;
     guint word_bytes;
@@ -66,8 +72,12 @@ search(PmTraces *traces, PmAddr start, PmAddr end, PmTraceKind kind, guint32 tid
         if (span.kind == PM_BYTES_DUMPED && !span.hole && span.bytes != NULL) {
             traces->budget_bytes -= MIN(traces->budget_bytes, length);
             for (guint64 i = 0; i < words; i++) {
-                PmTrace *trace = look_up(
-                    traces, pm_load_word(span.bytes + i * traces->word_bytes, traces->word_bytes));
+                const PmAddr word =
+                    pm_load_word(span.bytes + i * traces->word_bytes, traces->word_bytes);
+                PmTrace *trace = look_up(traces, word);
+                if (kind == PM_TRACE_DEAD && word >= traces->low && word <= traces->high &&
+                    traces->codes->len < CODES_MAX)
+                    g_array_append_val(traces->codes, word);
                 if (trace == NULL)
                     continue;
                 note(traces, trace, kind, tid);
@@ -127,12 +137,21 @@ search_ended(PmTraces *traces)
     }
 }
 
+static gint
+compare_addresses(gconstpointer left, gconstpointer right)
+{
+    const PmAddr a = *(const PmAddr *)left;
+    const PmAddr b = *(const PmAddr *)right;
+    return (a > b) - (a < b);
+}
+
 PmTraces *
 pm_traces_new(const PmProcess *process, const PmSites *sites)
 {
     PmTraces *traces = g_new0(PmTraces, 1);
     traces->process = process;
     traces->found = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    traces->codes = g_array_new(FALSE, FALSE, sizeof(PmAddr));
     traces->low = G_MAXUINT64;
     traces->word_bytes = (guint)pm_space_get_target(pm_process_get_space(process))->word_bytes;
     traces->budget_bytes = ALL_BYTES_MAX;
@@ -150,6 +169,7 @@ pm_traces_new(const PmProcess *process, const PmSites *sites)
         search_threads(traces);
         search_ended(traces);
     }
+    g_array_sort(traces->codes, compare_addresses);
     return traces;
 }
 
@@ -159,6 +179,7 @@ pm_traces_free(PmTraces *traces)
     if (traces == NULL)
         return;
     g_hash_table_unref(traces->found);
+    g_array_unref(traces->codes);
     g_free(traces);
 }
 
@@ -176,4 +197,18 @@ pm_traces_find(const PmTraces *traces, const PmSite *site)
         return NULL;
     const PmTrace *trace = look_up(traces, site->return_address);
     return trace != NULL && trace->kind != PM_TRACE_NONE ? trace : NULL;
+}
+
+gboolean
+pm_traces_ran(const PmTraces *traces, const PmRange *function)
+{
+    guint low = 0, high = traces->codes->len;
+    while (low < high) {
+        const guint middle = low + (high - low) / 2;
+        if (g_array_index(traces->codes, PmAddr, middle) > function->start)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low < traces->codes->len && g_array_index(traces->codes, PmAddr, low) < function->end;
 }

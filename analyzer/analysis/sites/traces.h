@@ -44,3 +44,8 @@ const PmTrace *pm_traces_find(const PmTraces *traces, const PmSite *site);
 
 /* The share of the sites of which something was found: how little it says of one of them. */
 double pm_traces_get_share(const PmTraces *traces);
+
+/* Whether a word of what is dead of the stacks leads into @function, and not to its start: a return
+ * address of some call in it, most likely, so that it ran, and ended. What is still running (main)
+ * is no more likely than others to have made many chunks. */
+gboolean pm_traces_ran(const PmTraces *traces, const PmRange *function);
