@@ -98,11 +98,14 @@ rank(const PmSession *session, const PmSiteQuery *query, PmSitesAnswer *answer,
     g_autoptr(PmSchema) schema = look_at_chunks(session, answer);
     g_autoptr(PmSiteRanker) ranker =
         pm_site_ranker_new(&session->subject, answer->sites, session->places);
+    g_autoptr(PmFitter) fitter =
+        schema != NULL ? pm_fitter_new(session->places, session->types) : NULL;
     const PmSiteClues clues = {.request_min = requests->min,
                                .request_max = requests->max,
                                .schema = schema,
                                .layout = PM_RANK_ALL_LAYOUTS,
-                               .variable = query->variable};
+                               .variable = query->variable,
+                               .fitter = fitter};
     answer->ranked = pm_sites_rank(ranker, &clues);
     for (guint i = answer->ranked->len; i > 0; i--)
         if (!is_asked_for(query, g_ptr_array_index(answer->ranked, i - 1)))

@@ -10,14 +10,15 @@
 #define UNREAD_NAMED 3
 
 static GPtrArray *
-rank_sites(PmSiteRanker *ranker, const PmSizeFinding *finding)
+rank_sites(PmSiteRanker *ranker, const PmSizeFinding *finding, PmFitter *fitter)
 {
     const PmSiteClues clues = {.request_min = finding->requests.min,
                                .request_max = finding->requests.max,
                                .schema = finding->naming->schema,
                                .layout = PM_RANK_ALL_LAYOUTS,
                                .variable = TRUE,
-                               .described_max = PM_CULPRITS_SITES};
+                               .described_max = PM_CULPRITS_SITES,
+                               .fitter = fitter};
     GPtrArray *ranked = pm_sites_rank(ranker, &clues);
     if (ranked->len > PM_CULPRITS_SITES)
         g_ptr_array_set_size(ranked, PM_CULPRITS_SITES);
@@ -59,7 +60,7 @@ pm_culprits_find(PmFindings *findings, const PmFindingsInput *input, const GPtrA
         pm_site_ranker_new(input->subject, findings->sites, input->namer->places);
     for (guint i = 0; i < MIN(sizes->len, PM_CULPRITS_SUSPECTS); i++) {
         PmSizeFinding *finding = g_ptr_array_index(sizes, i);
-        finding->suspect->sites = rank_sites(ranker, finding);
+        finding->suspect->sites = rank_sites(ranker, finding, input->namer->fitter);
         add_unread(finding->suspect, findings->sites);
     }
 }

@@ -98,6 +98,8 @@ pm_site_write_json(const PmSink *sink, const char *key, const PmRankedSite *rank
         pm_json_null(json, "request_bytes");
     write_requests(sink, site);
     write_stores(sink, site->stores);
+    pm_json_string(json, "variable", site->type != NULL ? site->variable : NULL);
+    pm_json_string(json, "type", site->type != NULL ? site->type->name : NULL);
     pm_json_double(json, "score", ranked->score);
     pm_evidence_write_json(json, ranked->evidence);
     pm_json_end_object(json);

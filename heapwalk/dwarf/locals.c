@@ -255,35 +255,51 @@ add_locals(Frame *frame, Dwarf_Die *function)
     }
 }
 
+/* Adds the locals of the function at @code, which @template says the frame of. */
+static void
+add_frame(PmTypes *types, PmAddr code, const PmFrameRegisters *registers,
+          const PmTypedLocal *template, GArray *locals)
+{
+    const PmModule *loaded = pm_process_find_module(types->process, code);
+    PmTypeModule *module = loaded != NULL ? pm_types_open_module(types, loaded) : NULL;
+    Dwarf_Die function;
+    if (module == NULL || !find_function(types, module, code - module->bias, &function))
+        return;
+    Frame frame = {
+        .types = types,
+        .module = module,
+        .locals = locals,
+        .template = *template,
+        .code = code - module->bias,
+        .evaluation = {.space = pm_process_get_space(types->process),
+                       .registers = registers,
+                       .bias = module->bias,
+                       .word_bytes = types->word_bytes},
+    };
+    add_locals(&frame, &function);
+}
+
 GArray *
 pm_types_get_locals(PmTypes *types, const PmThread *thread)
 {
     GArray *locals = g_array_new(FALSE, FALSE, sizeof(PmTypedLocal));
-    const PmSpace *space = pm_process_get_space(types->process);
     g_autofree PmFrameRegisters *registers = NULL;
     gsize count = 0;
     gboolean is_complete = FALSE;
     g_autofree PmFrame *frames =
         pm_process_unwind_registers(types->process, thread, &registers, &count, &is_complete);
     for (gsize i = 0; i < MIN(count, PM_LOCALS_FRAMES_MAX); i++) {
-        const PmAddr code = pm_frame_get_code(&frames[i]);
-        const PmModule *loaded = pm_process_find_module(types->process, code);
-        PmTypeModule *module = loaded != NULL ? pm_types_open_module(types, loaded) : NULL;
-        Dwarf_Die function;
-        if (module == NULL || !find_function(types, module, code - module->bias, &function))
-            continue;
-        Frame frame = {
-            .types = types,
-            .module = module,
-            .locals = locals,
-            .template = {.thread = thread, .frame = (guint)i},
-            .code = code - module->bias,
-            .evaluation = {.space = space,
-                           .registers = &registers[i],
-                           .bias = module->bias,
-                           .word_bytes = types->word_bytes},
-        };
-        add_locals(&frame, &function);
+        const PmTypedLocal template = {.thread = thread, .frame = (guint)i};
+        add_frame(types, pm_frame_get_code(&frames[i]), &registers[i], &template, locals);
     }
+    return locals;
+}
+
+GArray *
+pm_types_get_locals_at(PmTypes *types, PmAddr code, const PmFrameRegisters *registers)
+{
+    GArray *locals = g_array_new(FALSE, FALSE, sizeof(PmTypedLocal));
+    const PmTypedLocal template = {.thread = NULL};
+    add_frame(types, code, registers, &template, locals);
     return locals;
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "dwarf/types.h"
+#include "process/unwind.h"
 
 /*
  * @name: borrowed from the table. @frame: counted from the innermost of @thread.
@@ -33,3 +34,12 @@ typedef struct {
  * Returns: (transfer full): PmTypedLocal; may be empty.
  */
 GArray *pm_types_get_locals(PmTypes *types, const PmThread *thread);
+
+/*
+ * The same for one place of the code, where no thread need be.
+ *
+ * @code: an address in the process. @registers: what is known of them there; stands for whatever
+ *   the caller wants to tell places by.
+ * Returns: (transfer full): PmTypedLocal, without a thread.
+ */
+GArray *pm_types_get_locals_at(PmTypes *types, PmAddr code, const PmFrameRegisters *registers);

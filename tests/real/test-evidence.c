@@ -6,6 +6,7 @@
  */
 #include "analysis/contents/sampler.h"
 #include "analysis/sites/rank.h"
+#include "build.h"
 #include "run.h"
 #include "tool.h"
 
@@ -368,6 +369,36 @@ test_arenas(void)
     real_remove(folder);
 }
 
+/* The variable that the events of case 1 go to, by its DWARF; nothing without. */
+static void
+test_types(gconstpointer data)
+{
+    const char *options = data;
+    g_autofree char *folder = g_dir_make_tmp("postmalloc-evidence-XXXXXX", NULL);
+    g_autofree char *program = g_build_filename(folder, "case1", NULL);
+    g_autofree char *why = NULL;
+    if (real_build_sample("case1", program, options, &why)) {
+        const char *const command[] = {program, NULL};
+        g_autoptr(RealRun) run = real_run_sample(command, "2000 --churn", REAL_KERNEL_CORE);
+        const RealSubject subject = {.core = run != NULL ? run->core : NULL};
+        g_autoptr(JsonNode) document =
+            run != NULL ? real_ask(&subject, "sites --size 20", NULL) : NULL;
+        JsonArray *sites = document != NULL ? real_get_array(document, "data.sites") : NULL;
+        if (sites != NULL && json_array_get_length(sites) > 0) {
+            JsonObject *site = json_array_get_object_element(sites, 0);
+            const gboolean has_dwarf = strstr(options, "-s") == NULL;
+            g_assert_cmpstr(real_member_text(site, "type"), ==, has_dwarf ? "struct event" : NULL);
+            g_assert_cmpstr(real_member_text(site, "variable"), ==, has_dwarf ? "event" : NULL);
+            g_assert_cmpfloat(json_object_get_double_member(site, "score"), >, 0.5);
+        } else if (run != NULL) {
+            real_fail("no site asks for 20 bytes");
+        }
+    } else {
+        g_test_skip(why);
+    }
+    real_remove(folder);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -378,5 +409,9 @@ main(int argc, char **argv)
         g_test_add_data_func(path, &variants[i], test_variant);
     }
     g_test_add_func("/real/evidence/arenas", test_arenas);
+    g_test_add_data_func("/real/evidence/types-O0", "-O0", test_types);
+    g_test_add_data_func("/real/evidence/types-O1", "-O1", test_types);
+    g_test_add_data_func("/real/evidence/types-O2", "-O2", test_types);
+    g_test_add_data_func("/real/evidence/types-stripped", "-O2 -s", test_types);
     return g_test_run();
 }

@@ -5,6 +5,7 @@
 
 #include "analysis/sites/corroborate.h"
 #include "analysis/sites/prior.h"
+#include "analysis/sites/sitetypes.h"
 
 #include <math.h>
 
@@ -20,6 +21,9 @@
 /* Where the stores' part of the logarithms is lower, the site is contradicted. */
 #define CONTRADICTED (-1.5)
 
+/* So many of the best are asked for the type of their variable. */
+#define TYPED_MAX 24
+
 /* @traces: made when they are first asked for. */
 struct PmSiteRanker {
     const PmSubject *subject;
@@ -32,13 +36,15 @@ struct PmSiteRanker {
 /*
  * A site that can have made the chunks. @weight: without the bytes. @logs: of each row, or NULL
  * where its stores say nothing. @by_layout: what each layout says as a whole, as a factor; NULL
- * without chunks.
+ * without chunks. @of_type: how each fits the type of the variable, which is in @by_layout already;
+ * NULL where none is known.
  */
 typedef struct {
     PmRankedSite *ranked;
     double weight;
     float *logs;
     double *by_layout;
+    double *of_type;
 } Candidate;
 
 /* @rows, @is_text (of each layout), @sums (of each row the odds of all): NULL without chunks. */
@@ -58,6 +64,7 @@ candidate_clear(gpointer data)
     Candidate *candidate = data;
     g_free(candidate->logs);
     g_free(candidate->by_layout);
+    g_free(candidate->of_type);
 }
 
 void
@@ -130,6 +137,7 @@ explain_layouts(const Ranking *ranking, const Candidate *candidate, const float 
     const gsize index = find_main_layout(ranking->rows, shares);
     const PmSchemaLayout *layout = &ranking->clues->schema->layouts[index];
     pm_prior_explain(layout, ranked);
+    pm_site_types_explain(ranked, candidate->of_type != NULL ? candidate->of_type[index] : 1);
     if (ranking->is_text[index])
         pm_evidence_add(ranked->evidence, "contents", is_constant ? -0.3 : 0.3,
                         "the chunks hold text: %s",
@@ -190,19 +198,6 @@ bound_odd(const GArray *candidates)
 }
 
 static gint
-compare_ranked(gconstpointer a, gconstpointer b)
-{
-    const PmRankedSite *left = *(PmRankedSite *const *)a;
-    const PmRankedSite *right = *(PmRankedSite *const *)b;
-    if (left->score > right->score || left->score < right->score)
-        return left->score > right->score ? -1 : 1;
-    if (left->site->module != right->site->module)
-        return left->site->module < right->site->module ? -1 : 1;
-    return left->site->address < right->site->address ? -1
-                                                      : left->site->address > right->site->address;
-}
-
-static gint
 compare_evidence(gconstpointer a, gconstpointer b)
 {
     const double left = ((const PmEvidence *)a)->weight;
@@ -245,6 +240,7 @@ score_by_rows(const Ranking *ranking)
     }
     for (guint i = 0; i < candidates->len; i++) {
         const Candidate *candidate = &g_array_index(candidates, Candidate, i);
+        candidate->ranked->score = 0;
         for (gsize row = 0; row < rows; row++)
             candidate->ranked->score += get_odds(candidate, row, ranking->rows->layouts[row]) /
                                         ranking->sums[row] / (double)rows;
@@ -308,6 +304,49 @@ finish(Ranking *ranking)
     g_free(ranking->sums);
 }
 
+static gint
+compare_ranked(gconstpointer a, gconstpointer b)
+{
+    const PmRankedSite *left = *(PmRankedSite *const *)a;
+    const PmRankedSite *right = *(PmRankedSite *const *)b;
+    if (left->score > right->score || left->score < right->score)
+        return left->score > right->score ? -1 : 1;
+    if (left->site->module != right->site->module)
+        return left->site->module < right->site->module ? -1 : 1;
+    return left->site->address < right->site->address ? -1
+                                                      : left->site->address > right->site->address;
+}
+
+static gint
+compare_candidates(gconstpointer a, gconstpointer b)
+{
+    const PmRankedSite *left = ((const Candidate *)a)->ranked;
+    const PmRankedSite *right = ((const Candidate *)b)->ranked;
+    return compare_ranked(&left, &right);
+}
+
+/* What DWARF says of the best, which takes too long for all; then the scores are made anew. */
+static void
+weigh_types(const Ranking *ranking)
+{
+    const GArray *candidates = ranking->candidates;
+    gboolean changed = FALSE;
+    g_array_sort(ranking->candidates, compare_candidates);
+    for (guint i = 0; i < MIN(candidates->len, TYPED_MAX); i++) {
+        Candidate *candidate = &g_array_index(candidates, Candidate, i);
+        g_autofree double *factors = g_new(double, ranking->rows->layout_count + 1);
+        if (!pm_site_types_weigh(ranking->ranker->sites, ranking->clues, candidate->ranked,
+                                 factors))
+            continue;
+        for (gsize layout = 0; layout < ranking->rows->layout_count; layout++)
+            candidate->by_layout[layout] *= factors[layout];
+        candidate->of_type = g_steal_pointer(&factors);
+        changed = TRUE;
+    }
+    if (changed)
+        score_by_rows(ranking);
+}
+
 static void
 weigh(Ranking *ranking)
 {
@@ -331,6 +370,7 @@ weigh(Ranking *ranking)
     }
     ranking->sums = g_new0(double, ranking->rows->matrix->rows);
     score_by_rows(ranking);
+    weigh_types(ranking);
     for (guint i = 0; i < candidates->len; i++)
         explain(ranking, &g_array_index(candidates, Candidate, i));
 }

@@ -34,6 +34,7 @@
 #include "analysis/evidence.h"
 #include "analysis/schema/schema.h"
 #include "analysis/sites/sites.h"
+#include "analysis/structs/fit.h"
 
 /* What stands for sites that are not known: a call through data, code that is not there. */
 #define PM_RANK_OTHER 0.25
@@ -50,6 +51,8 @@
  *   PM_RANK_ALL_LAYOUTS.
  * @variable: also sites of which it is not known that they can ask for such a size.
  * @described_max: so many sites at the top get their function, file and line looked up; 0 for all.
+ * @fitter: (nullable): of the same subject, for how well the chunks fit the type of the variable
+ * that a site's result goes to.
  */
 typedef struct {
     guint64 request_min;
@@ -58,6 +61,7 @@ typedef struct {
     gsize layout;
     gboolean variable;
     guint described_max;
+    PmFitter *fitter;
 } PmSiteClues;
 
 /*

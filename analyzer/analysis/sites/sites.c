@@ -7,6 +7,7 @@
 #include "analysis/sites/describe.h"
 #include "analysis/sites/initialisers.h"
 #include "analysis/sites/links.h"
+#include "analysis/sites/receiver.h"
 #include "analysis/sites/wrappers.h"
 #include "process/lines.h"
 
@@ -140,6 +141,36 @@ pm_sites_locate(PmSites *sites, const PmSite *site)
     PmSite *own = get_own(sites, site);
     if (own != NULL && !own->is_located)
         locate(sites, own);
+}
+
+static const PmSiteModule *
+find_module(const PmSites *sites, const PmModule *module)
+{
+    for (guint i = 0; i < sites->world->modules->len; i++) {
+        const PmSiteModule *own = &g_array_index(sites->world->modules, PmSiteModule, i);
+        if (own->module == module)
+            return own;
+    }
+    return NULL;
+}
+
+void
+pm_sites_find_type(PmSites *sites, const PmSite *site, guint64 size_bytes)
+{
+    PmSite *own = get_own(sites, site);
+    PmTypes *types = sites->subject->types;
+    PmReceiver receiver;
+    if (own == NULL || own->is_typed)
+        return;
+    own->is_typed = TRUE;
+    const PmSiteModule *module = find_module(sites, site->module);
+    if (types == NULL || module == NULL || module->code == NULL || !site->module->dwarf ||
+        site->return_address == PM_ADDR_NONE ||
+        !pm_receiver_find(module->code, types, site->return_address - site->module->bias,
+                          size_bytes, &receiver))
+        return;
+    own->type = receiver.type;
+    own->variable = receiver.variable;
 }
 
 void

@@ -30,6 +30,8 @@ typedef enum {
  * @argument: the call as text: "calloc(1024, 8)", "malloc(16 or 32)", "strdup(variable)".
  * @stores: PmStore, by offset from the start of the chunk, with addresses of the process: what is
  * written to it. @is_completed: by functions that its address is passed to, too.
+ * @type: (nullable): what @variable, to which the result goes, points to, by DWARF; @is_typed: that
+ *   was looked up.
  * @size: SET for EXACT and SEVERAL, RANGE, or UNKNOWN. @request_bytes: the one size of it that was
  * asked for; PM_SIZE_UNKNOWN where it is not one.
  * @score: 0 … 1, how likely a chunk of that size is from here, as far as the call alone tells.
@@ -49,6 +51,9 @@ typedef struct {
     char *argument;
     GArray *stores;
     gboolean is_completed;
+    const PmType *type;
+    const char *variable;
+    gboolean is_typed;
     PmSiteKind kind;
     PmValue size;
     guint64 request_bytes;
@@ -103,6 +108,11 @@ const PmSite *pm_sites_get(const PmSites *sites, gsize *ret_count);
 
 /* Looks up where @site, one of @sites, is. One thread at a time, as the process. */
 void pm_sites_locate(PmSites *sites, const PmSite *site);
+
+/* Looks up to which variable the result of @site, one of @sites, goes; nothing where there is no
+ * DWARF, or it does not say. @size_bytes: what is asked for. One thread at a time, as the process.
+ */
+void pm_sites_find_type(PmSites *sites, const PmSite *site, guint64 size_bytes);
 
 /* Looks into the functions that the memory of @site, one of @sites, is passed to (its constructor)
  * for what they store to it. One thread at a time, as the process. */
