@@ -260,8 +260,10 @@ describe_owner(const PmSink *sink, const PmRegion *region)
 static gboolean
 is_fuller(const PmRegion *left, const PmRegion *right)
 {
-    if (left->nonzero_bytes != right->nonzero_bytes)
-        return left->nonzero_bytes > right->nonzero_bytes;
+    const guint64 left_bytes = left->nonzero_bytes == PM_BYTES_UNKNOWN ? 0 : left->nonzero_bytes;
+    const guint64 right_bytes = right->nonzero_bytes == PM_BYTES_UNKNOWN ? 0 : right->nonzero_bytes;
+    if (left_bytes != right_bytes)
+        return left_bytes > right_bytes;
     return pm_region_mapped_bytes(left) > pm_region_mapped_bytes(right);
 }
 

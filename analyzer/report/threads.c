@@ -254,8 +254,11 @@ describe_group(const PmThreads *threads, gsize index)
     for (gsize i = group->first; i < threads->thread_count && shown < TIDS_SHOWN; i++) {
         if (threads->threads[i].group != index)
             continue;
-        g_string_append_printf(text, "%s%u", shown++ == 0 ? ": " : ", ",
-                               threads->threads[i].thread->tid);
+        g_string_append(text, shown++ == 0 ? ": " : ", ");
+        if (threads->threads[i].thread->tid == 0)
+            g_string_append(text, "?");
+        else
+            g_string_append_printf(text, "%u", threads->threads[i].thread->tid);
     }
     if (shown < group->threads)
         g_string_append_printf(text, " and %s more", pm_format_count(group->threads - shown).text);

@@ -14,6 +14,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "analysis/memory.h"
+#include "analysis/threads.h"
+#include "findings/regions.h"
 #include "heap/match.h"
 #include "process/rtti.h"
 #include "ptmalloc/trim.h"
@@ -117,6 +120,36 @@ ask_process(const PmProcess *process)
         g_assert_nonnull(modules[i].path);
 }
 
+/* Regions never overlap, and each byte of them is counted once. */
+static void
+ask_regions(const PmSubject *subject)
+{
+    const PmRegionsOptions options = {.count_nonzero = TRUE, .jobs = 1};
+    g_autoptr(PmRegions) regions = pm_regions_new(subject, &options);
+    g_autoptr(GPtrArray) suspects = g_ptr_array_new_with_free_func((GDestroyNotify)pm_suspect_free);
+    const PmFindingsInput input = {
+        .subject = subject, .regions = regions, .again = "core", .jobs = 1};
+    PmMemory memory;
+    gsize count = 0;
+    guint64 mapped_bytes = 0;
+    const PmRegion *all = pm_regions_get(regions, &count);
+    for (gsize i = 0; i < count; i++) {
+        g_assert_cmphex(all[i].range.start, <, all[i].range.end);
+        if (i > 0)
+            g_assert_cmphex(all[i - 1].range.end, <=, all[i].range.start);
+        g_assert_true(pm_regions_find(regions, all[i].range.start) == &all[i]);
+        mapped_bytes += pm_region_mapped_bytes(&all[i]);
+    }
+    g_assert_cmpuint(mapped_bytes, ==,
+                     pm_regions_get_total(regions, PM_REGION_KINDS)->mapped_bytes);
+    pm_memory_account(subject, regions, &memory);
+    g_assert_cmpuint(memory.total.mapped_bytes, ==, mapped_bytes);
+    pm_regions_suspect(&input, suspects);
+    g_autoptr(PmThreads) threads = pm_threads_new(subject, regions);
+    for (gsize i = 0; i < threads->thread_count; i++)
+        g_assert_cmpuint(threads->threads[i].group, <, threads->group_count);
+}
+
 static void
 open_core(const char *path)
 {
@@ -135,6 +168,8 @@ open_core(const char *path)
     g_assert_true((ptmalloc == NULL) == (error != NULL));
     if (ptmalloc != NULL)
         ask_heap(ptmalloc);
+    ask_regions(&(PmSubject){
+        .image = image, .process = process, .ptmalloc = ptmalloc, .diagnostics = diagnostics});
 }
 
 int

@@ -18,7 +18,9 @@ pm_region_total_add(PmRegionTotal *total, const PmRegion *region)
     total->mapped_bytes += pm_region_mapped_bytes(region);
     total->dumped_bytes += region->dumped_bytes;
     total->touched_bytes = add_known(total->touched_bytes, region->touched_bytes);
-    total->nonzero_bytes = add_known(total->nonzero_bytes, region->nonzero_bytes);
+    /* What is lost is left out of the sum. */
+    if (region->nonzero_bytes != PM_BYTES_UNKNOWN)
+        total->nonzero_bytes += region->nonzero_bytes;
 }
 
 /* A reserve is part of the heap below it; guards are counted with what they guard. */

@@ -69,6 +69,16 @@ measure_dumped(const PmSubject *subject, const PmSegment *segment, PmRegion *reg
                                         MIN(mapped_bytes, segment->present_bytes - offset_bytes));
 }
 
+/* Whether some of @region was dumped, but is past the end of the file. */
+static gboolean
+has_lost(const PmSegment *segment, const PmRegion *region)
+{
+    const guint64 offset_bytes = region->range.start - segment->start;
+    const guint64 wanted =
+        MIN(offset_bytes + pm_region_mapped_bytes(region), segment->dumped_bytes);
+    return offset_bytes < segment->dumped_bytes && wanted > segment->present_bytes;
+}
+
 /* Lists the runs of @region that have bytes in the file. */
 static void
 add_runs(Measure *measure, guint index, const PmRegion *region)
@@ -155,7 +165,8 @@ pm_regions_measure(const PmSubject *subject, const PmRegionsOptions *options, GA
             next++;
         const gboolean in_segment = next < count && segments[next].start <= region->range.start;
         measure_dumped(subject, in_segment ? &segments[next] : NULL, region);
-        if (!options->count_nonzero) {
+        const gboolean is_lost = in_segment && has_lost(&segments[next], region);
+        if (!options->count_nonzero || is_lost) {
             region->nonzero_bytes = PM_BYTES_UNKNOWN;
         } else if (region->nonzero_bytes == PM_BYTES_UNKNOWN) {
             region->nonzero_bytes = 0;

@@ -107,7 +107,8 @@ gboolean pm_stack_shape_find_origin(const PmStackShape *shape, const PmStackTop 
 /* groups.c: whether @region is one of @group. */
 gboolean pm_region_group_has(const PmRegionGroup *group, const PmRegion *region);
 
-/* measure.c: sets the bytes of all @regions; nonzero_bytes that are known already stay. */
+/* measure.c: sets the bytes of all @regions; nonzero_bytes that are known already stay, where they
+ * are asked for. */
 void pm_regions_measure(const PmSubject *subject, const PmRegionsOptions *options, GArray *regions);
 
 /* measure.c: the pages of @count bytes at @bytes, the start of a page, that are not zero, in bytes.

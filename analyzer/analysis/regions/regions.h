@@ -71,7 +71,7 @@ const char *pm_stack_proof_name(PmStackProof proof);
  *   own.
  * @dumped_bytes: Σ p_filesz. @touched_bytes: of it in the file's data extents, PM_BYTES_UNKNOWN
  *   where the core has no holes. @nonzero_bytes: pages with a non-zero byte, in bytes;
- *   PM_BYTES_UNKNOWN where it was not counted.
+ *   PM_BYTES_UNKNOWN where it was not counted, or where some of it is lost.
  */
 typedef struct {
     PmRange range;
@@ -94,8 +94,8 @@ pm_region_mapped_bytes(const PmRegion *region)
     return pm_range_bytes(region->range);
 }
 
-/* A number of regions; @touched_bytes and @nonzero_bytes are PM_BYTES_UNKNOWN where they are for
- * any. */
+/* A number of regions; @touched_bytes is PM_BYTES_UNKNOWN where the core has no holes.
+ * @nonzero_bytes: of those of which it is known. */
 typedef struct {
     guint64 regions;
     guint64 mapped_bytes;
