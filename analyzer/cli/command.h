@@ -15,6 +15,7 @@
 /*
  * @answers: one line for --help. @details: (nullable): more of it, in lines of 100 columns, for the
  * command's own. @takes: PmTakes bits. @heap: what it needs of it.
+ * @opens_nothing: it reads no core: it gets a session that was not opened.
  * @verifies_bins: every list of free chunks is followed too, for `check`.
  * @shows_violations: it shows the heap's violations itself, so that they are no warnings besides.
  * @prepare: (nullable): once the core is open, before warnings are shown: the scan, where the
@@ -28,6 +29,7 @@ typedef struct {
     const char *details;
     guint takes;
     PmHeapNeed heap;
+    gboolean opens_nothing;
     gboolean verifies_bins;
     gboolean shows_violations;
     gboolean (*prepare)(PmSession *session, GError **error);
@@ -52,3 +54,4 @@ extern const PmCommand pm_command_sample;
 extern const PmCommand pm_command_types;
 extern const PmCommand pm_command_strings;
 extern const PmCommand pm_command_sites;
+extern const PmCommand pm_command_snapshot;

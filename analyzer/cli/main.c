@@ -11,15 +11,15 @@
 #include <unistd.h>
 
 static const PmCommand *const commands[] = {
-    &pm_command_report, &pm_command_info,    &pm_command_maps,   &pm_command_threads,
-    &pm_command_arenas, &pm_command_sizes,   &pm_command_types,  &pm_command_chunks,
-    &pm_command_sample, &pm_command_strings, &pm_command_schema, &pm_command_structs,
-    &pm_command_leaks,  &pm_command_refs,    &pm_command_path,   &pm_command_show,
-    &pm_command_sites,  &pm_command_check,
+    &pm_command_report, &pm_command_info,    &pm_command_maps,     &pm_command_threads,
+    &pm_command_arenas, &pm_command_sizes,   &pm_command_types,    &pm_command_chunks,
+    &pm_command_sample, &pm_command_strings, &pm_command_schema,   &pm_command_structs,
+    &pm_command_leaks,  &pm_command_refs,    &pm_command_path,     &pm_command_show,
+    &pm_command_sites,  &pm_command_check,   &pm_command_snapshot,
 };
 
 /* Names that INTERFACE.md gives to commands of later versions. */
-static const char *const reserved_commands[] = {"retained", "diff", "sql", "snapshot", "plugins"};
+static const char *const reserved_commands[] = {"retained", "diff", "sql", "plugins"};
 
 static int
 fail_usage(const char *message)
@@ -43,7 +43,8 @@ print_help(const PmCommand *command)
 {
     if (command != NULL) {
         g_autofree char *options = pm_options_describe(command->takes);
-        printf("usage: postmalloc %s [OPTIONS] CORE%s\n\n%s\n%s%s\noptions:\n%s", command->name,
+        printf("usage: postmalloc %s [OPTIONS] %s%s\n\n%s\n%s%s\noptions:\n%s", command->name,
+               command->takes & PM_TAKES_PID ? "PID" : "CORE",
                command->takes & PM_TAKES_ADDRESS ? " ADDR" : "", command->answers,
                command->details == NULL ? "" : "\n",
                command->details == NULL ? "" : command->details, options);
@@ -134,10 +135,8 @@ wants_color(const PmOptions *options)
 static char *
 quote_core(const PmOptions *options)
 {
-    gboolean plain = options->core[0] != '-' && options->core[0] != '\0';
-    for (const char *at = options->core; *at != '\0'; at++)
-        plain = plain && (g_ascii_isalnum(*at) || strchr("/._-+,:@%=", *at) != NULL);
-    g_autofree char *core = plain ? g_strdup(options->core) : g_shell_quote(options->core);
+    g_autofree char *core =
+        options->core == NULL ? g_strdup("") : pm_options_quote_word(options->core);
     g_autofree char *files = pm_options_quote_files(options);
     return g_strconcat(core, files, NULL);
 }
@@ -146,11 +145,14 @@ quote_core(const PmOptions *options)
 static int
 run_command(const PmCommand *command, PmSession *session, const PmSink *sink, GError **error)
 {
-    if (!pm_session_open(session, command->heap, command->verifies_bins, error)) {
+    if (!command->opens_nothing &&
+        !pm_session_open(session, command->heap, command->verifies_bins, error)) {
         /* What was read before it failed may say why. */
         pm_session_print_diagnostics(session, TRUE);
         return PM_EXIT_FAILED;
     }
+    if (command->opens_nothing)
+        return command->run(session, sink, error);
     if (command->prepare != NULL && !command->prepare(session, error))
         return PM_EXIT_FAILED;
     pm_progress_start(session->progress, PM_PHASE_ANSWER);

@@ -39,6 +39,7 @@ typedef struct {
     char *seed;
     char *min;
     char *by;
+    char *output;
     char *reserved;
 } RawOptions;
 
@@ -76,18 +77,20 @@ static const OptionRow option_rows[] = {
     {"sysroot", 0, PM_TAKES_COMMON, AT(sysroot), "DIR", "look modules up under DIR first"},
     {"debug-dir", 0, PM_TAKES_COMMON, AT(debug_dir), "DIR",
      "separate debug files; DEBUGINFOD_URLS is honoured"},
-    {"format", 0, PM_TAKES_COMMON, AT(format), "text|json",
+    {"format", 0, PM_TAKES_COMMON | PM_TAKES_ALONE, AT(format), "text|json",
      "json goes to standard output as one object"},
     {"uptime", 0, PM_TAKES_COMMON, AT(uptime), "DURATION",
      "how long the process ran (90d, 36h, 1h30m): adds rates"},
     {"top", 0, PM_TAKES_COMMON, AT(top), "N", "rows in ranked tables (default 10; 0 = all)"},
     {"jobs", 'j', PM_TAKES_COMMON, AT(jobs), "N",
      "worker threads (default: the processors there are)"},
-    {"stats", 0, PM_TAKES_COMMON, AT(stats), NULL, "phase times and memory on standard error"},
-    {"no-progress", 0, PM_TAKES_COMMON, AT(no_progress), NULL, "no progress on a terminal"},
-    {"color", 0, PM_TAKES_COMMON, AT(color), "WHEN", "auto, always or never"},
-    {"quiet", 'q', PM_TAKES_COMMON, AT(quiet), NULL, "no warnings"},
-    {"verbose", 'v', PM_TAKES_COMMON, AT(verbose), NULL,
+    {"stats", 0, PM_TAKES_COMMON | PM_TAKES_ALONE, AT(stats), NULL,
+     "phase times and memory on standard error"},
+    {"no-progress", 0, PM_TAKES_COMMON | PM_TAKES_ALONE, AT(no_progress), NULL,
+     "no progress on a terminal"},
+    {"color", 0, PM_TAKES_COMMON | PM_TAKES_ALONE, AT(color), "WHEN", "auto, always or never"},
+    {"quiet", 'q', PM_TAKES_COMMON | PM_TAKES_ALONE, AT(quiet), NULL, "no warnings"},
+    {"verbose", 'v', PM_TAKES_COMMON | PM_TAKES_ALONE, AT(verbose), NULL,
      "notes as well as warnings, and more detail"},
     {"size", 0, PM_TAKES_CHUNKS | PM_TAKES_SITES, AT(size), "N",
      "chunks that serve malloc(N): 20, 0x14, 4K, 64M"},
@@ -114,7 +117,8 @@ static const OptionRow option_rows[] = {
      "say what is lost in a large core, too: takes longer"},
     {"fail-over", 0, PM_TAKES_FAIL_OVER, AT(fail_over), "BYTES",
      "exit status 3 where more than BYTES are lost"},
-    {"help", 'h', PM_TAKES_COMMON, AT(help), NULL, "this help"},
+    {"output", 'o', PM_TAKES_OUTPUT, AT(output), "FILE", "write it there (default core.PID)"},
+    {"help", 'h', PM_TAKES_COMMON | PM_TAKES_ALONE, AT(help), NULL, "this help"},
     {"version", 0, RESERVED, AT(version), NULL, ""},
     {"pid", 'p', RESERVED, AT(reserved), "PID", ""},
     {"coredump", 0, RESERVED, AT(reserved), "MATCH", ""},
@@ -380,9 +384,22 @@ parse_common_options(PmOptions *options, const RawOptions *raw, GError **error)
     options->variable = raw->variable;
     options->paths = raw->paths;
     options->type = g_strdup(raw->type);
+    options->output = g_strdup(raw->output);
     options->exe = g_strdup(raw->exe);
     options->sysroot = g_strdup(raw->sysroot);
     options->debug_dir = g_strdup(raw->debug_dir);
+    return TRUE;
+}
+
+static gboolean
+parse_pid(PmOptions *options, const char *text, GError **error)
+{
+    guint64 pid = 0;
+    if (!pm_parse_count(text, 1, G_MAXINT32, &pid, error)) {
+        g_prefix_error(error, "which process? Give its PID: ");
+        return FALSE;
+    }
+    options->pid = (guint32)pid;
     return TRUE;
 }
 
@@ -393,13 +410,16 @@ parse_words(PmOptions *options, const char *command, guint takes, char *const *w
     guint wanted = takes & PM_TAKES_ADDRESS ? 2 : 1;
     guint count = g_strv_length((char **)words);
     if (count == 0)
-        g_set_error(error, PM_ERROR, PM_ERROR_USAGE, "%s: which core?", command);
+        g_set_error(error, PM_ERROR, PM_ERROR_USAGE, "%s: which %s?", command,
+                    takes & PM_TAKES_PID ? "process" : "core");
     else if (count < wanted)
         g_set_error(error, PM_ERROR, PM_ERROR_USAGE, "%s: which address? It stands after the core",
                     command);
     else if (count > wanted)
         g_set_error(error, PM_ERROR, PM_ERROR_USAGE, "%s: '%s' is one word too many", command,
                     words[wanted]);
+    else if (takes & PM_TAKES_PID)
+        return parse_pid(options, words[0], error);
     else
         options->core = g_strdup(words[0]);
     if (options->core == NULL)
@@ -436,6 +456,7 @@ void
 pm_options_free(PmOptions *options)
 {
     g_free(options->core);
+    g_free(options->output);
     g_free(options->exe);
     g_free(options->sysroot);
     g_free(options->debug_dir);
@@ -474,4 +495,13 @@ pm_options_quote_files(const PmOptions *options)
         g_string_append_printf(text, " %s %s", pairs[i][0], quoted);
     }
     return g_string_free(text, FALSE);
+}
+
+char *
+pm_options_quote_word(const char *word)
+{
+    gboolean plain = word[0] != '-' && word[0] != '\0';
+    for (const char *at = word; *at != '\0'; at++)
+        plain = plain && (g_ascii_isalnum(*at) || strchr("/._-+,:@%=", *at) != NULL);
+    return plain ? g_strdup(word) : g_shell_quote(word);
 }

@@ -24,6 +24,9 @@ typedef enum {
     PM_TAKES_USED = 1 << 12,    /* chunks in use alone, where --state is not given */
     PM_TAKES_SITES = 1 << 13,   /* --size, --chunk-size, --variable */
     PM_TAKES_TYPE = 1 << 14,    /* --type, --paths */
+    PM_TAKES_ALONE = 1 << 15,   /* of PM_TAKES_COMMON those that need no core */
+    PM_TAKES_PID = 1 << 16,     /* PID in place of CORE */
+    PM_TAKES_OUTPUT = 1 << 17,
 } PmTakes;
 
 typedef enum {
@@ -33,7 +36,9 @@ typedef enum {
 } PmWhen;
 
 /*
- * @core: as given. @address: of commands that take one. @exe, @sysroot, @debug_dir: NULL where not
+ * @core: as given; NULL for commands that take a PID. @pid: 0 where not given. @output: -o, or
+ * NULL.
+ * @address: of commands that take one. @exe, @sysroot, @debug_dir: NULL where not
  * given.
  * @type: NULL where not given. @paths: --paths.
  * @json: --format json. @uptime_seconds: 0 where not given. @top, @limit: 0 means all; the defaults
@@ -44,6 +49,8 @@ typedef enum {
  */
 typedef struct {
     char *core;
+    guint32 pid;
+    char *output;
     PmAddr address;
     char *exe;
     char *sysroot;
@@ -116,3 +123,6 @@ char *pm_options_describe(guint takes);
 /* " --exe FILE …" as the user gave them, quoted for a shell: what a further command on this core
  * needs. (transfer full) */
 char *pm_options_quote_files(const PmOptions *options);
+
+/* @word as it can stand in a command that is pasted into a shell. (transfer full) */
+char *pm_options_quote_word(const char *word);

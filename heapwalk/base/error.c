@@ -18,6 +18,10 @@ pm_error_code(const GError *error)
         [PM_ERROR_MEMORY] = "memory",
         [PM_ERROR_USAGE] = "usage",
         [PM_ERROR_OUTPUT] = "output",
+        [PM_ERROR_PERMISSION] = "permission",
+        [PM_ERROR_NO_SPACE] = "no-space",
+        [PM_ERROR_NO_PROGRAM] = "no-program",
+        [PM_ERROR_INTERRUPTED] = "interrupted",
     };
 
     if (error->domain != PM_ERROR || error->code < 0 || (gsize)error->code >= G_N_ELEMENTS(codes))

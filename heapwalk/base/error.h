@@ -16,6 +16,10 @@
  * PM_ERROR_MEMORY: an index could not be allocated within the limits of this process.
  * PM_ERROR_USAGE: wrong usage; exit status 2.
  * PM_ERROR_OUTPUT: the result could not be written.
+ * PM_ERROR_PERMISSION: this user may not look into the running process.
+ * PM_ERROR_NO_SPACE: a snapshot would not fit on its filesystem.
+ * PM_ERROR_NO_PROGRAM: a program that does part of the work is not installed, or it failed.
+ * PM_ERROR_INTERRUPTED: a signal ended it.
  */
 typedef enum {
     PM_ERROR_OPEN,
@@ -27,6 +31,10 @@ typedef enum {
     PM_ERROR_MEMORY,
     PM_ERROR_USAGE,
     PM_ERROR_OUTPUT,
+    PM_ERROR_PERMISSION,
+    PM_ERROR_NO_SPACE,
+    PM_ERROR_NO_PROGRAM,
+    PM_ERROR_INTERRUPTED,
 } PmError;
 
 #define PM_ERROR (pm_error_quark())
@@ -34,7 +42,8 @@ GQuark pm_error_quark(void);
 
 /*
  * The stable word for an error in JSON: "open", "not-a-core", "compressed", "unsupported",
- * "no-heap", "not-found", "memory", "usage", "output"; "internal" for an error of another domain.
+ * "no-heap", "not-found", "memory", "usage", "output", "permission", "no-space", "no-program",
+ * "interrupted"; "internal" for an error of another domain.
  *
  * Returns: a static string.
  */

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks that includes point to the left and never back (DESIGN.md, "The house"); speaks TAP.
 
-heapwalk: base < image < process < dwarf < heap < ptmalloc; analyzer: analysis < findings < report < cli, on heapwalk;
+heapwalk: base < image < process < dwarf < heap < ptmalloc; analyzer: live < analysis < findings < report < cli, on heapwalk;
 heapwalk never includes analyzer; plugins include postmalloc-plugin.h alone.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 ROOMS = {
     "heapwalk": ["base", "image", "process", "dwarf", "heap", "ptmalloc"],
-    "analyzer": ["analysis", "findings", "report", "cli"],
+    "analyzer": ["live", "analysis", "findings", "report", "cli"],
 }
 PLUGIN_HEADER = "postmalloc-plugin.h"
 

@@ -129,6 +129,26 @@ def compare_keys(keys, values, where):
             yield f"{where}.{key}"
 
 
+def ask_snapshot(program, folder):
+    """Of a process that sleeps; None where it cannot be had here."""
+    if shutil.which("gdb") is None:
+        return None
+    with subprocess.Popen(["sleep", "60"]) as process:
+        try:
+            return run(program, "snapshot", "--format", "json", "-o", "taken", process.pid, folder=folder).stdout
+        finally:
+            process.kill()
+
+
+def ask(program, command, folder):
+    """What @command prints as JSON, or None."""
+    if command == "snapshot":
+        return ask_snapshot(program, folder)
+    options = ["--size", "20"] if command in SIZES else []
+    words = [command, "--format", "json", *options, CORE, *ARGUMENTS.get(command, [])]
+    return run(program, *words, folder=folder).stdout
+
+
 def check_keys(program, make_cores, commands, pages):
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([make_cores, folder], check=True)
@@ -137,9 +157,10 @@ def check_keys(program, make_cores, commands, pages):
             if not keys:
                 yield f"the page of {command} does not say which keys its JSON has"
                 continue
-            options = ["--size", "20"] if command in SIZES else []
-            words = [command, "--format", "json", *options, CORE, *ARGUMENTS.get(command, [])]
-            answer = json.loads(run(program, *words, folder=folder).stdout)
+            printed = ask(program, command, folder)
+            if printed is None:
+                continue
+            answer = json.loads(printed)
             if "data" in answer:
                 yield from compare_keys(keys, [answer["data"]], f"{command} has no key data")
             else:
