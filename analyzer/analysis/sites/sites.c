@@ -144,7 +144,7 @@ pm_sites_locate(PmSites *sites, const PmSite *site)
 }
 
 static const PmSiteModule *
-find_module(const PmSites *sites, const PmModule *module)
+get_site_module(const PmSites *sites, const PmModule *module)
 {
     for (guint i = 0; i < sites->world->modules->len; i++) {
         const PmSiteModule *own = &g_array_index(sites->world->modules, PmSiteModule, i);
@@ -163,7 +163,7 @@ pm_sites_find_type(PmSites *sites, const PmSite *site, guint64 size_bytes)
     if (own == NULL || own->is_typed)
         return;
     own->is_typed = TRUE;
-    const PmSiteModule *module = find_module(sites, site->module);
+    const PmSiteModule *module = get_site_module(sites, site->module);
     if (types == NULL || module == NULL || module->code == NULL || !site->module->dwarf ||
         site->return_address == PM_ADDR_NONE ||
         !pm_receiver_find(module->code, types, site->return_address - site->module->bias,
