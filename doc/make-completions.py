@@ -13,7 +13,7 @@ import helptext
 
 # Placeholders of --help, and of usages, that a shell can fill in.
 KINDS = {"FILE": "file", "CORE": "file", "DIR": "directory", "PID": "pid"}
-ZSH_ACTIONS = {"file": "_files", "directory": "_files -/", "pid": "_pids", "-": " "}
+ZSH_ACTIONS = {"file": "_files", "directory": "_files -/", "pid": "_postmalloc_pids", "-": " "}
 
 
 def get_kind(option):

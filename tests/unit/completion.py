@@ -173,6 +173,8 @@ def check_shell(answers, commands):
         line = f"postmalloc {name} -"
         if sorted(set(answers[line])) != sorted(options):
             yield f"`{line}` gives {sorted(answers[line])}, not {sorted(options)}"
+    if "snapshot" in commands and str(os.getpid()) not in answers[f"postmalloc snapshot {os.getpid()}"]:
+        yield "snapshot lacks the number of a process that runs"
     missing = commands.keys() - set(answers["postmalloc "])
     if missing:
         yield f"lacks the commands {sorted(missing)}"
@@ -200,7 +202,7 @@ def report(number, name, complaints):
 def main():
     program, bash, zsh = (Path(argument).resolve() for argument in sys.argv[1:])
     commands = read_help(program)
-    lines = [*CASES, "postmalloc ", *(f"postmalloc {name} -" for name in commands)]
+    lines = [*CASES, "postmalloc ", f"postmalloc snapshot {os.getpid()}", *(f"postmalloc {name} -" for name in commands)]
     print("1..3")
     with tempfile.TemporaryDirectory(prefix="postmalloc-completion-") as name:
         folder = Path(name)

