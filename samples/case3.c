@@ -5,11 +5,12 @@
  * keeps for the next ones, and some that ended and that nobody joined.
  *
  * Usage: case3 [--orphans N] [--live N] [--cached N] [--unjoined N] [--stack BYTES] [--touch BYTES]
- *              [--user N] [OPTIONS OF ledger.h]
+ *              [--user N] [--merged N] [OPTIONS OF ledger.h]
  *   --orphans   stacks that are forgotten (500)         --live      threads that live (8)
  *   --cached    threads that ended in good order (5)    --unjoined  that nobody joined (3)
  *   --stack     of each orphan (10240K)                 --touch     how much of it is used (80K)
  *   --user      threads on stacks of the program's own, ended and joined: orphans too (0)
+ *   --merged    more orphans, each with a pool of the program's right above it (0)
  */
 #include "ending.h"
 #include "ledger.h"
@@ -27,6 +28,7 @@
 
 #define GUARD_BYTES         4096
 #define PTHREAD_STACK_BYTES ((size_t)2 << 20)
+#define POOL_BYTES          ((size_t)64 << 10)
 #define THREADS_MAX         64
 
 #define CLONE_FLAGS                                                                                \
@@ -34,7 +36,7 @@
      CLONE_CHILD_CLEARTID)
 
 typedef struct {
-    uint64_t orphans, live, cached, unjoined, stack_bytes, touch_bytes, user;
+    uint64_t orphans, live, cached, unjoined, stack_bytes, touch_bytes, user, merged;
 } Counts;
 
 /* What a thread tells of its stack. */
@@ -46,7 +48,7 @@ typedef struct {
     int tid;
 } Told;
 
-static Counts counts = {500, 8, 5, 3, (size_t)10240 << 10, (size_t)80 << 10, 0};
+static Counts counts = {500, 8, 5, 3, (size_t)10240 << 10, (size_t)80 << 10, 0, 0};
 static Told told[THREADS_MAX];
 static pthread_barrier_t all_here;
 static _Atomic int clone_tid;
@@ -75,10 +77,11 @@ short_lived(void *argument)
     return 0;
 }
 
+/* @more_bytes: of the same mapping, above the stack. */
 static char *
-map_stack(void)
+map_stack(size_t more_bytes)
 {
-    char *guard = mmap(NULL, GUARD_BYTES + counts.stack_bytes, PROT_READ | PROT_WRITE,
+    char *guard = mmap(NULL, GUARD_BYTES + counts.stack_bytes + more_bytes, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (guard == MAP_FAILED || mprotect(guard, GUARD_BYTES, PROT_NONE) != 0)
         fail("case3: a stack");
@@ -86,9 +89,13 @@ map_stack(void)
 }
 
 static void
-forget_stack(void)
+forget_stack(size_t pool_bytes)
 {
-    char *stack = map_stack();
+    char *stack = map_stack(pool_bytes);
+    if (pool_bytes > 0) {
+        memset(stack + counts.stack_bytes, 'p', pool_bytes);
+        ledger_note_region("anonymous", stack + counts.stack_bytes, pool_bytes, 0, 0);
+    }
     clone_tid = 1;
     if (clone(short_lived, stack + counts.stack_bytes, CLONE_FLAGS, &counts.touch_bytes, NULL, NULL,
               &clone_tid) < 0)
@@ -181,7 +188,7 @@ run_on_own_stack(void)
 {
     pthread_attr_t attributes;
     pthread_t thread;
-    char *stack = map_stack();
+    char *stack = map_stack(0);
     if (pthread_attr_init(&attributes) != 0 ||
         pthread_attr_setstack(&attributes, stack, counts.stack_bytes) != 0 ||
         pthread_create(&thread, &attributes, passing, NULL) != 0 || pthread_join(thread, NULL) != 0)
@@ -200,7 +207,7 @@ parse_option(int argc, char **argv, int *index)
         {"--orphans", &counts.orphans},   {"--live", &counts.live},
         {"--cached", &counts.cached},     {"--unjoined", &counts.unjoined},
         {"--stack", &counts.stack_bytes}, {"--touch", &counts.touch_bytes},
-        {"--user", &counts.user},
+        {"--user", &counts.user},         {"--merged", &counts.merged},
     };
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
         if (strcmp(argv[*index], options[i].name) == 0) {
@@ -220,10 +227,12 @@ main(int argc, char **argv)
             ledger_usage(argv[i]);
     ledger_open(&options);
     for (uint64_t i = 0; i < counts.orphans / 2; i++)
-        forget_stack();
+        forget_stack(0);
+    for (uint64_t i = 0; i < counts.merged; i++)
+        forget_stack(POOL_BYTES);
     run_threads();
     for (uint64_t i = counts.orphans / 2; i < counts.orphans; i++)
-        forget_stack();
+        forget_stack(0);
     for (uint64_t i = 0; i < counts.user; i++)
         run_on_own_stack();
     ledger_note_region("stack-main", &options, 0, 0, getpid());

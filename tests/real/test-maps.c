@@ -301,6 +301,7 @@ static const Case cases[] = {
     {"kernel", "", REAL_KERNEL_CORE, 500},
     {"gcore", "--orphans 20", REAL_GCORE, 20},
     {"no-orphans", "--orphans 0", REAL_KERNEL_CORE, 0},
+    {"merged", "--orphans 17 --merged 3", REAL_KERNEL_CORE, 20},
     {"own-stacks", "--orphans 0 --user 2", REAL_KERNEL_CORE, 2},
 };
 
