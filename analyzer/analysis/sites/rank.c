@@ -21,8 +21,9 @@
 /* Where the stores' part of the logarithms is lower, the site is contradicted. */
 #define CONTRADICTED (-1.5)
 
-/* So many of the best are asked for the type of their variable. */
-#define TYPED_MAX 24
+/* So many of the best are asked for the type of their variable, where they are at all likely. */
+#define TYPED_MAX   24
+#define TYPED_SCORE 0.02
 
 /* @traces: made when they are first asked for. */
 struct PmSiteRanker {
@@ -335,6 +336,8 @@ weigh_types(const Ranking *ranking)
     for (guint i = 0; i < MIN(candidates->len, TYPED_MAX); i++) {
         Candidate *candidate = &g_array_index(candidates, Candidate, i);
         g_autofree double *factors = g_new(double, ranking->rows->layout_count + 1);
+        if (candidate->ranked->score < TYPED_SCORE)
+            break;
         if (!pm_site_types_weigh(ranking->ranker->sites, ranking->clues, candidate->ranked,
                                  factors))
             continue;
