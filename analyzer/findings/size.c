@@ -6,6 +6,8 @@
 #include "analysis/format.h"
 #include "findings/weights.h"
 
+#include <string.h>
+
 /* Any number, so that two runs give one answer. */
 #define SEED 1
 
@@ -386,10 +388,43 @@ take_request(const PmSizeFinding *finding)
                     best->request_bytes);
 }
 
+/* Whether the chunks contradict what a site's variable says that they are. */
+static gboolean
+is_type_doubted(const PmRankedSite *ranked)
+{
+    for (guint i = 0; i < ranked->evidence->len; i++) {
+        const PmEvidence *seen = &g_array_index(ranked->evidence, PmEvidence, i);
+        if (strcmp(seen->signal, "type") == 0 && seen->weight < 0)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* What nothing else names has the type of the variable that the result of its site goes to, where
+ * that site is likely enough, and asks for a record of that size. */
+static void
+take_type(const PmSizeFinding *finding)
+{
+    PmSuspect *suspect = finding->suspect;
+    const PmRankedSite *best = suspect->sites != NULL && suspect->sites->len > 0
+                                   ? g_ptr_array_index(suspect->sites, 0)
+                                   : NULL;
+    if (suspect->type != NULL || best == NULL || best->score < TELLING_SCORE ||
+        best->site->type == NULL || best->site->type->size_bytes != best->request_bytes ||
+        (best->site->type->kind != PM_TYPE_STRUCT && best->site->type->kind != PM_TYPE_UNION) ||
+        is_type_doubted(best) || !is_uniform(finding))
+        return;
+    suspect->type = g_strdup(best->site->type->name);
+    pm_evidence_add(suspect->evidence, "type", 0,
+                    "%s, by the variable %s to which the result of the likeliest site goes",
+                    best->site->type->name, best->site->variable);
+}
+
 void
 pm_size_finding_finish(PmSizeFinding *finding, const PmFindingsInput *input)
 {
     take_request(finding);
+    take_type(finding);
     pm_size_finding_weigh(finding);
     set_title(finding);
     add_next(finding, input);
