@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 
 ROW = re.compile(
-    r"^ {2}(?:-(?P<letter>\w), |    )--(?P<name>[\w-]+)(?P<value>\[=\S+\]| [A-Z]+(?= )| [a-z]+(?:\|[a-z]+)+)? +(?P<help>\S.*)$"
+    r"^ {2}(?:-(?P<letter>\w), |    )--(?P<name>[\w-]+)(?P<value> ?\[=\S+\]| [A-Z]+(?= )| [a-z]+(?:\|[a-z]+)+)? +(?P<help>\S.*)$"
 )
 COMMAND = re.compile(r"^ {2}(?P<name>[a-z]+) +(?P<answers>\S.*)$")
 

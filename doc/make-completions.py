@@ -43,12 +43,14 @@ def fill_bash(commands, common):
         if option.value and not option.value.startswith("["):
             kinds.setdefault(get_kind(option), []).extend(spell(option))
     lists = [option.name for option in every if option.value == "LIST"]
+    sources = [word for option in common if "in place of CORE" in option.help for word in spell(option)]
     operands = [(command.name, get_operand(command)) for command in commands]
     return {
         "@OPTIONS@": [f"    {name}) echo {shlex.quote(words)} ;;" for name, words in names.items()]
         + [f"    *) echo {shlex.quote(general)} ;;"],
         "@VALUES@": [f"    {' | '.join(options)}) echo {shlex.quote(kind)} ;;" for kind, options in kinds.items()],
         "@LISTS@": "    " + " | ".join(lists),
+        "@SOURCES@": "        " + (" | ".join(sources) or "''"),
         "@COMMANDS@": " ".join(named),
         "@OPERANDS@": [
             f"        {name}) _postmalloc_complete_value {kind} '' \"$word\" ;;" for name, kind in operands if kind != "file"
