@@ -149,12 +149,23 @@ covers(const PmLookup *lookup)
     return lookup->symbol_offset < (size_bytes == 0 ? 4096 : size_bytes);
 }
 
+/* What `maps` calls the region that holds @address. */
+static PmRegionKind
+find_kind(const PmSubject *subject, PmAddr address)
+{
+    const PmRegionsOptions options = {.count_nonzero = FALSE};
+    g_autoptr(PmRegions) regions = pm_regions_new(subject, &options);
+    const PmRegion *region = pm_regions_find(regions, address);
+    return region == NULL ? PM_REGION_KINDS : region->kind;
+}
+
 void
 pm_lookup(const PmSubject *subject, PmAddr address, PmLookup *ret_lookup)
 {
     const PmProcess *process = subject->process;
     guint word_bytes = pm_image_get_target(subject->image)->word_bytes;
-    *ret_lookup = (PmLookup){.address = address, .place = PM_PLACE_UNMAPPED};
+    *ret_lookup =
+        (PmLookup){.address = address, .place = PM_PLACE_UNMAPPED, .region_kind = PM_REGION_KINDS};
     PmSpan span;
     pm_space_get_span(pm_process_get_space(process), address, &span);
     ret_lookup->bytes = span.kind;
@@ -169,6 +180,8 @@ pm_lookup(const PmSubject *subject, PmAddr address, PmLookup *ret_lookup)
     if (!find_chunk(subject, word_bytes, ret_lookup)) {
         if (subject->ptmalloc != NULL)
             ret_lookup->arena = find_arena_around(subject->ptmalloc, address);
+        if (ret_lookup->has_region)
+            ret_lookup->region_kind = find_kind(subject, address);
         if (ret_lookup->thread != NULL)
             ret_lookup->place = PM_PLACE_STACK;
         else if (ret_lookup->has_symbol && covers(ret_lookup))

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "analysis/regions/regions.h"
 #include "analysis/requests.h"
 #include "analysis/subject.h"
 
@@ -33,6 +34,7 @@ const char *pm_place_name(PmPlace place);
  * function keep what it has not pushed: the leak scan counts it as live.
  * @has_region: @region is the segment, cut to the file mapping where there is one; @flags as
  * PmSegment's.
+ * @region_kind: as `maps` has it; asked for where the address is in no chunk.
  * @bytes: what kind of bytes are there, and whether they are a hole.
  * @preview: @preview_count bytes from @preview_start, for a person to look at.
  */
@@ -56,6 +58,7 @@ typedef struct {
     gboolean red_zone;
     gboolean has_region;
     PmRange region;
+    PmRegionKind region_kind;
     guint32 flags;
     const char *file;
     PmBytesKind bytes;

@@ -174,6 +174,9 @@ write_region(PmJson *json, const PmLookup *lookup)
     pm_json_address(json, "end", lookup->region.end);
     pm_json_string(json, "permissions", permissions);
     pm_json_string(json, "file", lookup->file);
+    pm_json_string(
+        json, "kind",
+        lookup->region_kind == PM_REGION_KINDS ? NULL : pm_region_kind_name(lookup->region_kind));
     pm_json_end_object(json);
 }
 
@@ -392,6 +395,31 @@ print_preview(const PmSink *sink, PmDescriber *describer, const PmLookup *lookup
     }
 }
 
+/* Of an address in no chunk, on no stack of a live thread. */
+static const char *
+describe_region(const PmLookup *lookup)
+{
+    switch (lookup->region_kind) {
+    case PM_REGION_STACK_ORPHAN:
+        return "in an orphan stack: no thread runs on it, and glibc does not know it";
+    case PM_REGION_STACK_CACHED:
+        return "in a stack that glibc keeps for the next thread";
+    case PM_REGION_STACK_UNJOINED:
+        return "in the stack of a thread that ended and that nobody joined";
+    case PM_REGION_STACK_SIGNAL:
+        return "in an alternate signal stack";
+    case PM_REGION_GUARD:
+        return "in memory without access";
+    case PM_REGION_SHARED_MEMORY:
+        return "in shared memory";
+    case PM_REGION_FILE:
+        return "in a mapped file";
+    default:
+        return lookup->arena == NULL ? "in a region that is neither heap nor stack"
+                                     : "in a heap, but in no chunk";
+    }
+}
+
 /* The first line: what it is, in words. */
 static void
 print_answer(const PmSink *sink, const PmLookup *lookup)
@@ -417,8 +445,7 @@ print_answer(const PmSink *sink, const PmLookup *lookup)
         what = g_strdup("on the stack of a thread");
         break;
     case PM_PLACE_REGION:
-        what = g_strdup(lookup->arena == NULL ? "in a region that is neither heap nor stack"
-                                              : "in a heap, but in no chunk");
+        what = g_strdup(describe_region(lookup));
         break;
     case PM_PLACE_UNMAPPED:
         what = g_strdup("not mapped");

@@ -290,6 +290,24 @@ test_regions(gconstpointer data)
     clear(&asked);
 }
 
+/* `show` says of an address what `maps` says of its region. */
+static void
+check_show(const Asked *asked, const char *kind)
+{
+    const RealSubject subject = {.core = asked->run->core};
+    for (guint i = 0; i < asked->rows->len; i++) {
+        const Row *row = &g_array_index(asked->rows, Row, i);
+        if (!g_str_equal(row->kind, kind))
+            continue;
+        g_autofree char *address =
+            g_strdup_printf("0x%" G_GINT64_MODIFIER "x", row->start + row->bytes / 2);
+        g_autoptr(JsonNode) document = real_ask(&subject, "show", address);
+        if (document != NULL)
+            g_assert_cmpstr(real_get_string(document, "data.region.kind"), ==, kind);
+        return;
+    }
+}
+
 typedef struct {
     const char *name;
     const char *options;
@@ -318,6 +336,8 @@ test_case3(gconstpointer data)
         g_autofree char *title = g_strdup_printf("%u orphan thread stacks of 10,240 KiB + 4 KiB "
                                                  "guard",
                                                  one->orphans);
+        check_show(&asked, "stack-orphan");
+        check_show(&asked, "stack-unjoined");
         check_suspects(&asked, one->orphans > 2 ? one->orphans : 0, title);
         g_assert_cmpuint(count_kind(asked.document, "stack-orphan"), ==, one->orphans);
     }
