@@ -240,8 +240,8 @@ append_stores(GString *text, const GArray *stores)
     }
 }
 
-/* How the call gets to what it calls, where that is not plain, and (-v) what its function writes
- * there. (transfer full) (nullable) */
+/* How the call gets to what it calls, where that is not plain, the variable that its result goes
+ * to, and (-v) what its function writes there. (transfer full) (nullable) */
 static char *
 format_note(const PmSink *sink, const PmSite *site)
 {
@@ -250,6 +250,9 @@ format_note(const PmSink *sink, const PmSite *site)
         g_autofree char *chain = g_strjoinv(", ", site->through);
         g_string_append_printf(text, "%sby way of %s", text->len > 0 ? "; " : "", chain);
     }
+    if (site->type != NULL)
+        g_string_append_printf(text, "%sto %s, a pointer to %s", text->len > 0 ? "; " : "",
+                               site->variable, site->type->name);
     if (sink->verbose)
         append_stores(text, site->stores);
     return g_string_free(text, text->len == 0);
