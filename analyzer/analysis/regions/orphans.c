@@ -251,11 +251,14 @@ search_batches(PmJobs *jobs, gpointer data)
         Search search = {hunt, parts,
                          g_array_sized_new(FALSE, FALSE, sizeof(PmRegion), BATCH_REGIONS)};
         for (guint i = first; i < last; i++) {
-            const PmRegion *region = &g_array_index(hunt->regions, PmRegion, i);
-            if (region->kind == PM_REGION_ANONYMOUS && (region->flags & PF_W) != 0)
+            PmRegion region = g_array_index(hunt->regions, PmRegion, i);
+            /* Java's threads have guards of their own making, of which glibc knows nothing. */
+            if (pm_region_kind_is_stack(region.kind) && region.guard_bytes == 0)
+                region.guard_bytes = get_guard_below(hunt->regions, i);
+            if (region.kind == PM_REGION_ANONYMOUS && (region.flags & PF_W) != 0)
                 search_region(&search, i);
             else
-                g_array_append_vals(search.result, region, 1);
+                g_array_append_val(search.result, region);
         }
         hunt->results[batch] = search.result;
     }
