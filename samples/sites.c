@@ -509,7 +509,7 @@ struct vector {
     size_t count;
 };
 
-/* Whether it returns what it allocates is not to be seen: it may be taken for a wrapper. */
+/* It keeps what it allocates. */
 SITE void
 vector_init(struct vector *vector, size_t count)
 {
@@ -623,7 +623,7 @@ s58_is_568(void)
 }
 
 SITE void
-s59_maybe_568(void)
+s59_is_568(void)
 {
     struct vector vector;
     vector_init(&vector, 71);

@@ -26,7 +26,7 @@ static void
 write_requests(const PmSink *sink, const PmSite *site)
 {
     PmJson *json = sink->json;
-    if (site->size.kind == PM_VALUE_SET) {
+    if (site->kind <= PM_SITE_SEVERAL) {
         pm_json_begin_array(json, "requests");
         for (guint i = 0; i < site->size.count; i++)
             pm_json_uint(json, NULL, site->size.v[i]);
@@ -37,6 +37,12 @@ write_requests(const PmSink *sink, const PmSite *site)
     if (site->size.kind == PM_VALUE_RANGE) {
         pm_json_uint(json, "request_min", site->size.v[0]);
         pm_json_uint(json, "request_max", site->size.v[1]);
+    }
+    if (site->kind == PM_SITE_VARIABLE && site->size.kind == PM_VALUE_SET) {
+        pm_json_begin_array(json, "possible_requests");
+        for (guint i = 0; i < site->size.count; i++)
+            pm_json_uint(json, NULL, site->size.v[i]);
+        pm_json_end_array(json);
     }
 }
 

@@ -136,7 +136,8 @@ combine_linear(PmExprs *exprs, const PmValue *a, const PmValue *b, guint64 sign)
     guint64 factor_a = 0, added_a = 0, factor_b = 0, added_b = 0;
     const PmExpr *expr_a = pm_exprs_get(exprs, a->id);
     const PmExpr *expr_b = pm_exprs_get(exprs, b->id);
-    if (!pm_expr_bases_equal(expr_a, expr_b) || !pm_expr_is_linear(expr_a, &factor_a, &added_a) ||
+    if (expr_a->open != 0 || expr_b->open != 0 || !pm_expr_bases_equal(expr_a, expr_b) ||
+        !pm_expr_is_linear(expr_a, &factor_a, &added_a) ||
         !pm_expr_is_linear(expr_b, &factor_b, &added_b))
         return pm_value_unknown();
     const guint64 factor = factor_a + sign * factor_b;
@@ -196,24 +197,39 @@ pm_value_subtract(PmExprs *exprs, const PmValue *a, const PmValue *b)
     return pm_value_unknown();
 }
 
-/* The product of two arguments as they were passed. */
+/* Whether @expr is an argument as it was passed, or `n != 0 ? n : 1`; how it is widened. */
+static gboolean
+is_factor(const PmExpr *expr, guint8 *ret_widen)
+{
+    const PmStep *step = &expr->steps[0];
+    if (expr->arguments[1] != PM_NO_ARGUMENT || expr->open != 0 || expr->step_count > 1)
+        return FALSE;
+    *ret_widen = expr->widen[0];
+    if (expr->step_count == 0)
+        return TRUE;
+    *ret_widen |= PM_WIDEN_NONZERO;
+    return step->kind == PM_STEP_REPLACE && step->exclusive && step->a == 0 && step->b == 0 &&
+           step->c == 1;
+}
+
+/* The product of two arguments. */
 static PmValue
 multiply_arguments(PmExprs *exprs, const PmValue *a, const PmValue *b)
 {
     const PmExpr *expr_a = pm_exprs_get(exprs, a->id);
     const PmExpr *expr_b = pm_exprs_get(exprs, b->id);
-    if (expr_a->step_count != 0 || expr_b->step_count != 0 ||
-        expr_a->arguments[1] != PM_NO_ARGUMENT || expr_b->arguments[1] != PM_NO_ARGUMENT)
+    guint8 widen_a = 0, widen_b = 0;
+    if (!is_factor(expr_a, &widen_a) || !is_factor(expr_b, &widen_b))
         return pm_value_unknown();
-    if (expr_a->arguments[0] > expr_b->arguments[0]) {
-        const PmExpr *swap = expr_a;
-        expr_a = expr_b;
-        expr_b = swap;
-    }
-    const PmExpr product = {
+    PmExpr product = {
         .arguments = {expr_a->arguments[0], expr_b->arguments[0]},
-        .widen = {expr_a->widen[0], expr_b->widen[0]},
+        .widen = {widen_a, widen_b},
     };
+    if (product.arguments[0] > product.arguments[1])
+        product = (PmExpr){
+            .arguments = {expr_b->arguments[0], expr_a->arguments[0]},
+            .widen = {widen_b, widen_a},
+        };
     return pm_expr_to_value(exprs, &product);
 }
 
@@ -338,16 +354,20 @@ get_argument(PmExprs *exprs, const PmExpr *expr, guint which, const PmValue *arg
 {
     if (expr->arguments[which] >= PM_ARGUMENTS)
         return pm_value_unknown();
-    const PmValue *argument = &arguments[expr->arguments[which]];
-    switch ((PmWiden)expr->widen[which]) {
+    PmValue value = arguments[expr->arguments[which]];
+    switch ((PmWiden)(expr->widen[which] & PM_WIDEN_MASK)) {
     case PM_WIDEN_ZERO:
-        return pm_value_truncate(exprs, argument, 4);
+        value = pm_value_truncate(exprs, &value, 4);
+        break;
     case PM_WIDEN_SIGN:
-        return pm_value_sign_extend(exprs, argument, 4);
+        value = pm_value_sign_extend(exprs, &value, 4);
+        break;
     case PM_WIDEN_NONE:
         break;
     }
-    return *argument;
+    const PmStep nonzero = {.kind = PM_STEP_REPLACE, .exclusive = TRUE, .c = 1};
+    return (expr->widen[which] & PM_WIDEN_NONZERO) != 0 ? apply_step(exprs, &value, &nonzero)
+                                                        : value;
 }
 
 PmValue
@@ -360,5 +380,5 @@ pm_expr_apply(PmExprs *exprs, const PmExpr *expr, const PmValue *arguments)
     }
     for (guint i = 0; i < expr->step_count && i < PM_EXPR_STEPS; i++)
         value = apply_step(exprs, &value, &expr->steps[i]);
-    return value;
+    return expr->open != 0 ? pm_value_open(exprs, &value) : value;
 }

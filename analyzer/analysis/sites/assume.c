@@ -130,12 +130,14 @@ fulfils(PmCondition condition, guint64 number, const PmComparison *comparison)
 
 /* The expression that was compared lies in a range. */
 static void
-assume_fact(PmState *state, PmCondition condition)
+assume_fact(PmState *state, const PmFrameFacts *facts, PmCondition condition)
 {
     const PmComparison *comparison = &state->comparison;
     const PmWidth width = pm_width_of(comparison->width_bytes);
     guint64 low = 0, high = width.largest;
-    if (comparison->a.kind != PM_VALUE_EXPR)
+    /* What is open in two places may be two numbers. */
+    if (comparison->a.kind != PM_VALUE_EXPR ||
+        pm_exprs_get(facts->exprs, comparison->a.id)->open != 0)
         return;
     /* Sizes below zero are never allocated: as if there were none. */
     if (condition == PM_WHEN_LESS || condition == PM_WHEN_LESS_EQUAL) {
@@ -203,14 +205,13 @@ make_compared(PmState *state)
 }
 
 gboolean
-pm_state_assume(PmState *state, G_GNUC_UNUSED PmFrameFacts *facts, PmCondition condition,
-                gboolean holds)
+pm_state_assume(PmState *state, PmFrameFacts *facts, PmCondition condition, gboolean holds)
 {
     const PmComparison *comparison = &state->comparison;
     const PmCondition actual = holds ? condition : negate(condition);
     if (!comparison->known || actual == PM_WHEN_OTHER)
         return TRUE;
-    assume_fact(state, actual);
+    assume_fact(state, facts, actual);
     PmValue *value = find_compared(state);
     if (value == NULL)
         value = make_compared(state);

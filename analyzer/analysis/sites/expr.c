@@ -51,7 +51,7 @@ pm_expr_bases_equal(const PmExpr *a, const PmExpr *b)
 gboolean
 pm_expr_equals(const PmExpr *a, const PmExpr *b)
 {
-    if (!pm_expr_bases_equal(a, b) || a->step_count != b->step_count)
+    if (!pm_expr_bases_equal(a, b) || a->step_count != b->step_count || a->open != b->open)
         return FALSE;
     for (guint i = 0; i < a->step_count; i++)
         if (!steps_equal(&a->steps[i], &b->steps[i]))
@@ -104,10 +104,53 @@ pm_exprs_move(const PmExprs *from, PmExprs *to, const PmValue *value)
     return moved;
 }
 
+/* (x + a) × b is x × b + a × b: sums of products are of one form, whatever their order was. */
+static gboolean
+distribute(PmExpr *expr, guint64 factor)
+{
+    const guint at = expr->step_count - 1U;
+    if (at > 0 && expr->steps[at - 1].kind == PM_STEP_MULTIPLY) {
+        expr->steps[at].a *= factor;
+        expr->steps[at - 1].a *= factor;
+        return TRUE;
+    }
+    if (expr->step_count == PM_EXPR_STEPS)
+        return FALSE;
+    expr->steps[at + 1] = (PmStep){.kind = PM_STEP_ADD, .a = expr->steps[at].a * factor};
+    expr->steps[at] = (PmStep){.kind = PM_STEP_MULTIPLY, .a = factor};
+    expr->step_count++;
+    return TRUE;
+}
+
+/*
+ * The sign-extension of a sum or product of 32 bits is that of the argument's own. It is not where
+ * 32 bits do not hold it: of such sizes there are none.
+ */
+static gboolean
+extend_linear(PmExpr *expr)
+{
+    guint64 factor = 0, added = 0;
+    if (expr->arguments[1] != PM_NO_ARGUMENT || expr->step_count == 0 ||
+        expr->steps[expr->step_count - 1].kind != PM_STEP_AND ||
+        expr->steps[expr->step_count - 1].a != LOW_32)
+        return FALSE;
+    PmExpr inner = *expr;
+    inner.steps[--inner.step_count] = (PmStep){0};
+    if (!pm_expr_is_linear(&inner, &factor, &added))
+        return FALSE;
+    inner.widen[0] = PM_WIDEN_SIGN;
+    for (guint i = 0; i < inner.step_count; i++)
+        inner.steps[i].a = (guint64)(gint64)(gint32)inner.steps[i].a;
+    *expr = inner;
+    return TRUE;
+}
+
 /* A step that makes the one before it needless, or can be done with it in one. */
 static gboolean
 merge_step(PmExpr *expr, const PmStep *step)
 {
+    if (step->kind == PM_STEP_EXTEND && extend_linear(expr))
+        return TRUE;
     PmStep *last = expr->step_count > 0 ? &expr->steps[expr->step_count - 1] : NULL;
     if (last == NULL) {
         /* The low 32 bits of an argument alone. */
@@ -129,6 +172,8 @@ merge_step(PmExpr *expr, const PmStep *step)
         }
         return TRUE;
     }
+    if (last->kind == PM_STEP_ADD && step->kind == PM_STEP_MULTIPLY)
+        return distribute(expr, step->a);
     if (last->kind == PM_STEP_MULTIPLY && step->kind == PM_STEP_MULTIPLY) {
         last->a *= step->a;
         return TRUE;
@@ -187,6 +232,21 @@ pm_expr_append(PmExprs *exprs, const PmValue *value, const PmStep *step)
         expr.steps[expr.step_count++] = *step;
         drop_inner_cut(&expr);
     }
+    return pm_expr_to_value(exprs, &expr);
+}
+
+PmValue
+pm_value_open(PmExprs *exprs, const PmValue *value)
+{
+    PmValue opened = *value;
+    if (value->kind == PM_VALUE_SET) {
+        opened.open = 1;
+        return opened;
+    }
+    if (value->kind != PM_VALUE_EXPR)
+        return pm_value_unknown();
+    PmExpr expr = *pm_exprs_get(exprs, value->id);
+    expr.open = 1;
     return pm_expr_to_value(exprs, &expr);
 }
 

@@ -9,6 +9,8 @@
 #define PM_ROLE_BEFORE   2U
 #define PM_ROLE_BEHIND   4U
 #define PM_ROLE_COLLECTS 8U
+/* Of a walk that wants to know whether something can be left out. */
+#define PM_ROLE_WALKED   16U
 #define PM_ROLES_OF_WAYS (PM_ROLE_CALLS | PM_ROLE_BEFORE | PM_ROLE_BEHIND)
 
 /* Where the stack pointer and one copy of it stand, at the beginning of a block. */
@@ -19,6 +21,21 @@ typedef struct {
     gint64 stack;
     gint64 frame;
 } PmFrameGuess;
+
+/*
+ * Where many jumps lead to many blocks: an interpreter's own. What holds at any of the jumps is
+ * joined here, and from here to all blocks at once when nothing else is left to do: the ways are as
+ * many as both together, not as their product.
+ *
+ * @is_used: else each jump is joined to each block. @has_news: since it was last passed on, which
+ * was done @rounds times.
+ */
+typedef struct {
+    gboolean is_used;
+    gboolean has_news;
+    guint rounds;
+    PmState state;
+} PmFlowHub;
 
 /* What becomes of the result of a call. @stores: PmStore; NULL for none. @has_offset: @offset was
  * added to what was returned. */
@@ -44,8 +61,10 @@ struct PmFlow {
     GArray *frames;  /* PmFrameGuess of each block */
     GArray *numbers; /* guint64: addresses of calls in the order in which they were seen */
     guint64 returned;
-    GArray *results;   /* PmResult, by the numbers of calls */
-    PmResult argument; /* of the memory that the argument points to */
+    PmFlowHub table;    /* to the targets of jump tables */
+    PmFlowHub anywhere; /* to all blocks */
+    GArray *results;    /* PmResult, by the numbers of calls */
+    PmResult argument;  /* of the memory that the argument points to */
     const PmFlowTargets *targets;
 };
 
@@ -57,6 +76,10 @@ pm_flow_mark(PmFlow *flow, guint block, guint role)
 
 /* Marks the blocks that may hold wanted calls; the graph was built. */
 void pm_flow_assign_roles(PmFlow *flow);
+
+/* Whether each way from the function's entry to where it returns leads through the block that holds
+ * @address. */
+gboolean pm_flow_is_sure(PmFlow *flow, guint64 address);
 
 /* Marks what is reached from them, and what leads to them. */
 void pm_flow_mark_behind(PmFlow *flow);

@@ -11,6 +11,8 @@
 #define VISITS_MAX 2
 /* Each time an address of the stack escapes lower down, all is done again. */
 #define ESCAPE_ROUNDS_MAX 6
+/* Ways from jumps through tables to their targets, of a function in which they share a hub. */
+#define HUB_WAYS_MIN 4096
 /* Calls of one function whose results are told apart. */
 #define RESULTS_MAX 64
 
@@ -472,6 +474,18 @@ join_where(PmFlow *flow, guint block, const PmState *state, const PmOp *branch, 
         join_into(flow, block, &there);
 }
 
+/* From a jump through a table to all where that may lead. */
+static void
+join_ways(PmFlow *flow, const PmFlowHub *hub, const PmState *state)
+{
+    const PmGraph *graph = &flow->graph;
+    for (guint i = 0; hub == &flow->table && i < graph->table_targets->len; i++)
+        join_into(flow, g_array_index(graph->table_targets, guint, i), state);
+    for (guint i = 0; hub == &flow->anywhere && i < graph->blocks->len; i++)
+        if (!pm_graph_block(graph, i)->is_padding)
+            join_into(flow, i, state);
+}
+
 /*
  * A jump through a register or memory. Where the stack is as it was at entry, and no table was
  * found, it is the call of another function that returns for this one; otherwise it leads anywhere
@@ -480,16 +494,43 @@ join_where(PmFlow *flow, guint block, const PmState *state, const PmOp *branch, 
 static void
 join_through_table(PmFlow *flow, const PmState *state)
 {
-    const PmGraph *graph = &flow->graph;
     const PmValue *stack = &state->registers[flow->machine->stack];
-    for (guint i = 0; i < graph->table_targets->len; i++)
-        join_into(flow, g_array_index(graph->table_targets, guint, i), state);
-    if (graph->table_targets->len > 0 ||
-        (stack->kind == PM_VALUE_STACK && stack->id == 0 && stack->v[0] == 0))
+    const gboolean has_table = flow->graph.table_targets->len > 0;
+    PmFlowHub *hub = has_table ? &flow->table : &flow->anywhere;
+    if (!has_table && stack->kind == PM_VALUE_STACK && stack->id == 0 && stack->v[0] == 0)
         return;
+    if (!hub->is_used)
+        join_ways(flow, hub, state);
+    else if (pm_state_join(&hub->state, state, &flow->facts, hub->rounds >= VISITS_MAX))
+        hub->has_news = TRUE;
+}
+
+/* Passes on what came to a hub. Returns: whether anything did. */
+static gboolean
+pass_on(PmFlow *flow, PmFlowHub *hub)
+{
+    if (!hub->has_news)
+        return FALSE;
+    hub->has_news = FALSE;
+    hub->rounds++;
+    join_ways(flow, hub, &hub->state);
+    return TRUE;
+}
+
+static void
+prepare_hubs(PmFlow *flow)
+{
+    const PmGraph *graph = &flow->graph;
+    guint64 jumps = 0;
     for (guint i = 0; i < graph->blocks->len; i++)
-        if (!pm_graph_block(graph, i)->is_padding)
-            join_into(flow, i, state);
+        jumps += pm_graph_block(graph, i)->through_table ? 1 : 0;
+    PmFlowHub *hubs[] = {&flow->table, &flow->anywhere};
+    const guint64 ways[] = {graph->table_targets->len, graph->blocks->len};
+    for (guint i = 0; i < G_N_ELEMENTS(hubs); i++) {
+        hubs[i]->is_used = jumps * ways[i] >= HUB_WAYS_MIN;
+        hubs[i]->has_news = hubs[i]->state.reached = FALSE;
+        hubs[i]->rounds = 0;
+    }
 }
 
 static void
@@ -540,9 +581,12 @@ find_fixed_point(PmFlow *flow)
 {
     const guint count = flow->graph.blocks->len;
     seed(flow);
+    prepare_hubs(flow);
     for (;;) {
         const guint8 *all = (const guint8 *)flow->waiting->data;
         const guint8 *next = memchr(all, 1, count);
+        if (next == NULL && (pass_on(flow, &flow->table) || pass_on(flow, &flow->anywhere)))
+            continue;
         if (next == NULL)
             return;
         const guint order = (guint)(next - all);
@@ -600,6 +644,15 @@ begin_unreached(const PmFlow *flow, PmState *state, gboolean solved)
     state->reached = !solved;
 }
 
+static gboolean
+depends_on_caller(const PmFlowCall *call)
+{
+    for (guint i = 0; i < PM_ARGUMENTS; i++)
+        if (call->arguments[i].kind == PM_VALUE_EXPR)
+            return TRUE;
+    return FALSE;
+}
+
 /* Adds to a call what became of its result. */
 static void
 complete_call(PmFlow *flow, PmFlowCall *call)
@@ -608,6 +661,8 @@ complete_call(PmFlow *flow, PmFlowCall *call)
     call->is_returned =
         call->is_tail || (number < RESULTS_MAX && (flow->returned >> number & 1) != 0);
     call->returned_offset = call->is_tail ? 0 : PM_OFFSET_UNKNOWN;
+    call->is_sure =
+        !call->is_returned && depends_on_caller(call) && pm_flow_is_sure(flow, call->address);
     if (call->is_tail || number >= flow->results->len)
         return;
     const PmResult *result = &g_array_index(flow->results, PmResult, number);

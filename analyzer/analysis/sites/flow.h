@@ -32,7 +32,8 @@ typedef struct {
  * @address: of the call or jump instruction; @after: of the one behind it. @target: which of the
  * wanted. @is_tail: a jump: the callee returns for the function. @is_returned: the function may
  * return what the callee returned; @returned_offset: with that added, PM_OFFSET_UNKNOWN where it is
- * not one number.
+ * not one number. @is_sure: no way leads through the function past it; looked at only for what is
+ * not returned and depends on the function's arguments.
  * @arguments: SET, RANGE, EXPR, POINTER or UNKNOWN. @stores: @store_count of them, owned by the
  * flow: what the function writes to what the callee returned, before anybody else sees it.
  */
@@ -42,6 +43,7 @@ typedef struct {
     guint64 target;
     gboolean is_tail;
     gboolean is_returned;
+    gboolean is_sure;
     gint32 returned_offset;
     const PmStore *stores;
     guint store_count;

@@ -69,6 +69,44 @@ pm_flow_mark_behind(PmFlow *flow)
     }
 }
 
+/* Whether the function ends with @block: it returns, or another function does for it. */
+static gboolean
+leaves(const PmFlow *flow, const PmBlock *block)
+{
+    const PmOp *last = pm_graph_op(&flow->graph, block->first + block->count - 1);
+    if (last->kind == PM_OP_RETURN)
+        return TRUE;
+    if (last->kind == PM_OP_BRANCH)
+        return block->target == PM_NO_BLOCK;
+    return last->kind == PM_OP_JUMP && block->target == PM_NO_BLOCK &&
+           (!block->through_table || flow->graph.table_targets->len == 0);
+}
+
+gboolean
+pm_flow_is_sure(PmFlow *flow, guint64 address)
+{
+    const PmGraph *graph = &flow->graph;
+    const guint without = pm_graph_find_block(graph, address);
+    gboolean left = graph->entry == PM_NO_BLOCK || without == PM_NO_BLOCK;
+    for (guint i = 0; i < graph->blocks->len; i++)
+        g_array_index(flow->roles, guint8, i) &= (guint8)~PM_ROLE_WALKED;
+    if (left || graph->entry == without)
+        return !left;
+    pm_flow_mark(flow, without, PM_ROLE_WALKED);
+    queue_block(flow, graph->entry, PM_ROLE_WALKED);
+    while (flow->queue->len > 0) {
+        const guint at = g_array_index(flow->queue, guint, flow->queue->len - 1);
+        const PmBlock *block = pm_graph_block(graph, at);
+        g_array_set_size(flow->queue, flow->queue->len - 1);
+        left = left || leaves(flow, block);
+        queue_block(flow, block->next, PM_ROLE_WALKED);
+        queue_block(flow, block->target, PM_ROLE_WALKED);
+        for (guint i = 0; block->through_table && i < graph->table_targets->len; i++)
+            queue_block(flow, g_array_index(graph->table_targets, guint, i), PM_ROLE_WALKED);
+    }
+    return !left;
+}
+
 static gboolean
 has_role(const PmFlow *flow, guint block, guint role)
 {

@@ -249,8 +249,8 @@ cut_blocks(Build *build)
     }
 }
 
-static guint
-find_block(const PmGraph *graph, guint64 address)
+guint
+pm_graph_find_block(const PmGraph *graph, guint64 address)
 {
     guint index = 0;
     if (!find_op(graph, address, &index))
@@ -286,7 +286,7 @@ link_blocks(Build *build)
         const PmOp *last = pm_graph_op(graph, block->first + block->count - 1);
         if (last->kind == PM_OP_BRANCH ||
             (last->kind == PM_OP_JUMP && last->a.kind == PM_OPERAND_NONE))
-            block->target = find_block(graph, last->target);
+            block->target = pm_graph_find_block(graph, last->target);
         if (last->kind == PM_OP_JUMP && last->a.kind != PM_OPERAND_NONE)
             block->through_table = TRUE;
         if (!ends_flow(last) && is_continued(graph, i))
@@ -297,7 +297,7 @@ link_blocks(Build *build)
             pm_graph_block(graph, block->next)->has_way = TRUE;
     }
     if (build->function->entry != PM_ADDR_NONE)
-        graph->entry = find_block(graph, build->function->entry);
+        graph->entry = pm_graph_find_block(graph, build->function->entry);
 }
 
 /* What of a block's ways was walked. */

@@ -86,6 +86,9 @@ void pm_graph_clear(PmGraph *graph);
 void pm_graph_build(PmGraph *graph, const PmMachine *machine, PmDecoder *decoder,
                     const PmFunctionCode *function, const PmTargets *endless);
 
+/* The block that holds the instruction at @address, or PM_NO_BLOCK. */
+guint pm_graph_find_block(const PmGraph *graph, guint64 address);
+
 static inline const PmOp *
 pm_graph_op(const PmGraph *graph, guint index)
 {

@@ -243,6 +243,7 @@ add_call(const Search *search, guint which, const PmFlowCall *call, const PmExpr
         .target = resolve_alias(search, call->target),
         .is_tail = call->is_tail,
         .is_returned = call->is_returned,
+        .is_sure = call->is_sure,
         .returned_offset = call->returned_offset,
         .store_count = call->store_count,
     };

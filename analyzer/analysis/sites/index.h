@@ -14,8 +14,8 @@
  * @address: of the instruction, @after: of the one behind it, which is the return address.
  * @function: where the function begins that holds it, or PM_ADDR_NONE where that is not known.
  * @target: what was asked for.
- * @is_tail, @is_returned, @returned_offset: as in PmFlowCall. @arguments: SET, RANGE, EXPR, POINTER
- * or UNKNOWN. @first_store, @store_count: of the index's stores.
+ * @is_tail, @is_returned, @is_sure, @returned_offset: as in PmFlowCall. @arguments: SET, RANGE,
+ * EXPR, POINTER or UNKNOWN. @first_store, @store_count: of the index's stores.
  */
 typedef struct {
     guint64 address;
@@ -24,6 +24,7 @@ typedef struct {
     guint64 target;
     gboolean is_tail;
     gboolean is_returned;
+    gboolean is_sure;
     gint32 returned_offset;
     guint first_store;
     guint store_count;

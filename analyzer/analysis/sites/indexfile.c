@@ -18,6 +18,7 @@
 #define COUNT_MAX     (1U << 24)
 #define FLAG_TAIL     1U
 #define FLAG_RETURNED 2U
+#define FLAG_SURE     4U
 
 /* @checksum: of all that follows it. @origin: a checksum of what the index was made from. */
 typedef struct {
@@ -161,7 +162,10 @@ put_call(GByteArray *bytes, const PmSiteIndex *index, const PmSiteCall *call)
     put(bytes, call->after - call->address, 1);
     put(bytes, call->function, 8);
     put(bytes, call->target, 8);
-    put(bytes, (call->is_tail ? FLAG_TAIL : 0) | (call->is_returned ? FLAG_RETURNED : 0), 1);
+    put(bytes,
+        (call->is_tail ? FLAG_TAIL : 0) | (call->is_returned ? FLAG_RETURNED : 0) |
+            (call->is_sure ? FLAG_SURE : 0),
+        1);
     put(bytes, (guint32)call->returned_offset, 4);
     for (guint i = 0; i < PM_ARGUMENTS; i++)
         put_value(bytes, &call->arguments[i]);
@@ -180,6 +184,7 @@ take_call(PmBytes *bytes, PmSiteIndex *index, PmSiteCall *ret_call)
     const guint64 flags = pm_bytes_fixed(bytes, 1);
     call.is_tail = (flags & FLAG_TAIL) != 0;
     call.is_returned = (flags & FLAG_RETURNED) != 0;
+    call.is_sure = (flags & FLAG_SURE) != 0;
     call.returned_offset = (gint32)pm_bytes_fixed(bytes, 4);
     for (guint i = 0; i < PM_ARGUMENTS; i++)
         if (!take_value(bytes, index->exprs.all->len, &call.arguments[i]))
@@ -198,6 +203,7 @@ put_expr(GByteArray *bytes, const PmExpr *expr)
         put(bytes, expr->widen[i], 1);
     }
     put(bytes, expr->step_count, 1);
+    put(bytes, expr->open, 1);
     for (guint i = 0; i < expr->step_count; i++) {
         const PmStep *step = &expr->steps[i];
         put(bytes, step->kind, 1);
@@ -224,11 +230,13 @@ take_expr(PmBytes *bytes, PmExpr *ret_expr)
         expr.widen[i] = (guint8)pm_bytes_fixed(bytes, 1);
         if ((expr.arguments[i] >= PM_ARGUMENTS &&
              !(i == 1 && expr.arguments[i] == PM_NO_ARGUMENT)) ||
-            expr.widen[i] > PM_WIDEN_SIGN)
+            (expr.widen[i] & PM_WIDEN_MASK) > PM_WIDEN_SIGN ||
+            expr.widen[i] > (PM_WIDEN_NONZERO | PM_WIDEN_SIGN))
             return FALSE;
     }
     expr.step_count = (guint8)pm_bytes_fixed(bytes, 1);
-    if (expr.step_count > PM_EXPR_STEPS)
+    expr.open = (guint8)pm_bytes_fixed(bytes, 1);
+    if (expr.step_count > PM_EXPR_STEPS || expr.open > 1)
         return FALSE;
     for (guint i = 0; i < expr.step_count; i++) {
         PmStep *step = &expr.steps[i];

@@ -17,6 +17,11 @@
 #define RANGE_SPAN     ((guint64)16 << 20)
 #define RANGE_AT_LEAST 0.35
 
+/* Of a site that may ask for a size, or for any other, beside one of which nothing is known: where
+ * that size is of the class, and where it is not. */
+#define OPEN_SAME  5.0
+#define OPEN_OTHER 0.3
+
 /* The request that slack betrays, when that is certain: how much likelier a site that asks for it,
  * and how much less likely one that asks for less or for more. What asks for more may have left its
  * end unused; what asks for less would have written where it must not. */
@@ -65,11 +70,31 @@ weigh_range(const PmSiteClues *clues, guint64 least, guint64 most)
     return (1 - RANGE_AT_LEAST) * spread + (from == least ? RANGE_AT_LEAST : 0);
 }
 
+/* A site of which is known what it may ask for, but not under which conditions, nor what else. */
+static double
+weigh_open(const PmSiteClues *clues, const PmSite *site, PmRankedSite *ranked)
+{
+    const PmValue *size = &site->size;
+    for (guint i = 0; i < size->count; i++) {
+        if (size->v[i] < clues->request_min || size->v[i] > clues->request_max)
+            continue;
+        pm_evidence_add(ranked->evidence, "size", 0.05,
+                        "it may ask for %" G_GUINT64_FORMAT " bytes, and for others", size->v[i]);
+        return OPEN_SAME * weigh_range(clues, 0, G_MAXUINT64);
+    }
+    pm_evidence_add(ranked->evidence, "size", -0.05,
+                    "it may ask for %" G_GUINT64_FORMAT " bytes; what else is not known",
+                    size->v[0]);
+    return OPEN_OTHER * weigh_range(clues, 0, G_MAXUINT64);
+}
+
 double
 pm_prior_of_size(const PmSiteClues *clues, const PmSite *site, PmRankedSite *ranked)
 {
     const PmValue *size = &site->size;
     ranked->request_bytes = PM_SIZE_UNKNOWN;
+    if (site->kind == PM_SITE_VARIABLE && size->kind == PM_VALUE_SET)
+        return clues->variable ? weigh_open(clues, site, ranked) : 0;
     if (site->kind == PM_SITE_VARIABLE) {
         pm_evidence_add(ranked->evidence, "size", 0, "nothing is known of the size it asks for");
         return clues->variable ? weigh_range(clues, 0, G_MAXUINT64) : 0;

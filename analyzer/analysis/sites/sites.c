@@ -48,7 +48,7 @@ site_clear(gpointer data)
 static PmSiteKind
 get_kind(const PmValue *size)
 {
-    if (size->kind == PM_VALUE_SET)
+    if (size->kind == PM_VALUE_SET && size->open == 0)
         return size->count == 1 ? PM_SITE_EXACT : PM_SITE_SEVERAL;
     return size->kind == PM_VALUE_RANGE ? PM_SITE_RANGE : PM_SITE_VARIABLE;
 }
@@ -106,6 +106,7 @@ match(const PmSiteQuery *query, PmSite *site)
     const guint matches = count_matches(query, size, &request);
     if (matches == 1)
         site->request_bytes = request;
+
     site->score = SCORE_EXACT / size->count * (query->by_request ? MAX(matches, 1) : 1);
     return matches > 0;
 }

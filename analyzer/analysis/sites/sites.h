@@ -32,8 +32,9 @@ typedef enum {
  * written to it. @is_completed: by functions that its address is passed to, too.
  * @type: (nullable): what @variable, to which the result goes, points to, by DWARF; @is_typed: that
  *   was looked up.
- * @size: SET for EXACT and SEVERAL, RANGE, or UNKNOWN. @request_bytes: the one size of it that was
- * asked for; PM_SIZE_UNKNOWN where it is not one.
+ * @size: SET for EXACT and SEVERAL, RANGE, or UNKNOWN; of VARIABLE ones an open SET, too: what it
+ * may ask for, if conditions that are not known allow it. @request_bytes: the one size of it that
+ * was asked for; PM_SIZE_UNKNOWN where it is not one.
  * @score: 0 … 1, how likely a chunk of that size is from here, as far as the call alone tells.
  */
 typedef struct {

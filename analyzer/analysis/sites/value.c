@@ -173,7 +173,9 @@ join_exprs(PmExprs *exprs, const PmValue *a, const PmValue *b, const PmFact *fac
         step.exclusive = step.exclusive && are_apart(fact_a, rest, step.a, step.b);
         return replace_in(exprs, rest, &step);
     }
-    return pm_value_unknown();
+    const PmValue open_a = pm_value_open(exprs, a);
+    const PmValue open_b = pm_value_open(exprs, b);
+    return pm_value_equals(&open_a, &open_b) ? open_a : pm_value_unknown();
 }
 
 /* An expression on one path, a constant on the other. */
@@ -208,23 +210,38 @@ join_with_constant(PmExprs *exprs, const PmValue *expr, guint64 constant, const 
     return pm_expr_append(exprs, expr, &step);
 }
 
+/* Whether @b may be any other size than the expression @a. */
+static gboolean
+may_open(const PmValue *a, const PmValue *b)
+{
+    return a->kind == PM_VALUE_EXPR && b->may == 0 &&
+           (b->kind == PM_VALUE_UNKNOWN || b->kind == PM_VALUE_SLOT || pm_value_is_number(b));
+}
+
 /* Different kinds of values, or different ones of a kind that has no join but "unknown". */
 static PmValue
 join_kinds(PmExprs *exprs, const PmValue *a, const PmValue *b, const PmFact *fact_a,
            const PmFact *fact_b)
 {
     guint64 constant = 0;
+    PmValue joined = pm_value_unknown();
     if (a->kind == PM_VALUE_EXPR && b->kind == PM_VALUE_EXPR)
         return join_exprs(exprs, a, b, fact_a, fact_b);
     if (a->kind == PM_VALUE_EXPR && pm_value_is_constant(b, &constant))
-        return join_with_constant(exprs, a, constant, fact_a, fact_b);
+        joined = join_with_constant(exprs, a, constant, fact_a, fact_b);
     if (b->kind == PM_VALUE_EXPR && pm_value_is_constant(a, &constant))
-        return join_with_constant(exprs, b, constant, fact_b, fact_a);
+        joined = join_with_constant(exprs, b, constant, fact_b, fact_a);
+    if (joined.kind == PM_VALUE_EXPR)
+        return joined;
     /* A result may be null anyway. */
     if (a->kind == PM_VALUE_RESULT && a->v[0] == 0 && is_zero(b))
         return *a;
     if (b->kind == PM_VALUE_RESULT && b->v[0] == 0 && is_zero(a))
         return *b;
+    if (may_open(a, b))
+        return pm_value_open(exprs, a);
+    if (may_open(b, a))
+        return pm_value_open(exprs, b);
     const gboolean stack_a = a->kind == PM_VALUE_STACK || a->kind == PM_VALUE_STACK_ANY;
     const gboolean stack_b = b->kind == PM_VALUE_STACK || b->kind == PM_VALUE_STACK_ANY;
     /* Whatever may point to the stack must be taken to do so when something is stored there. */
@@ -249,5 +266,7 @@ pm_value_join(PmExprs *exprs, const PmValue *a, const PmValue *b, const PmFact *
     else
         joined = join_kinds(exprs, a, b, fact_a, fact_b);
     joined.may = a->may | b->may;
+    if (joined.kind == PM_VALUE_SET)
+        joined.open = a->open | b->open;
     return joined;
 }

@@ -31,11 +31,13 @@ typedef enum {
 
 /*
  * @may: bit c: the result of call number c of the function (c < 64) may be in it, perhaps with a
- * constant added; holds for every kind.
+ * constant added; holds for every kind. @open: of a SET that pm_expr_apply() gave: it may also be
+ * something else.
  */
 typedef struct {
     guint8 kind; /* PmValueKind */
     guint8 count;
+    guint8 open;
     guint32 id;
     guint64 v[PM_VALUE_CONSTANTS];
     guint64 may;
@@ -64,18 +66,24 @@ typedef enum {
     PM_WIDEN_SIGN, /* the same, sign-extended */
 } PmWiden;
 
+/* Beside one of them, of the factors of a product: 1 in place of 0. */
+#define PM_WIDEN_MASK    3U
+#define PM_WIDEN_NONZERO 4U
+
 #define PM_NO_ARGUMENT 0xff
 
 /*
  * An argument, or the product of two, and what is done to it in order.
  *
  * @arguments: numbers from 0; the second is PM_NO_ARGUMENT for one alone. @widen: PmWiden of each.
- * Unused members are zero.
+ * @open: it may be that, or something of which nothing is known: the larger of the argument and of
+ * what a field says. Unused members are zero.
  */
 typedef struct {
     guint8 arguments[2];
     guint8 widen[2];
     guint8 step_count;
+    guint8 open;
     PmStep steps[PM_EXPR_STEPS];
 } PmExpr;
 
@@ -119,6 +127,9 @@ PmValue pm_value_argument(PmExprs *exprs, guint number);
 /* @value of one set of expressions as a value of another; UNKNOWN where that is full. */
 PmValue pm_exprs_move(const PmExprs *from, PmExprs *to, const PmValue *value);
 
+/* @value, or something else: an EXPR is open then, a SET too, a RANGE is unknown. */
+PmValue pm_value_open(PmExprs *exprs, const PmValue *value);
+
 /* One constant and no other. */
 gboolean pm_value_is_constant(const PmValue *value, guint64 *ret_constant);
 /* The same but for @may. */
@@ -135,7 +146,8 @@ typedef struct {
 } PmFact;
 
 /*
- * What holds of a value that is @a on one path and @b on the other.
+ * What holds of a value that is @a on one path and @b on the other. An expression on one side alone
+ * stays, open.
  *
  * @fact_a, @fact_b: (nullable): what else is true there. Where an expression stands on one side and
  * a constant on the other, which is there only for some values of that very expression, the result

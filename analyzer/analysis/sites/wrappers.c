@@ -11,9 +11,7 @@
 #include <string.h>
 
 /* Wrappers of wrappers of wrappers …: no program has so many layers. */
-#define ROUNDS_MAX 32
-/* Each one finds at least one function more that is no wrapper. */
-#define RESTARTS_MAX     16
+#define ROUNDS_MAX       32
 #define STRING_BYTES_MAX 65536
 /* Wrappers are short: a first look at short functions alone finds most of them, so that each long
  * one is disassembled once, with all of them known. */
@@ -87,6 +85,7 @@ get_known(PmSiteWorld *world, const PmAllocator *allocator)
     forwarder->known = allocator;
     forwarder->module = G_MAXUINT;
     forwarder->address = PM_ADDR_NONE;
+    forwarder->returns = TRUE;
     forwarder->name = g_strdup(allocator->title);
     forwarder->stores = g_array_new(FALSE, FALSE, sizeof(PmStore));
     if (allocator->zeroes) {
@@ -155,6 +154,16 @@ has_size(const PmForwarder *forwarder, const PmExpr *size)
     return FALSE;
 }
 
+/* The same where either may be open. */
+static gboolean
+may_have_size(const PmForwarder *forwarder, const PmExpr *size)
+{
+    PmExpr closed = *size, opened = *size;
+    closed.open = 0;
+    opened.open = 1;
+    return has_size(forwarder, &closed) || has_size(forwarder, &opened);
+}
+
 void
 pm_site_world_add_stores(const PmSiteModule *module, const PmForwarder *callee,
                          const PmSiteCall *call, GArray *stores)
@@ -176,6 +185,13 @@ pm_site_world_add_stores(const PmSiteModule *module, const PmForwarder *callee,
     }
 }
 
+/* Whether the function of @call may return what it asks @callee for. */
+static gboolean
+is_returned(const PmForwarder *callee, const PmSiteCall *call)
+{
+    return call->is_returned && callee->returns;
+}
+
 /* What callers get from a wrapper that passes on what @call returned. Where it has several ways to
  * allocate, only what they have in common would count: nothing is said then. */
 static void
@@ -183,18 +199,58 @@ describe_result(const PmSiteModule *module, PmForwarder *forwarder, const PmForw
                 const PmSiteCall *call)
 {
     gint32 offset = PM_OFFSET_UNKNOWN;
-    if (call->returned_offset == PM_OFFSET_UNKNOWN || inner->offset == PM_OFFSET_UNKNOWN ||
+    if (!is_returned(inner, call) || call->returned_offset == PM_OFFSET_UNKNOWN ||
+        inner->offset == PM_OFFSET_UNKNOWN ||
         __builtin_add_overflow(call->returned_offset, inner->offset, &offset))
         offset = PM_OFFSET_UNKNOWN;
     if (forwarder->stores == NULL) {
         forwarder->offset = offset;
         forwarder->stores = g_array_new(FALSE, FALSE, sizeof(PmStore));
-        pm_site_world_add_stores(module, inner, call, forwarder->stores);
+        if (offset != PM_OFFSET_UNKNOWN)
+            pm_site_world_add_stores(module, inner, call, forwarder->stores);
         return;
     }
     g_array_set_size(forwarder->stores, 0);
     if (forwarder->offset != offset)
         forwarder->offset = PM_OFFSET_UNKNOWN;
+}
+
+static PmForwarder *
+add_forwarder(PmSiteWorld *world, guint module, guint64 address, const PmForwarder *inner)
+{
+    PmForwarder *forwarder = g_new0(PmForwarder, 1);
+    forwarder->module = module;
+    forwarder->address = address;
+    forwarder->inner = inner;
+    forwarder->name = name_function(world, module, address);
+    g_ptr_array_add(world->forwarders, forwarder);
+    place_forwarder(world, forwarder, module, address);
+    pm_links_add_imports(world, forwarder);
+    pm_links_add_pointers(world, forwarder,
+                          pm_site_world_get_module(world, module)->module->bias + address);
+    return forwarder;
+}
+
+/* Adds what a function asks for. Returns: whether that is new; it is not where there are too many.
+ * What turns out to be open takes the place of what was not. */
+static gboolean
+add_size(PmForwarder *forwarder, const PmExpr *size)
+{
+    PmExpr closed = *size, opened = *size;
+    closed.open = 0;
+    opened.open = 1;
+    if (has_size(forwarder, &opened) || (size->open == 0 && has_size(forwarder, &closed)))
+        return FALSE;
+    for (guint i = 0; i < forwarder->size_count; i++) {
+        if (pm_expr_equals(&forwarder->sizes[i], &closed)) {
+            forwarder->sizes[i] = opened;
+            return TRUE;
+        }
+    }
+    if (forwarder->size_count == PM_FORMULAS_MAX)
+        return FALSE;
+    forwarder->sizes[forwarder->size_count++] = *size;
+    return TRUE;
 }
 
 /* The function that holds @call passes @size on to @inner. */
@@ -204,31 +260,21 @@ add_wrapper(PmSiteWorld *world, guint module, const PmSiteCall *call, const PmEx
 {
     const PmPlace place = {module, call->function};
     PmForwarder *forwarder = g_hash_table_lookup(world->by_place, &place);
-    if (forwarder == inner || g_hash_table_contains(world->spoiled, &place))
+    if (forwarder == inner || (forwarder != NULL && forwarder->known != NULL))
         return;
-    if (forwarder == NULL) {
-        forwarder = g_new0(PmForwarder, 1);
-        forwarder->module = module;
-        forwarder->address = call->function;
-        forwarder->inner = inner;
-        forwarder->name = name_function(world, module, call->function);
-        g_ptr_array_add(world->forwarders, forwarder);
-        place_forwarder(world, forwarder, module, call->function);
-        pm_links_add_imports(world, forwarder);
-        pm_links_add_pointers(world, forwarder,
-                              pm_site_world_get_module(world, module)->module->bias +
-                                  call->function);
+    if (forwarder == NULL)
+        forwarder = add_forwarder(world, module, call->function, inner);
+    if (is_returned(inner, call) && !forwarder->returns) {
+        forwarder->returns = TRUE;
+        forwarder->is_open = g_hash_table_contains(world->open, &place);
+        note_change(world, forwarder);
     }
-    if (forwarder->known != NULL)
-        return;
     if (call->address != forwarder->last_call) {
         describe_result(pm_site_world_get_module(world, module), forwarder, inner, call);
         forwarder->last_call = call->address;
     }
-    if (forwarder->size_count == PM_FORMULAS_MAX || has_size(forwarder, size))
-        return;
-    forwarder->sizes[forwarder->size_count++] = *size;
-    note_change(world, forwarder);
+    if (add_size(forwarder, size))
+        note_change(world, forwarder);
 }
 
 /* A string that cannot change: its length and one. */
@@ -251,6 +297,23 @@ measure_string(const PmSiteWorld *world, const PmSiteModule *module, const PmVal
     return string != NULL ? pm_value_constant(strlen(string) + 1) : pm_value_unknown();
 }
 
+static gboolean
+is_vague(const PmValue *size)
+{
+    return size->kind == PM_VALUE_UNKNOWN || size->kind == PM_VALUE_RANGE;
+}
+
+/* What a function may ask for that asks in two ways. */
+static PmValue
+join_sizes(PmExprs *exprs, const PmValue *a, const PmValue *b)
+{
+    if (a->kind == PM_VALUE_SET && is_vague(b))
+        return pm_value_open(exprs, a);
+    if (b->kind == PM_VALUE_SET && is_vague(a))
+        return pm_value_open(exprs, b);
+    return pm_value_join(exprs, a, b, NULL, NULL);
+}
+
 PmValue
 pm_site_world_measure(PmSiteWorld *world, const PmSiteModule *module, const PmForwarder *callee,
                       const PmSiteCall *call)
@@ -266,16 +329,27 @@ pm_site_world_measure(PmSiteWorld *world, const PmSiteModule *module, const PmFo
     PmValue size = {.kind = PM_VALUE_NONE};
     for (guint i = 0; i < callee->size_count; i++) {
         const PmValue one = pm_expr_apply(&world->exprs, &callee->sizes[i], arguments);
-        size = pm_value_join(&world->exprs, &size, &one, NULL, NULL);
+        size = join_sizes(&world->exprs, &size, &one);
     }
     switch ((PmValueKind)size.kind) {
     case PM_VALUE_SET:
     case PM_VALUE_RANGE:
     case PM_VALUE_EXPR:
-        return size;
+        return callee->is_open ? pm_value_open(&world->exprs, &size) : size;
     default:
         return pm_value_unknown();
     }
+}
+
+/* Whether what a call passes on may be something else than an argument of its function. */
+static gboolean
+passes_open(const PmSiteModule *module, const PmSiteCall *call)
+{
+    for (guint i = 0; i < PM_ARGUMENTS; i++)
+        if (call->arguments[i].kind == PM_VALUE_EXPR &&
+            pm_exprs_get(&module->index->exprs, call->arguments[i].id)->open != 0)
+            return TRUE;
+    return FALSE;
 }
 
 gboolean
@@ -290,27 +364,34 @@ pm_site_world_is_forwarding(PmSiteWorld *world, guint module, const PmForwarder 
         return TRUE;
     if (holder->callers == 0)
         return FALSE;
-    const PmValue size =
-        pm_site_world_measure(world, pm_site_world_get_module(world, module), callee, call);
-    return size.kind == PM_VALUE_EXPR && has_size(holder, pm_exprs_get(&world->exprs, size.id));
+    const PmSiteModule *where = pm_site_world_get_module(world, module);
+    const PmValue size = pm_site_world_measure(world, where, callee, call);
+    return size.kind == PM_VALUE_EXPR && !passes_open(where, call) &&
+           may_have_size(holder, pm_exprs_get(&world->exprs, size.id));
 }
 
 /*
  * The function at @address may also return what it asked for on its own account: its callers do not
- * tell the size.
+ * tell the size alone.
  */
 static void
-spoil(PmSiteWorld *world, guint module, guint64 address)
+note_open(PmSiteWorld *world, guint module, guint64 address)
 {
     const PmPlace place = {module, address};
-    const PmForwarder *forwarder = g_hash_table_lookup(world->by_place, &place);
-    if (forwarder != NULL && forwarder->known != NULL)
+    PmForwarder *forwarder = g_hash_table_lookup(world->by_place, &place);
+    if ((forwarder != NULL && forwarder->known != NULL) ||
+        !g_hash_table_add(world->open, g_memdup2(&place, sizeof place)) || forwarder == NULL ||
+        !forwarder->returns)
         return;
-    if (g_hash_table_add(world->spoiled, g_memdup2(&place, sizeof place)) && forwarder != NULL)
-        world->is_stale = TRUE;
+    forwarder->is_open = TRUE;
+    note_change(world, forwarder);
 }
 
-/* Promotes the functions that forward to @callee with one of its calls in @module. */
+/*
+ * Promotes the functions that forward to @callee with one of its calls in @module. What a function
+ * keeps it must ask for in any case: a pool asks for a block of the caller's size only where that
+ * is large.
+ */
 static void
 follow_calls(PmSiteWorld *world, guint module, guint64 target, const PmForwarder *callee)
 {
@@ -319,12 +400,12 @@ follow_calls(PmSiteWorld *world, guint module, guint64 target, const PmForwarder
     const PmSiteCall *calls = pm_site_index_get(where->index, target, &count);
     for (gsize i = 0; i < count; i++) {
         const PmSiteCall *call = &calls[i];
-        if (call->function == PM_ADDR_NONE || !call->is_returned)
+        if (call->function == PM_ADDR_NONE)
             continue;
         const PmValue size = pm_site_world_measure(world, where, callee, call);
-        if (size.kind == PM_VALUE_UNKNOWN || size.kind == PM_VALUE_RANGE)
-            spoil(world, module, call->function);
-        if (size.kind != PM_VALUE_EXPR)
+        if (is_vague(&size) && is_returned(callee, call))
+            note_open(world, module, call->function);
+        if (size.kind != PM_VALUE_EXPR || !(is_returned(callee, call) || call->is_sure))
             continue;
         const PmExpr expr = *pm_exprs_get(&world->exprs, size.id);
         add_wrapper(world, module, call, &expr, callee);
@@ -444,7 +525,7 @@ add_module(PmSiteWorld *world, const PmModule *module, const PmMachine *machine)
     g_array_append_val(world->modules, site);
 }
 
-/* Forgets all wrappers, and keeps which functions are none. */
+/* Forgets all wrappers. */
 static void
 reset(PmSiteWorld *world)
 {
@@ -456,11 +537,10 @@ reset(PmSiteWorld *world)
     g_hash_table_remove_all(world->known);
     world->changed = 0;
     g_ptr_array_set_size(world->forwarders, 0);
-    world->is_stale = FALSE;
+    g_hash_table_remove_all(world->open);
 }
 
-/* Returns: FALSE where a function turned out to be no wrapper after it had been taken for one. */
-static gboolean
+static void
 solve(PmSiteWorld *world)
 {
     reset(world);
@@ -472,7 +552,6 @@ solve(PmSiteWorld *world)
             add_known_pointers(world, i);
     for (guint i = 0; i < ROUNDS_MAX && world->changed > 0; i++)
         follow(world);
-    return !world->is_stale;
 }
 
 /* Solves with short functions alone, in indexes that are thrown away, for modules of which nothing
@@ -489,7 +568,6 @@ look_first(PmSiteWorld *world)
     world->is_first_look = TRUE;
     solve(world);
     world->is_first_look = FALSE;
-    g_hash_table_remove_all(world->spoiled);
     for (guint i = 0; i < world->modules->len; i++) {
         PmSiteModule *module = pm_site_world_get_module(world, i);
         if (module->index == NULL || !module->index->changed)
@@ -522,7 +600,7 @@ pm_site_world_new(const PmProcess *process, const PmSiteWorldOptions *options)
     world->pointers = g_array_new(FALSE, FALSE, sizeof(PmPointer));
     world->importers =
         g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)g_array_unref);
-    world->spoiled = g_hash_table_new_full(hash_place, equal_places, g_free, NULL);
+    world->open = g_hash_table_new_full(hash_place, equal_places, g_free, NULL);
     pm_exprs_init(&world->exprs);
     gsize count = 0;
     const PmModule *modules = pm_process_get_modules(process, &count);
@@ -537,9 +615,7 @@ pm_site_world_new(const PmProcess *process, const PmSiteWorldOptions *options)
             pm_links_add_importers(world, i);
     pm_links_read_pointers(world);
     look_first(world);
-    for (guint i = 0; i < RESTARTS_MAX; i++)
-        if (solve(world))
-            break;
+    solve(world);
     count_callers(world);
     save_indexes(world, folder);
     return world;
@@ -564,7 +640,7 @@ pm_site_world_free(PmSiteWorld *world)
     g_hash_table_unref(world->known);
     g_hash_table_unref(world->importers);
     g_array_unref(world->pointers);
-    g_hash_table_unref(world->spoiled);
+    g_hash_table_unref(world->open);
     pm_exprs_clear(&world->exprs);
     pm_flow_pool_free(world->pool);
     g_free(world);

@@ -1,6 +1,6 @@
 /*
  * All modules of a process together: which functions allocate, by name or because they forward an
- * argument to one that does and return what it returned, to a fixed point; and the calls of them.
+ * argument to one that does, to a fixed point; and the calls of them.
  */
 #pragma once
 
@@ -16,6 +16,8 @@
  * @known: its row where its name is known; @sizes then does not count. @module: index of the
  * module it is in, or G_MAXUINT; @address: its module address. @sizes: what it asks for, in terms
  * of its arguments; @size_count of them. @inner: (nullable): what it calls for that.
+ * @returns: it returns, perhaps, what it asks for; else it keeps that, or returns it within
+ * something else. @is_open: it may also return memory whose size its callers do not choose.
  * @offset: what it returns less what malloc returned, PM_OFFSET_UNKNOWN where that is not one
  * number. @stores: PmStore by offset from what malloc returned, with addresses of the process: what
  * is in the memory already when it is returned.
@@ -30,6 +32,8 @@ typedef struct PmForwarder {
     PmExpr sizes[PM_FORMULAS_MAX];
     guint size_count;
     const struct PmForwarder *inner;
+    gboolean returns;
+    gboolean is_open;
     gint32 offset;
     GArray *stores;
     char *name;
@@ -67,10 +71,9 @@ typedef struct {
 /*
  * @modules: PmSiteModule by the process's order. @forwarders: PmForwarder *, which @by_place finds
  * by module and address. @importers: name → the modules that import it.
- * @pointers: PmPointer by value. @spoiled: places of
- * functions that also allocate on their own account.
- * @changed: how many forwarders did in this @round; @is_stale,
- * @is_first_look: of the search itself.
+ * @pointers: PmPointer by value. @open: places of functions that return what they ask for on their
+ * own account, perhaps among others.
+ * @changed: how many forwarders did in this @round. @is_first_look: of the search itself.
  */
 typedef struct {
     const PmProcess *process;
@@ -82,8 +85,7 @@ typedef struct {
     guint round;
     GHashTable *importers;
     GArray *pointers;
-    GHashTable *spoiled;
-    gboolean is_stale;
+    GHashTable *open;
     gboolean is_first_look;
     PmExprs exprs;
     PmFlowPool *pool;
@@ -113,7 +115,8 @@ void pm_site_world_free(PmSiteWorld *world);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmSiteWorld, pm_site_world_free)
 
 /*
- * What @call asks for: SET, RANGE, EXPR (one of world->exprs, until the next call) or UNKNOWN.
+ * What @call asks for: SET, RANGE, EXPR (one of world->exprs, until the next call) or UNKNOWN. An
+ * open SET or EXPR: that or something else.
  *
  * @module: where the call is.
  */
