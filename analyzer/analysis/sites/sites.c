@@ -195,6 +195,9 @@ add_site(PmSites *sites, const PmSiteModule *module, const PmForwarder *callee,
         .module = module->module,
         .by_pointer = g_hash_table_contains(module->pointers, &call->target),
         .size = drop_impossible(&size),
+        /* What it returns is something else than what it asks for. */
+        .is_completed = !callee->returns,
+        .is_typed = !callee->returns,
     };
     site.kind = get_kind(&site.size);
     sites->counts.sites[site.kind]++;
