@@ -18,9 +18,13 @@
 #define LOST_CLASSES                                                                               \
     (1U << PM_REACH_LEAK_ROOT | 1U << PM_REACH_LEAK_CYCLE | 1U << PM_REACH_LEAK_INDIRECT)
 
-/* @name: NULL for chunks that nothing names. @sizes: the chunk_bytes, a set. */
+/* @name: NULL for chunks that nothing names. @sizes: the chunk_bytes, a set. @some: there may be
+ * more sizes, for a sample was looked at. @estimated: the sample holds other things as well, so
+ * that nobody counted how many there are. */
 typedef struct {
     const char *name;
+    gboolean some;
+    gboolean estimated;
     guint64 chunks;
     guint64 bytes;
     guint64 smallest;
@@ -89,9 +93,11 @@ add_evidence(PmSuspect *suspect, const PmFindingsInput *input, const Family *fam
     pm_evidence_add(suspect->evidence, "lost", pm_weigh_lost(suspect->chunks),
                     "nothing in the process leads to any of them");
     pm_evidence_add(suspect->evidence, "sizes", 0,
-                    "%u sizes of chunks from 0x%" G_GINT64_MODIFIER "x to 0x%" G_GINT64_MODIFIER
-                    "x; no one of them stands out",
-                    g_hash_table_size(family->sizes), family->smallest, family->largest);
+                    "%s%s sizes of chunks from 0x%" G_GINT64_MODIFIER "x to 0x%" G_GINT64_MODIFIER
+                    "x%s; no one of them stands out",
+                    family->some ? "at least " : "",
+                    pm_format_count(g_hash_table_size(family->sizes)).text, family->smallest,
+                    family->largest, family->some ? " in a sample" : "");
     pm_evidence_add(suspect->evidence, "share", pm_weigh_lost_share(share),
                     "%s, %s of what is in use", pm_format_bytes(suspect->bytes).text,
                     pm_format_share(share).text);
@@ -117,11 +123,12 @@ make_suspect(const PmFindingsInput *input, const Family *family, guint64 chunks,
     suspect->share_of_used = share;
     suspect->lost_share = 1;
     suspect->type = g_strdup(family->name);
-    suspect->title =
-        g_strdup_printf("%s of %u sizes · %s · %s · %s of what is in use",
-                        family->name != NULL ? family->name : "lost chunks",
-                        g_hash_table_size(family->sizes), pm_format_things(chunks, "chunk").text,
-                        pm_format_bytes(bytes).text, pm_format_share(share).text);
+    suspect->title = g_strdup_printf(
+        "%s of %s%s sizes · %s%s · %s · %s of what is in use",
+        family->name != NULL ? family->name : "lost chunks", family->some ? "at least " : "",
+        pm_format_count(g_hash_table_size(family->sizes)).text, family->estimated ? "about " : "",
+        pm_format_things(chunks, "chunk").text, pm_format_bytes(bytes).text,
+        pm_format_share(share).text);
     add_evidence(suspect, input, family, share);
     pm_suspect_add_next(suspect, "leaks %s --top 0", input->again);
     pm_suspect_add_next(suspect, "sample %s --reach lost --count 20", input->again);
@@ -130,12 +137,21 @@ make_suspect(const PmFindingsInput *input, const Family *family, guint64 chunks,
     return suspect;
 }
 
-static const Family *
+static gsize
+count_lost_sizes(const PmSizes *sizes)
+{
+    gsize count = 0;
+    for (gsize i = 0; i < sizes->row_count; i++)
+        count += sizes->rows[i].lost_chunks > 0;
+    return count;
+}
+
+static Family *
 find_largest(const GArray *families)
 {
-    const Family *largest = NULL;
+    Family *largest = NULL;
     for (guint i = 0; i < families->len; i++) {
-        const Family *family = &g_array_index(families, Family, i);
+        Family *family = &g_array_index(families, Family, i);
         if (g_hash_table_size(family->sizes) >= SIZES_LEAST && family->chunks >= CHUNKS_LEAST &&
             (largest == NULL || family->bytes > largest->bytes))
             largest = family;
@@ -162,9 +178,12 @@ pm_family_find(const PmFindingsInput *input, const PmHidden *hidden, guint64 mos
                   &sample->chunks[i]);
         sampled_bytes += sample->chunks[i].chunk_bytes;
     }
-    const Family *largest = find_largest(families);
+    Family *largest = find_largest(families);
     if (largest == NULL)
         return NULL;
+    largest->some =
+        g_hash_table_size(largest->sizes) < count_lost_sizes(input->sizes) && !sample->is_whole;
+    largest->estimated = !sample->is_whole && largest->chunks < sample->count;
     const guint64 bytes = scale(largest->bytes, sampled_bytes, lost->chunk_bytes);
     if ((double)bytes <= (double)most_blamed * OUTWEIGHS)
         return NULL;

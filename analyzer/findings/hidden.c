@@ -13,6 +13,9 @@
 /* Fewer of them say nothing: a few addresses in disguise stand about in any process. */
 #define SHARE_LEAST 0.25
 
+/* Fewer ends are where somebody stopped reading. */
+#define BESIDE_LEAST 8
+
 #define ROOT_CLASSES (1U << PM_REACH_LEAK_ROOT | 1U << PM_REACH_LEAK_CYCLE)
 #define LOST_CLASSES (ROOT_CLASSES | 1U << PM_REACH_LEAK_INDIRECT)
 
@@ -141,6 +144,10 @@ pm_hidden_weigh(const PmHidden *hidden, guint64 chunk_bytes, GArray *evidence)
         if (counts[one->disguise]++ == 0)
             examples[one->disguise] = one;
         found++;
+    }
+    if (counts[PM_DISGUISE_BESIDE] < BESIDE_LEAST) {
+        found -= counts[PM_DISGUISE_BESIDE];
+        counts[PM_DISGUISE_BESIDE] = 0;
     }
     if (found == 0 || pm_share(found, sample->count) < SHARE_LEAST)
         return;

@@ -12,6 +12,7 @@
 #define FLAG_BITS    G_GUINT64_CONSTANT(15)
 
 #define WORD_BYTES 8
+#define PAGE_BYTES 4096
 
 typedef struct {
     const PmReach *reach;
@@ -67,12 +68,13 @@ ask_start(const Search *search, guint64 value, PmDisguise disguise, PmAddr at)
         note(found, disguise, at);
 }
 
-/* The word between the user data of a chunk and that of the next: it may speak of either. */
+/* The word between the user data of a chunk and that of the next: it may speak of either. At the
+ * end of a page another mapping may begin, which it then speaks of. */
 static void
 ask_beside(const Search *search, guint64 value, PmAddr at)
 {
     PmDisguised *found = find_below(search, value + WORD_BYTES);
-    if (found == NULL)
+    if (found == NULL || value % PAGE_BYTES == 0)
         return;
     const gboolean is_before = found->user == value + WORD_BYTES && !is_live(search, value - 1);
     const gboolean is_end = found->user + found->usable_bytes == value && !is_live(search, value);

@@ -12,7 +12,7 @@ typedef enum {
     PM_DISGUISE_UNALIGNED, /* at an address that no pointer is aligned to */
     PM_DISGUISE_TAGGED,    /* other bits in the upper 16 */
     PM_DISGUISE_SHIFTED,   /* shifted up by 16, other bits below */
-    PM_DISGUISE_BESIDE,    /* one past the end, or a word before the start; no live chunk there */
+    PM_DISGUISE_BESIDE,    /* one past the end, or a word before the start; nothing live there */
 } PmDisguise;
 #define PM_DISGUISES 5
 
