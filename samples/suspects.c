@@ -3,6 +3,7 @@
  *
  *   records   5,000 records of 56 bytes are lost, each with a name of its own length on it
  *   list      a list of 50,000 nodes of 24 bytes is lost with its head
+ *   rings     5,000 rings are lost, each of two blocks of different sizes
  *   names     20,000 names of 5 to 200 characters are lost
  *   one       one buffer of 8 MiB is lost
  *   live      a hash table of 100,000 nodes, 60 characters each; nothing is lost
@@ -132,6 +133,15 @@ make_list(void)
 }
 
 static __attribute__((noinline)) void
+make_ring(void)
+{
+    void **one = note(calloc(1, 40), 40, LEDGER_LEAK_CYCLE);
+    void **other = note(calloc(1, 24), 24, LEDGER_LEAK_CYCLE);
+    *one = other;
+    *other = one;
+}
+
+static __attribute__((noinline)) void
 make_table(void)
 {
     for (uint64_t i = 0; i < ENTRIES; i++) {
@@ -215,6 +225,9 @@ play(const char *scene)
             make_record(i);
     } else if (strcmp(scene, "list") == 0) {
         make_list();
+    } else if (strcmp(scene, "rings") == 0) {
+        for (uint64_t i = 0; i < RECORDS; i++)
+            make_ring();
     } else if (strcmp(scene, "names") == 0) {
         for (uint64_t i = 0; i < NAMES; i++)
             sink = make_name(5, 200, LEDGER_LEAK_ROOT);

@@ -55,10 +55,12 @@ add_group(const Blame *blame, const PmLostGroup *group)
     PmSizeCandidate *candidate = get_candidate(blame, group->chunk_bytes);
     if (group->chunk_bytes == 0 || candidate == NULL)
         return;
-    const guint64 roots = group->root_bytes / group->chunk_bytes;
+    /* Members of a ring may be of other sizes. */
+    const guint64 chunks = group->roots - group->cycles + group->cycle_chunks;
+    const guint64 roots = MIN(chunks, candidate->indirect);
     candidate->roots += roots;
-    candidate->indirect -= MIN(roots, candidate->indirect);
-    candidate->hanging_chunks += group->lost_chunks - MIN(roots, group->lost_chunks);
+    candidate->indirect -= roots;
+    candidate->hanging_chunks += group->lost_chunks - MIN(chunks, group->lost_chunks);
     candidate->hanging_bytes += group->lost_bytes - MIN(group->root_bytes, group->lost_bytes);
     if (candidate->root_example == PM_ADDR_NONE)
         candidate->root_example = group->example;

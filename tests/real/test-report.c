@@ -100,6 +100,19 @@ test_list(void)
     g_assert_nonnull(find_signal(first, "indirect"));
 }
 
+/* Rings of blocks of two sizes: nothing hangs on them. */
+static void
+test_rings(void)
+{
+    g_autoptr(JsonNode) document = play("suspects", "rings");
+    JsonObject *first = document == NULL ? NULL : get_suspect(document, 0);
+    if (first == NULL)
+        return;
+    g_assert_cmpuint(real_member_uint(first, "chunk_bytes"), ==, 0x30);
+    g_assert_cmpuint(real_member_uint(first, "chunks"), ==, 5000);
+    g_assert_null(find_signal(first, "hanging"));
+}
+
 /* Texts of all lengths: no size stands out, all of them do. */
 static void
 test_names(void)
@@ -378,6 +391,7 @@ main(int argc, char **argv)
     g_test_set_nonfatal_assertions();
     g_test_add_func("/real/report/records", test_records);
     g_test_add_func("/real/report/list", test_list);
+    g_test_add_func("/real/report/rings", test_rings);
     g_test_add_func("/real/report/names", test_names);
     g_test_add_func("/real/report/one", test_one);
     g_test_add_func("/real/report/live", test_live);

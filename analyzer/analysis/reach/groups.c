@@ -161,6 +161,7 @@ count_cycles(const Grouping *grouping, const PmCycles *cycles)
     for (guint32 i = 0; i < cycles->count; i++) {
         const PmSlotChunk chunk = get_chunk(grouping->reach, cycles->slots[i]);
         PmLostGroup *group = get_group(grouping, labels[cycles->cycles[i]]);
+        group->cycle_chunks++;
         group->root_bytes += chunk.chunk_bytes;
         /* Cycles are numbered by their first members. */
         if (cycles->cycles[i] < counted)

@@ -43,14 +43,15 @@ typedef struct {
  * reach. @kind: what pm_reach_group_by() was told of the roots; 0 before.
  * @roots: leak roots, each cycle as one. @root_bytes: of the roots alone, all members of a cycle
  *   among them. @lost_chunks, @lost_bytes: the roots and what only they reach.
- * @cycles: how many of @roots are cycles. @example: user pointer of one root (of any chunk for
- *   "shared").
+ * @cycles: how many of @roots are cycles; @cycle_chunks: the members of these, of any size.
+ * @example: user pointer of one root (of any chunk for "shared").
  */
 typedef struct {
     guint64 chunk_bytes;
     guint kind;
     guint64 roots;
     guint64 cycles;
+    guint64 cycle_chunks;
     guint64 root_bytes;
     guint64 lost_chunks;
     guint64 lost_bytes;
