@@ -50,12 +50,13 @@ print_help(const PmCommand *command)
                command->details == NULL ? "" : command->details, options);
         return;
     }
-    printf("usage: postmalloc CORE                     the same as postmalloc report CORE\n"
-           "       postmalloc COMMAND [OPTIONS] CORE [ARGS]\n"
-           "       postmalloc COMMAND --help\n\n"
-           "Reads the core file of a Linux program (a kernel core or a gcore snapshot) and walks "
-           "its glibc\n"
-           "heap.\n\ncommands:\n");
+    printf(
+        "usage: postmalloc CORE                     the same as postmalloc report CORE\n"
+        "       postmalloc COMMAND [OPTIONS] CORE [ARGS]\n"
+        "       postmalloc COMMAND [OPTIONS] -p PID [ARGS]\n"
+        "       postmalloc COMMAND --help\n\n"
+        "Reads the core file of a Linux program (a kernel core or a gcore snapshot), or the memory "
+        "of one\nthat runs, and walks its glibc heap.\n\ncommands:\n");
     for (gsize i = 0; i < G_N_ELEMENTS(commands); i++)
         printf("  %-8s %s\n", commands[i]->name, commands[i]->answers);
     g_autofree char *options = pm_options_describe(PM_TAKES_COMMON);
@@ -97,10 +98,11 @@ fail_reserved(const char *command)
 /*
  * The command that @words ask for; *words is moved past its name.
  *
+ * @sourced: an option names what to look at.
  * Returns: NULL with PM_ERROR_USAGE.
  */
 static const PmCommand *
-choose_command(char ***words, GError **error)
+choose_command(char ***words, gboolean sourced, GError **error)
 {
     const char *first = (*words)[0];
     const PmCommand *command = first == NULL ? NULL : find_command(first);
@@ -108,6 +110,8 @@ choose_command(char ***words, GError **error)
         (*words)++;
         return command;
     }
+    if (first == NULL && sourced)
+        return &pm_command_report;
     if (first == NULL)
         g_set_error_literal(error, PM_ERROR, PM_ERROR_USAGE, "which core?");
     else if (is_reserved(first))
@@ -129,16 +133,6 @@ wants_color(const PmOptions *options)
     const char *term = g_getenv("TERM");
     return isatty(STDOUT_FILENO) == 1 && (no_color == NULL || *no_color == '\0') &&
            g_strcmp0(term, "dumb") != 0;
-}
-
-/* The core and the files that go with it, as a further command needs them. */
-static char *
-quote_core(const PmOptions *options)
-{
-    g_autofree char *core =
-        options->core == NULL ? g_strdup("") : pm_options_quote_word(options->core);
-    g_autofree char *files = pm_options_quote_files(options);
-    return g_strconcat(core, files, NULL);
 }
 
 /* Opens, runs and shows. Returns: the exit status, with @error set for PM_EXIT_FAILED. */
@@ -172,7 +166,7 @@ execute(const PmCommand *command, const PmOptions *options)
 {
     g_autoptr(PmOutput) output = pm_output_new(STDOUT_FILENO);
     g_autoptr(PmSession) session = pm_session_new(options);
-    g_autofree char *again = quote_core(options);
+    g_autofree char *again = pm_options_quote_source(options);
     if (isatty(STDOUT_FILENO) == 1) {
         output->before = hide_progress;
         output->before_data = session->progress;
@@ -242,7 +236,7 @@ main(int argc, char **argv)
         print_help(NULL);
         return finish_stdout();
     }
-    const PmCommand *command = choose_command(&words, &error);
+    const PmCommand *command = choose_command(&words, pm_command_line_names_source(line), &error);
     if (command == NULL)
         return fail_usage(error->message);
     if (asked == PM_ASKED_HELP) {

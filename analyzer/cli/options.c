@@ -40,6 +40,8 @@ typedef struct {
     char *min;
     char *by;
     char *output;
+    char *pid;
+    char *coredump;
     char *reserved;
 } RawOptions;
 
@@ -72,6 +74,10 @@ typedef struct {
 #define AT(field) G_STRUCT_OFFSET(RawOptions, field)
 
 static const OptionRow option_rows[] = {
+    {"pid", 'p', PM_TAKES_COMMON | PM_TAKES_PID, AT(pid), "PID",
+     "the running process PID, in place of CORE"},
+    {"coredump", 0, PM_TAKES_COMMON, AT(coredump), "[=MATCH]",
+     "the newest core of coredumpctl (that MATCHes), in place of CORE"},
     {"exe", 0, PM_TAKES_COMMON, AT(exe), "FILE",
      "the program, where its path is not on this machine"},
     {"sysroot", 0, PM_TAKES_COMMON, AT(sysroot), "DIR", "look modules up under DIR first"},
@@ -120,8 +126,6 @@ static const OptionRow option_rows[] = {
     {"output", 'o', PM_TAKES_OUTPUT, AT(output), "FILE", "write it there (default core.PID)"},
     {"help", 'h', PM_TAKES_COMMON | PM_TAKES_ALONE, AT(help), NULL, "this help"},
     {"version", 0, RESERVED, AT(version), NULL, ""},
-    {"pid", 'p', RESERVED, AT(reserved), "PID", ""},
-    {"coredump", 0, RESERVED, AT(reserved), "MATCH", ""},
     {"html", 0, RESERVED, AT(reserved), "FILE", ""},
     {"rules", 0, RESERVED, AT(reserved), "FILE", ""},
     {"yara", 0, RESERVED, AT(reserved), "FILE", ""},
@@ -154,16 +158,25 @@ make_entry(const OptionRow *row, RawOptions *raw)
     return entry;
 }
 
-/* GOption changes what it reads: a copy, NULL-terminated. It does not know -j8, which people are
- * used to. (transfer full) */
+/* How GOption wants @argument, which is as people write it: it does not know -j8, and would take
+ * the word behind --coredump for its value. (transfer full) */
+static char *
+adapt_argument(const char *argument)
+{
+    if (g_str_has_prefix(argument, "-j") && g_ascii_isdigit(argument[2]))
+        return g_strconcat("--jobs=", argument + 2, NULL);
+    if (g_str_has_prefix(argument, "-p") && g_ascii_isdigit(argument[2]))
+        return g_strconcat("--pid=", argument + 2, NULL);
+    return g_strdup(strcmp(argument, "--coredump") == 0 ? "--coredump=" : argument);
+}
+
+/* GOption changes what it reads: a copy, NULL-terminated. (transfer full) */
 static char **
 copy_arguments(int argc, char **argv)
 {
     char **arguments = g_new0(char *, (gsize)argc + 1);
     for (int i = 0; i < argc; i++)
-        arguments[i] = g_str_has_prefix(argv[i], "-j") && g_ascii_isdigit(argv[i][2])
-                           ? g_strconcat("--jobs=", argv[i] + 2, NULL)
-                           : g_strdup(argv[i]);
+        arguments[i] = adapt_argument(argv[i]);
     return arguments;
 }
 
@@ -218,6 +231,12 @@ char **
 pm_command_line_get_words(const PmCommandLine *line)
 {
     return line->words;
+}
+
+gboolean
+pm_command_line_names_source(const PmCommandLine *line)
+{
+    return line->raw.pid != NULL || line->raw.coredump != NULL;
 }
 
 /* The first option that was given although @takes does not hold its group, or NULL. */
@@ -403,13 +422,27 @@ parse_pid(PmOptions *options, const char *text, GError **error)
     return TRUE;
 }
 
+/* What to look at, where an option names it. */
+static gboolean
+parse_source(PmOptions *options, const RawOptions *raw, GError **error)
+{
+    if (raw->pid != NULL && raw->coredump != NULL) {
+        g_set_error_literal(error, PM_ERROR, PM_ERROR_USAGE,
+                            "-p and --coredump exclude each other");
+        return FALSE;
+    }
+    options->coredump = g_strdup(raw->coredump);
+    return raw->pid == NULL || parse_pid(options, raw->pid, error);
+}
+
 static gboolean
 parse_words(PmOptions *options, const char *command, guint takes, char *const *words,
             GError **error)
 {
-    guint wanted = takes & PM_TAKES_ADDRESS ? 2 : 1;
-    guint count = g_strv_length((char **)words);
-    if (count == 0)
+    const guint sources = options->pid == 0 && options->coredump == NULL ? 1 : 0;
+    const guint wanted = sources + (takes & PM_TAKES_ADDRESS ? 1 : 0);
+    const guint count = g_strv_length((char **)words);
+    if (count < sources)
         g_set_error(error, PM_ERROR, PM_ERROR_USAGE, "%s: which %s?", command,
                     takes & PM_TAKES_PID ? "process" : "core");
     else if (count < wanted)
@@ -418,13 +451,27 @@ parse_words(PmOptions *options, const char *command, guint takes, char *const *w
     else if (count > wanted)
         g_set_error(error, PM_ERROR, PM_ERROR_USAGE, "%s: '%s' is one word too many", command,
                     words[wanted]);
-    else if (takes & PM_TAKES_PID)
-        return parse_pid(options, words[0], error);
-    else
-        options->core = g_strdup(words[0]);
-    if (options->core == NULL)
+    if (count != wanted)
         return FALSE;
-    return wanted == 1 || pm_parse_address(words[1], &options->address, error);
+    if (sources == 1 && (takes & PM_TAKES_PID) != 0)
+        return parse_pid(options, words[0], error);
+    if (sources == 1)
+        options->core = g_strdup(words[0]);
+    return wanted == sources || pm_parse_address(words[sources], &options->address, error);
+}
+
+/* A command that asks for the sizes of chunks, as the one that lists them is called. */
+static void
+set_size_missing(const PmOptions *options, const char *command, char *const *words, GError **error)
+{
+    g_autofree char *source = pm_options_quote_source(options);
+    g_set_error(error, PM_ERROR, PM_ERROR_USAGE,
+                "%s: chunks of which size? Give --size N or --chunk-size N; `postmalloc sizes %s` "
+                "lists the sizes",
+                command,
+                *source != '\0'    ? source
+                : words[0] == NULL ? "CORE"
+                                   : words[0]);
 }
 
 PmOptions *
@@ -437,11 +484,10 @@ pm_options_new(const PmCommandLine *line, const char *command, guint takes, char
         g_set_error(error, PM_ERROR, PM_ERROR_USAGE, "%s does not take --%s", command, stray->name);
         return NULL;
     }
+    if (!parse_source(options, &line->raw, error))
+        return NULL;
     if ((takes & PM_NEEDS_SIZE) != 0 && line->raw.size == NULL && line->raw.chunk_size == NULL) {
-        g_set_error(error, PM_ERROR, PM_ERROR_USAGE,
-                    "%s: chunks of which size? Give --size N or --chunk-size N; `postmalloc sizes "
-                    "%s` lists the sizes",
-                    command, words[0] == NULL ? "CORE" : words[0]);
+        set_size_missing(options, command, words, error);
         return NULL;
     }
     if (!parse_common_options(options, &line->raw, error) ||
@@ -456,6 +502,7 @@ void
 pm_options_free(PmOptions *options)
 {
     g_free(options->core);
+    g_free(options->coredump);
     g_free(options->output);
     g_free(options->exe);
     g_free(options->sysroot);
@@ -475,24 +522,9 @@ pm_options_describe(guint takes)
         g_autofree char *name = row->letter == 0
                                     ? g_strdup_printf("    --%s", row->name)
                                     : g_strdup_printf("-%c, --%s", row->letter, row->name);
-        g_autofree char *left = g_strjoin(" ", name, row->value, NULL);
+        const gboolean optional = row->value != NULL && row->value[0] == '[';
+        g_autofree char *left = g_strjoin(optional ? "" : " ", name, row->value, NULL);
         g_string_append_printf(text, "  %-24s %s\n", left, row->help);
-    }
-    return g_string_free(text, FALSE);
-}
-
-char *
-pm_options_quote_files(const PmOptions *options)
-{
-    const char *const pairs[][2] = {{"--exe", options->exe},
-                                    {"--sysroot", options->sysroot},
-                                    {"--debug-dir", options->debug_dir}};
-    GString *text = g_string_new(NULL);
-    for (gsize i = 0; i < G_N_ELEMENTS(pairs); i++) {
-        if (pairs[i][1] == NULL)
-            continue;
-        g_autofree char *quoted = g_shell_quote(pairs[i][1]);
-        g_string_append_printf(text, " %s %s", pairs[i][0], quoted);
     }
     return g_string_free(text, FALSE);
 }
@@ -504,4 +536,30 @@ pm_options_quote_word(const char *word)
     for (const char *at = word; *at != '\0'; at++)
         plain = plain && (g_ascii_isalnum(*at) || strchr("/._-+,:@%=", *at) != NULL);
     return plain ? g_strdup(word) : g_shell_quote(word);
+}
+
+char *
+pm_options_quote_source(const PmOptions *options)
+{
+    const char *const pairs[][2] = {{"--exe", options->exe},
+                                    {"--sysroot", options->sysroot},
+                                    {"--debug-dir", options->debug_dir}};
+    GString *text = g_string_new(NULL);
+    if (options->core != NULL) {
+        g_autofree char *core = pm_options_quote_word(options->core);
+        g_string_append(text, core);
+    } else if (options->pid != 0) {
+        g_string_append_printf(text, "-p %u", options->pid);
+    } else if (options->coredump != NULL) {
+        g_autofree char *match = g_strconcat("--coredump=", options->coredump, NULL);
+        g_autofree char *quoted = g_shell_quote(match);
+        g_string_append(text, *options->coredump == '\0' ? "--coredump" : quoted);
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(pairs); i++) {
+        if (pairs[i][1] == NULL)
+            continue;
+        g_autofree char *quoted = g_shell_quote(pairs[i][1]);
+        g_string_append_printf(text, " %s %s", pairs[i][0], quoted);
+    }
+    return g_string_free(text, FALSE);
 }

@@ -36,7 +36,8 @@ typedef enum {
 } PmWhen;
 
 /*
- * @core: as given; NULL for commands that take a PID. @pid: 0 where not given. @output: -o, or
+ * @core: as given; NULL where a process or --coredump stands in its place. @pid: 0 where not given.
+ * @coredump: the MATCH of --coredump, "" without one; NULL where not given. @output: -o, or
  * NULL.
  * @address: of commands that take one. @exe, @sysroot, @debug_dir: NULL where not
  * given.
@@ -50,6 +51,7 @@ typedef enum {
 typedef struct {
     char *core;
     guint32 pid;
+    char *coredump;
     char *output;
     PmAddr address;
     char *exe;
@@ -106,6 +108,9 @@ PmAsked pm_command_line_get_asked(const PmCommandLine *line);
 /* The words that are no options, NULL-terminated. Borrowed. */
 char **pm_command_line_get_words(const PmCommandLine *line);
 
+/* Whether an option names what to look at, so that no CORE follows. */
+gboolean pm_command_line_names_source(const PmCommandLine *line);
+
 /*
  * The options of @line for a command.
  *
@@ -120,9 +125,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmOptions, pm_options_free)
 /* The options that @takes allows, two columns, for --help. (transfer full) */
 char *pm_options_describe(guint takes);
 
-/* " --exe FILE …" as the user gave them, quoted for a shell: what a further command on this core
- * needs. (transfer full) */
-char *pm_options_quote_files(const PmOptions *options);
+/* "core --exe FILE …", "-p PID …" as the user gave them, quoted for a shell: what a further command
+ * on this core needs. (transfer full) */
+char *pm_options_quote_source(const PmOptions *options);
 
 /* @word as it can stand in a command that is pasted into a shell. (transfer full) */
 char *pm_options_quote_word(const char *word);

@@ -8,10 +8,14 @@
 #include "ptmalloc/violations.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Of one code, as lines on standard error. */
 #define LINES_PER_CODE 3
+
+/* The note that is always shown: it was done to somebody's process. */
+#define PROCESS_STOPPED "process-stopped"
 
 PmSession *
 pm_session_new(const PmOptions *options)
@@ -50,6 +54,8 @@ pm_session_free(PmSession *session)
         pm_process_free(session->process);
     if (session->image != NULL)
         pm_image_free(session->image);
+    if (session->source != NULL)
+        pm_source_free(session->source);
     pm_diagnostics_free(session->diagnostics);
     g_clear_error(&session->heap_error);
     g_free(session->allocator);
@@ -80,18 +86,59 @@ open_heap(PmSession *session, PmHeapNeed need, gboolean verify_bins, GError **er
     return FALSE;
 }
 
+/* What a running process told besides its memory. */
+static void
+note_process(PmSession *session)
+{
+    const PmSource *source = session->source;
+    if (source->process == NULL)
+        return;
+    pm_diagnostics_add(session->diagnostics, PROCESS_STOPPED, PM_SEVERITY_NOTE, PM_ADDR_NONE,
+                       "process %u (%s) stood still for %.2f s while a snapshot of it was written, "
+                       "and runs on",
+                       source->process->pid, source->process->name,
+                       source->snapshot->stopped_seconds);
+    if (session->subject.uptime_seconds == 0)
+        session->subject.uptime_seconds = source->process->uptime_seconds;
+}
+
+static gboolean
+open_image(PmSession *session, GError **error)
+{
+    session->source = pm_source_open(session->options, session->progress, error);
+    if (session->source == NULL)
+        return FALSE;
+    note_process(session);
+    pm_progress_start(session->progress, "opening the core");
+    session->image = pm_image_open(session->source->path, session->diagnostics, error);
+    session->subject.image = session->image;
+    if (session->image == NULL)
+        pm_source_name_error(session->source, error);
+    return session->image != NULL;
+}
+
+/* As the user said, else as a running process sees them. */
+static PmProcessOptions
+choose_files(const PmSession *session)
+{
+    const PmOptions *options = session->options;
+    const PmLiveProcess *live = session->source->process;
+    PmProcessOptions files = {
+        .exe = options->exe, .sysroot = options->sysroot, .debug_dir = options->debug_dir};
+    if (live != NULL && files.exe == NULL)
+        files.exe = live->exe;
+    if (live != NULL && files.sysroot == NULL)
+        files.sysroot = live->root;
+    return files;
+}
+
 gboolean
 pm_session_open(PmSession *session, PmHeapNeed heap, gboolean verify_bins, GError **error)
 {
-    const PmOptions *options = session->options;
-    pm_progress_start(session->progress, "opening the core");
-    session->image = pm_image_open(options->core, session->diagnostics, error);
-    session->subject.image = session->image;
-    if (session->image == NULL)
+    if (!open_image(session, error))
         return FALSE;
     pm_progress_start(session->progress, "reading modules and threads");
-    PmProcessOptions files = {
-        .exe = options->exe, .sysroot = options->sysroot, .debug_dir = options->debug_dir};
+    const PmProcessOptions files = choose_files(session);
     session->process = pm_process_open(session->image, &files, session->diagnostics, error);
     session->subject.process = session->process;
     if (session->process == NULL)
@@ -162,7 +209,8 @@ pm_session_print_diagnostics(const PmSession *session, gboolean violations)
     pm_progress_hide(session->progress);
     for (guint i = 0; i < count; i++) {
         const PmDiagnostic *diagnostic = pm_diagnostics_get(session->diagnostics, i);
-        if ((diagnostic->severity == PM_SEVERITY_NOTE && !session->options->verbose) ||
+        if ((diagnostic->severity == PM_SEVERITY_NOTE && !session->options->verbose &&
+             strcmp(diagnostic->code, PROCESS_STOPPED) != 0) ||
             (!violations && pm_violation_find(diagnostic->code) != NULL))
             continue;
         gpointer key = (gpointer)diagnostic->code;

@@ -10,6 +10,7 @@
 #include "analysis/types/naming.h"
 #include "cli/options.h"
 #include "cli/progress.h"
+#include "cli/source.h"
 
 typedef enum {
     PM_HEAP_UNUSED,   /* the command does not look at it */
@@ -18,6 +19,7 @@ typedef enum {
 } PmHeapNeed;
 
 /*
+ * @source: where the core came from.
  * @subject: what the analyses see; its pointers are those of the session. @arenas, @reach: what is
  * free, and the scan, or NULL where the command did not ask for it. @types: there once the core is
  * open.
@@ -26,6 +28,7 @@ typedef enum {
 typedef struct {
     const PmOptions *options;
     PmDiagnostics *diagnostics;
+    PmSource *source;
     PmImage *image;
     PmProcess *process;
     PmPtmalloc *ptmalloc;
@@ -51,8 +54,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmSession, pm_session_free)
  * Opens the core.
  *
  * @verify_bins: follow the lists of the bins too, for what `check` reports.
- * Returns: FALSE with what pm_image_open(), pm_process_open() and, for PM_HEAP_REQUIRED,
- * pm_ptmalloc_walk() set. What was opened until then stays in the session.
+ * Returns: FALSE with what pm_source_open(), pm_image_open(), pm_process_open() and, for
+ * PM_HEAP_REQUIRED, pm_ptmalloc_walk() set. What was opened until then stays in the session.
  */
 gboolean pm_session_open(PmSession *session, PmHeapNeed heap, gboolean verify_bins, GError **error);
 
