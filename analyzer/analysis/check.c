@@ -25,9 +25,12 @@ pm_check_new(const PmSubject *subject)
     guint count = pm_diagnostics_get_count(subject->diagnostics);
     g_autoptr(GHashTable) kept = g_hash_table_new(g_str_hash, g_str_equal);
     check->rows = g_new0(PmCheckRow, count);
+    check->in_flight = g_ptr_array_new();
     for (guint i = 0; i < count; i++) {
         const PmDiagnostic *diagnostic = pm_diagnostics_get(subject->diagnostics, i);
         const PmViolation *violation = pm_violation_find(diagnostic->code);
+        if (strcmp(diagnostic->code, "in-flight") == 0)
+            g_ptr_array_add(check->in_flight, (gpointer)diagnostic);
         if (violation == NULL)
             continue;
         check->rows[check->row_count++] = (PmCheckRow){diagnostic, violation};
@@ -44,6 +47,7 @@ pm_check_new(const PmSubject *subject)
 void
 pm_check_free(PmCheck *check)
 {
+    g_ptr_array_unref(check->in_flight);
     g_free(check->rows);
     g_free(check);
 }

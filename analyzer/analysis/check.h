@@ -12,10 +12,13 @@ typedef struct {
     const PmViolation *violation;
 } PmCheckRow;
 
-/* @rows: errors first, then by address. @omitted: violations that were counted but not kept. */
+/* @rows: errors first, then by address. @in_flight: what looked violated only because the process
+ * was stopped inside malloc; PmDiagnostic, borrowed. @omitted: violations that were counted but not
+ * kept. */
 typedef struct {
     PmCheckRow *rows;
     gsize row_count;
+    GPtrArray *in_flight;
     guint64 omitted;
 } PmCheck;
 

@@ -27,6 +27,16 @@ write_json(const PmSink *sink, const PmSubject *subject, const PmCheck *check)
     }
     pm_json_end_array(json);
     pm_sink_json_omitted(sink, "violations", check->row_count - shown + check->omitted);
+    pm_json_begin_array(json, "in_flight");
+    for (guint i = 0; i < check->in_flight->len; i++) {
+        const PmDiagnostic *diagnostic = g_ptr_array_index(check->in_flight, i);
+        pm_json_begin_object(json, NULL);
+        pm_json_address(json, "address", diagnostic->address);
+        pm_json_address(json, "arena", diagnostic->arena);
+        pm_json_string(json, "text", diagnostic->text);
+        pm_json_end_object(json);
+    }
+    pm_json_end_array(json);
     pm_sink_end(sink);
 }
 
@@ -95,12 +105,29 @@ print_group(const PmSink *sink, const PmCheck *check, gsize first, guint64 max)
     return printed;
 }
 
+/* What is no damage: the process was stopped in the middle of it. */
+static void
+print_in_flight(const PmSink *sink, const PmCheck *check)
+{
+    const guint64 shown = pm_sink_rows(sink->limit, check->in_flight->len);
+    if (check->in_flight->len == 0)
+        return;
+    pm_sink_heading(sink, "IN FLIGHT");
+    pm_sink_line(sink, "The process was stopped inside malloc; that alone explains this:");
+    for (guint64 i = 0; i < shown; i++)
+        print_where(sink, g_ptr_array_index(check->in_flight, i));
+    if (shown < check->in_flight->len)
+        pm_sink_line(sink, "  %s: --limit 0",
+                     pm_format_more(check->in_flight->len - shown, "note").text);
+}
+
 static void
 print_text(const PmSink *sink, const PmSubject *subject, const PmCheck *check)
 {
     print_scope(sink, subject);
     if (check->row_count == 0) {
         pm_sink_line(sink, "no invariant is violated");
+        print_in_flight(sink, check);
         return;
     }
     pm_sink_line(sink, "%s, worst first:",
@@ -118,6 +145,7 @@ print_text(const PmSink *sink, const PmSubject *subject, const PmCheck *check)
     if (check->omitted > 0)
         pm_sink_line(sink, "\n%s counted, but not kept",
                      pm_format_more(check->omitted, "violation").text);
+    print_in_flight(sink, check);
 }
 
 void

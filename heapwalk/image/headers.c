@@ -52,6 +52,9 @@ static const Compression compressions[] = {
     {"BZh", 3, "bzip2", "bunzip2 -k"},
 };
 
+/* How the reports of apport in /var/crash begin. (apport, problem_report.py) */
+#define APPORT_HEAD "ProblemType: Crash\n"
+
 /* Says what a file that is no ELF file is. */
 static void
 set_not_elf(const PmImage *image, GError **error)
@@ -65,6 +68,15 @@ set_not_elf(const PmImage *image, GError **error)
         g_set_error(error, PM_ERROR, PM_ERROR_COMPRESSED,
                     "%s: compressed with %s; unpack it first: %s %s", image->path,
                     compression->name, compression->command, quoted);
+        return;
+    }
+    if (image->file_bytes >= strlen(APPORT_HEAD) &&
+        memcmp(image->bytes, APPORT_HEAD, strlen(APPORT_HEAD)) == 0) {
+        g_autofree char *quoted = g_shell_quote(image->path);
+        g_set_error(error, PM_ERROR, PM_ERROR_COMPRESSED,
+                    "%s: a crash report of apport, which has the core in it; unpack it first: "
+                    "apport-unpack %s DIR, then pass DIR/CoreDump",
+                    image->path, quoted);
         return;
     }
     g_set_error(error, PM_ERROR, PM_ERROR_NOT_A_CORE,

@@ -166,6 +166,24 @@ do_counts_agree(const PmPtmalloc *ptmalloc)
             surplus % (2 * ptmalloc->word_bytes) == 0);
 }
 
+/* Threads that map and unmap do so before they count it, or after. */
+static void
+report_difference(PmPtmalloc *ptmalloc)
+{
+    const PmMmapped *mmapped = &ptmalloc->mmapped;
+    const guint64 more = MAX(mmapped->chunks, mmapped->expected_chunks);
+    const guint64 less = MIN(mmapped->chunks, mmapped->expected_chunks);
+    g_autofree char *text = g_strdup_printf(
+        "%" G_GUINT64_FORMAT " mmapped chunks of %" G_GUINT64_FORMAT
+        " bytes were found; glibc counts %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT,
+        mmapped->chunks, mmapped->bytes, mmapped->expected_chunks, mmapped->expected_bytes);
+    g_autofree char *who = NULL;
+    if (more - less <= pm_in_flight_count(ptmalloc->in_flight, &who) && who != NULL)
+        pm_ptmalloc_note_in_flight(ptmalloc, NULL, PM_ADDR_NONE, text, who);
+    else
+        pm_ptmalloc_violation(ptmalloc, NULL, "mmapped-count", PM_ADDR_NONE, "%s", text);
+}
+
 static void
 check_counts(PmPtmalloc *ptmalloc)
 {
@@ -178,11 +196,7 @@ check_counts(PmPtmalloc *ptmalloc)
                            " are in what is left of the core",
                            mmapped->chunks, mmapped->expected_chunks);
     else
-        pm_ptmalloc_violation(
-            ptmalloc, NULL, "mmapped-count", PM_ADDR_NONE,
-            "%" G_GUINT64_FORMAT " mmapped chunks of %" G_GUINT64_FORMAT
-            " bytes were found; glibc counts %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT,
-            mmapped->chunks, mmapped->bytes, mmapped->expected_chunks, mmapped->expected_bytes);
+        report_difference(ptmalloc);
 }
 
 static void

@@ -23,6 +23,9 @@ typedef struct {
     GMutex lock;          /* for sizes, heaps and the sums, while heaps are walked side by side */
 } PmArenaBuild;
 
+/* inflight.c: the threads that a running process was stopped in while they were inside malloc. */
+typedef struct PmInFlight PmInFlight;
+
 struct PmPtmalloc {
     const PmProcess *process;
     const PmSpace *space;
@@ -49,7 +52,8 @@ struct PmPtmalloc {
     PmSizeTable *mmapped_sizes;
     guint64 mmapped_usable_bytes;
     GArray *runtime; /* PmRuntimeChunk */
-    GArray *caches;  /* PmThreadCache */
+    PmInFlight *in_flight;
+    GArray *caches; /* PmThreadCache */
     guint64 usable_bytes[PM_CHUNK_STATES];
     PmArena *public_arenas;
     PmSizeCount *sizes;
@@ -74,6 +78,34 @@ PmArenaBuild *pm_ptmalloc_find_build(const PmPtmalloc *ptmalloc, PmAddr state);
 
 /* Adds an arena whose malloc_state is at @address. */
 PmArenaBuild *pm_ptmalloc_add_arena(PmPtmalloc *ptmalloc, PmAddr address, PmArenaKind kind);
+
+/*
+ * What may be only the effect of stopping a running process inside malloc is no damage: a note of
+ * the code "in-flight" in place of a violation. None of a process that a signal ended: whoever died
+ * inside malloc may have died of the damage.
+ */
+PmInFlight *pm_in_flight_new(const PmProcess *process);
+void pm_in_flight_free(PmInFlight *in_flight);
+
+/*
+ * Who was at work where the violation @code in @build's arena was met at @address, if that explains
+ * it: "thread 7 (free) was inside malloc". May be called from several threads.
+ *
+ * Returns: (transfer full): NULL where nothing explains it.
+ */
+char *pm_in_flight_explain(PmInFlight *in_flight, const PmArenaBuild *build, const char *code,
+                           PmAddr address);
+
+/* The same of the thread @tid, whatever it is working on; NULL where it was not inside malloc. */
+char *pm_in_flight_explain_thread(PmInFlight *in_flight, guint32 tid);
+
+/* How many threads were inside malloc and did not wait for a lock. @ret_who: (out) (transfer full):
+ * which, NULL where none was. */
+guint pm_in_flight_count(PmInFlight *in_flight, char **ret_who);
+
+/* Adds the note. @build: may be NULL. */
+void pm_ptmalloc_note_in_flight(PmPtmalloc *ptmalloc, const PmArenaBuild *build, PmAddr address,
+                                const char *text, const char *who);
 
 /* Diagnostics about the heap go through these, so that an arena that was locked is judged more
  * mildly. */

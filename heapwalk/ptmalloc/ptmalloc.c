@@ -71,6 +71,7 @@ ptmalloc_new(const PmProcess *process, const PmPtmallocOptions *options, PmDiagn
     ptmalloc->runtime = g_array_new(FALSE, FALSE, sizeof(PmRuntimeChunk));
     ptmalloc->caches = g_array_new(FALSE, FALSE, sizeof(PmThreadCache));
     g_array_set_clear_func(ptmalloc->runtime, runtime_clear);
+    ptmalloc->in_flight = pm_in_flight_new(process);
     return ptmalloc;
 }
 
@@ -132,6 +133,7 @@ pm_ptmalloc_free(PmPtmalloc *ptmalloc)
     g_array_unref(ptmalloc->stretches);
     g_array_unref(ptmalloc->claimed);
     g_array_unref(ptmalloc->runtime);
+    pm_in_flight_free(ptmalloc->in_flight);
     g_array_unref(ptmalloc->caches);
     g_hash_table_unref(ptmalloc->mmapped_sizes);
     g_free(ptmalloc->public_arenas);
@@ -150,6 +152,11 @@ pm_ptmalloc_violation(PmPtmalloc *ptmalloc, const PmArenaBuild *build, const cha
     va_start(arguments, format);
     g_autofree char *text = g_strdup_vprintf(format, arguments);
     va_end(arguments);
+    g_autofree char *who = pm_in_flight_explain(ptmalloc->in_flight, build, code, address);
+    if (who != NULL) {
+        pm_ptmalloc_note_in_flight(ptmalloc, build, address, text, who);
+        return;
+    }
     pm_diagnostics_add_arena(
         ptmalloc->diagnostics, code, locked ? PM_SEVERITY_WARNING : PM_SEVERITY_ERROR,
         build != NULL ? build->arena.address : PM_ADDR_NONE, address, "%s%s", text,

@@ -12,6 +12,7 @@ typedef struct {
     PmPtmalloc *ptmalloc;
     const PmTcacheLayout *layout;
     PmAddr address; /* user pointer of the struct */
+    guint32 tid;    /* of the thread whose it is, or 0 */
     guint64 entries[80];
     guint counts[80];
 } Tcache;
@@ -121,6 +122,24 @@ read_candidate(PmPtmalloc *ptmalloc, const PmChunk *chunk, gboolean in_libc, Tca
     return FALSE;
 }
 
+/* A thread changes the list and the count one after the other. (malloc.c, tcache_put, tcache_get)
+ */
+static void
+report_count(const Tcache *tcache, guint bin, const char *list, guint length)
+{
+    PmPtmalloc *ptmalloc = tcache->ptmalloc;
+    const guint count = tcache->counts[bin];
+    g_autofree char *text =
+        g_strdup_printf("%s holds %u chunks but counts %u", list, length, count);
+    g_autofree char *who = NULL;
+    if (length == count + 1 || count == length + 1)
+        who = pm_in_flight_explain_thread(ptmalloc->in_flight, tcache->tid);
+    if (who != NULL)
+        pm_ptmalloc_note_in_flight(ptmalloc, NULL, tcache->address, text, who);
+    else
+        pm_ptmalloc_violation(ptmalloc, NULL, "tcache-count", tcache->address, "%s", text);
+}
+
 /* Follows one bin, marking what it holds and adding it to @sum. */
 static void
 mark_bin(const Tcache *tcache, guint bin, PmThreadCache *sum)
@@ -163,9 +182,7 @@ mark_bin(const Tcache *tcache, guint bin, PmThreadCache *sum)
         entry = pm_ptmalloc_decode_link(ptmalloc, entry, stored);
     }
     if (!tcache->layout->inverted && length != tcache->counts[bin])
-        pm_ptmalloc_violation(ptmalloc, NULL, "tcache-count", tcache->address,
-                              "%s holds %u chunks but counts %u", list, length,
-                              tcache->counts[bin]);
+        report_count(tcache, bin, list, length);
 }
 
 /* Marks a thread's tcache: its bins' chunks as free, itself as glibc's own. */
@@ -251,8 +268,10 @@ search_thread(PmPtmalloc *ptmalloc, const PmThread *thread, GHashTable *seen)
         }
         found = TRUE;
     }
-    if (found && g_hash_table_add(seen, GSIZE_TO_POINTER((gsize)best.address)))
+    if (found && g_hash_table_add(seen, GSIZE_TO_POINTER((gsize)best.address))) {
+        best.tid = thread->tid;
         mark_tcache(&best, thread);
+    }
 }
 
 /*

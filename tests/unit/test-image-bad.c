@@ -99,6 +99,7 @@ test_compressed(void)
         {"\xfd\x37\x7a\x58\x5a\x00", 6, "xz -d"},
         {"\x1f\x8b\x08", 3, "gunzip"},
         {"BZh9", 4, "bunzip2"},
+        {"ProblemType: Crash\nArchitecture: amd64\n", 40, "apport-unpack"},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(formats); i++) {
         guint8 bytes[256] = {0};
