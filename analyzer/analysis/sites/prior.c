@@ -40,6 +40,8 @@
 #define RUNTIME_FEW   0.4
 #define RUNTIME_MANY  0.02
 #define RUNTIME_COUNT 1000
+/* And the dynamic linker still less: when it loads a module. */
+#define RUNTIME_LINKER 0.02
 
 static void
 add_set_evidence(const PmSite *site, guint matches, PmRankedSite *ranked)
@@ -140,6 +142,11 @@ pm_prior_of_module(const PmProcess *process, const PmSiteClues *clues, PmRankedS
 {
     const PmSchema *schema = clues->schema;
     const gboolean is_many = schema != NULL && schema->sample->population >= RUNTIME_COUNT;
+    if (ranked->site->module->is_interpreter) {
+        pm_evidence_add(ranked->evidence, "module", tanh(log(RUNTIME_LINKER) / 3),
+                        "the dynamic linker asks for little once the program runs");
+        return RUNTIME_LINKER;
+    }
     /* What it asks for by size is for its callers: copies of strings, buffers of lines. */
     if (ranked->site->kind >= PM_SITE_RANGE || !is_runtime(process, ranked->site->module))
         return 1;
