@@ -14,8 +14,8 @@
  * look at vector registers. Children and what they execute are let alone.
  */
 #include "ending.h"
+#include "hook-exit.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -248,8 +248,8 @@ write_requests(void)
         munmap(table, TABLE_ROWS * sizeof(Row));
 }
 
-static void
-stop(void)
+void
+hook_exit_reached(void)
 {
     if (own_pid == 0 || getpid() != own_pid)
         return;
@@ -261,67 +261,4 @@ stop(void)
     write_requests();
     ending_clear_vectors();
     syscall(SYS_kill, own_pid, SIGSTOP);
-}
-
-/* The next definition of one of the functions below. */
-static void *
-find_next(const char *name)
-{
-    return dlsym(RTLD_NEXT, name);
-}
-
-void
-exit(int status)
-{
-    stop();
-    ((void (*)(int))find_next("exit"))(status);
-    __builtin_unreachable();
-}
-
-void
-_exit(int status)
-{
-    stop();
-    syscall(SYS_exit_group, status);
-    __builtin_unreachable();
-}
-
-void
-_Exit(int status)
-{
-    _exit(status);
-}
-
-void
-abort(void)
-{
-    stop();
-    ((void (*)(void))find_next("abort"))();
-    __builtin_unreachable();
-}
-
-typedef int (*MainFunction)(int argc, char **argv, char **variables);
-
-static MainFunction real_main;
-
-static int
-run_main(int argc, char **argv, char **variables)
-{
-    exit(real_main(argc, argv, variables));
-}
-
-/* libc calls its own exit() after main, past this library's. */
-typedef int (*StartFunction)(MainFunction main, int argc, char **argv, void (*init)(void),
-                             void (*fini)(void), void (*rtld_fini)(void), void *stack_end);
-int __libc_start_main(MainFunction main, int argc, char **argv, void (*init)(void),
-                      void (*fini)(void), void (*rtld_fini)(void), void *stack_end);
-
-int
-/* NOLINTNEXTLINE(readability-function-size): glibc's parameters */
-__libc_start_main(MainFunction main, int argc, char **argv, void (*init)(void), void (*fini)(void),
-                  void (*rtld_fini)(void), void *stack_end)
-{
-    real_main = main;
-    StartFunction next = (StartFunction)find_next("__libc_start_main");
-    return next(run_main, argc, argv, init, fini, rtld_fini, stack_end);
 }
