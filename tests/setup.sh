@@ -9,8 +9,8 @@ packages_build="gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libelf
 packages_test="g++ gdb libc6-dbg valgrind libjson-glib-dev patchelf python3 binutils git openssl perl sqlite3 xz-utils
 make bison libevent-dev libncurses-dev man-db mandoc zsh"
 # Where the distribution still has them (other versions format and warn differently, libraries change their names): their
-# tests are skipped without them. The allocators are loaded in place of glibc's.
-packages_test_optional="clang-format-14 clang-tidy-14 libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 musl-tools dwz python3.11-dbg"
+# tests are skipped without them. The allocators are loaded in place of glibc's; jq and bc are looked at.
+packages_test_optional="clang-format-14 clang-tidy-14 libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 musl-tools dwz python3.11-dbg jq bc"
 
 fedora_build="gcc meson ninja-build pkgconf-pkg-config glib2-devel elfutils-devel libsmartcols-devel capstone-devel binutils-devel"
 fedora_test="gcc-c++ gdb valgrind json-glib-devel patchelf python3 binutils git openssl perl sqlite xz man-db zsh"
