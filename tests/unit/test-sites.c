@@ -398,7 +398,7 @@ test_stores(void)
     assert_store(&call, 2, 8, 8, PM_STORED_ARGUMENT, 0);
     assert_store(&call, 3, 16, 8, PM_STORED_ADDRESS, address);
     assert_store(&call, 4, 24, 16, PM_STORED_CONSTANT, 0);
-    assert_store(&call, 5, 40, 8, PM_STORED_RESULT, 0);
+    assert_store(&call, 5, 40, 8, PM_STORED_RESULT, WANTED);
 
     /* Once it was passed on, others may write there, too. */
     code.count = 0;

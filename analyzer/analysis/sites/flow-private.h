@@ -60,6 +60,7 @@ struct PmFlow {
     GArray *queue;   /* guint: blocks, for walks over the graph */
     GArray *frames;  /* PmFrameGuess of each block */
     GArray *numbers; /* guint64: addresses of calls in the order in which they were seen */
+    GArray *callees; /* guint64: what these call */
     guint64 returned;
     PmFlowHub table;    /* to the targets of jump tables */
     PmFlowHub anywhere; /* to all blocks */

@@ -45,6 +45,7 @@ pm_flow_new(const PmMachine *machine)
     flow->queue = g_array_new(FALSE, FALSE, sizeof(guint));
     flow->frames = g_array_new(FALSE, TRUE, sizeof(PmFrameGuess));
     flow->numbers = g_array_new(FALSE, FALSE, sizeof(guint64));
+    flow->callees = g_array_new(FALSE, TRUE, sizeof(guint64));
     flow->results = g_array_new(FALSE, TRUE, sizeof(PmResult));
     g_array_set_clear_func(flow->results, result_clear);
     return flow;
@@ -67,6 +68,7 @@ pm_flow_free(PmFlow *flow)
     g_array_unref(flow->queue);
     g_array_unref(flow->frames);
     g_array_unref(flow->numbers);
+    g_array_unref(flow->callees);
     g_array_unref(flow->results);
     result_clear(&flow->argument);
     g_free(flow);
@@ -199,14 +201,17 @@ typedef struct {
     gboolean collects;
 } Pass;
 
-/* The result of the call at @address, which nobody else has seen yet. */
+/* The result of the call of @target at @address, which nobody else has seen yet. */
 static PmValue
-make_result(PmFlow *flow, PmState *state, guint64 address)
+make_result(PmFlow *flow, PmState *state, guint64 address, guint64 target)
 {
     const guint number = number_call(flow, address);
     PmValue result = pm_value_of_kind(PM_VALUE_RESULT, number, 0);
     if (number >= RESULTS_MAX)
         return pm_value_unknown();
+    if (flow->callees->len <= number)
+        g_array_set_size(flow->callees, number + 1);
+    g_array_index(flow->callees, guint64, number) = target;
     result.may = G_GUINT64_CONSTANT(1) << number;
     state->escaped &= ~result.may;
     return result;
@@ -271,7 +276,13 @@ static void
 add_store(const Pass *pass, const PmState *state, const PmValue *address, guint width_bytes,
           const PmValue *value)
 {
-    add_to_memory(pass, state, address, pm_store_make(&pass->flow->exprs, 0, width_bytes, value));
+    const GArray *callees = pass->flow->callees;
+    PmStore store = pm_store_make(&pass->flow->exprs, 0, width_bytes, value);
+    if (store.kind == PM_STORED_RESULT && value->v[0] == 0 && value->id < callees->len)
+        store.value = g_array_index(callees, guint64, value->id);
+    else if (store.kind == PM_STORED_RESULT)
+        store.kind = PM_STORED_OTHER;
+    add_to_memory(pass, state, address, store);
 }
 
 /* What is passed to the function or by way of the word @target. */
@@ -415,7 +426,7 @@ step(const Pass *pass, PmState *state, const PmOp *op)
     if (wanted && pass->collects && (op->kind == PM_OP_CALL || !is_inside(flow, op)))
         collect(flow, state, op, target);
     if (wanted && op->kind == PM_OP_CALL)
-        result = make_result(flow, state, op->address);
+        result = make_result(flow, state, op->address, target);
     if (pass->collects && state->reached) {
         if (op->kind == PM_OP_RETURN)
             note_return(flow, &state->registers[flow->machine->result]);
@@ -712,6 +723,7 @@ pm_flow_run(PmFlow *flow, const PmFunctionCode *function, const PmFlowTargets *t
     pm_exprs_reset(&flow->exprs);
     g_array_set_size(flow->calls, 0);
     g_array_set_size(flow->numbers, 0);
+    g_array_set_size(flow->callees, 0);
     pm_graph_build(&flow->graph, flow->machine, flow->decoder, function, targets->endless);
     const gboolean solvable = flow->graph.blocks->len <= PM_BLOCKS_MAX && !flow->graph.unsure;
     pm_flow_assign_roles(flow);

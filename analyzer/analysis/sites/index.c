@@ -232,6 +232,18 @@ never_returns(gconstpointer data, PmDecoder *decoder, guint64 target)
     return pm_endless_check(search->inner_endless, decoder, target);
 }
 
+/* Appends @count of @stores to @to. */
+static void
+add_stores(const Search *search, GArray *to, const PmStore *stores, guint count)
+{
+    for (guint i = 0; i < count; i++) {
+        PmStore store = stores[i];
+        if (store.kind == PM_STORED_RESULT)
+            store.value = resolve_alias(search, store.value);
+        g_array_append_val(to, store);
+    }
+}
+
 static void
 add_call(const Search *search, guint which, const PmFlowCall *call, const PmExprs *exprs)
 {
@@ -255,7 +267,7 @@ add_call(const Search *search, guint which, const PmFlowCall *call, const PmExpr
     for (guint i = 0; i < PM_ARGUMENTS; i++)
         site.arguments[i] = pm_exprs_move(exprs, &search->exprs[which], &call->arguments[i]);
     site.first_store = search->stores[which]->len;
-    g_array_append_vals(search->stores[which], call->stores, call->store_count);
+    add_stores(search, search->stores[which], call->stores, call->store_count);
     g_array_append_val(search->results[which], site);
 }
 
@@ -504,7 +516,7 @@ look_at_argument(const Search *search, PmFlow *flow, const PmUnit *unit, guint a
     pm_flow_run(flow, &body, &asked);
     const GArray *found = pm_flow_get_argument_stores(flow);
     if (found != NULL)
-        g_array_append_vals(stores, found->data, found->len);
+        add_stores(search, stores, (const PmStore *)(gconstpointer)found->data, found->len);
 }
 
 GArray *

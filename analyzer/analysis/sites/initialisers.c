@@ -132,12 +132,8 @@ look_into(PmInitialisers *initialisers, PmAddr address, guint argument)
         return g_array_new(FALSE, FALSE, sizeof(PmStore));
     GArray *stores =
         pm_site_look_into(get_look(initialisers, module), address - module->module->bias, argument);
-    for (guint i = 0; i < stores->len; i++) {
-        PmStore *store = &g_array_index(stores, PmStore, i);
-        if (store->kind == PM_STORED_ADDRESS || store->kind == PM_STORED_COPY ||
-            store->kind == PM_STORED_PASSED)
-            store->value += module->module->bias;
-    }
+    for (guint i = 0; i < stores->len; i++)
+        pm_site_world_relocate(module, &g_array_index(stores, PmStore, i));
     return stores;
 }
 

@@ -180,18 +180,40 @@ pm_prior_of_request(const PmSchemaRequest *request, const PmSite *site)
     return 1 - request->confidence * (1 - (is_less ? REQUEST_LESS : REQUEST_MORE));
 }
 
-/* Where the data of a layout end at least; 0 where that is not known. Numbers and pointers may be
- * left over from other records; what is the same in all chunks is not. */
+/* Whether a column shows what a program put there, and hardly anything left over from other
+ * records: those differ from chunk to chunk. */
+static gboolean
+is_written(const PmSchemaLayout *layout, const PmSchemaColumn *column)
+{
+    switch (column->kind) {
+    case PM_COLUMN_CONSTANT:
+    case PM_COLUMN_VTABLE:
+    case PM_COLUMN_COUNTER:
+        return TRUE;
+    case PM_COLUMN_ENUM:
+    case PM_COLUMN_SECONDS:
+    case PM_COLUMN_MILLISECONDS:
+    case PM_COLUMN_MICROSECONDS:
+    case PM_COLUMN_NANOSECONDS:
+    case PM_COLUMN_POINTER:
+    case PM_COLUMN_CODE:
+    case PM_COLUMN_RODATA:
+    case PM_COLUMN_DATA:
+    case PM_COLUMN_DOUBLE:
+        return column->nulls * 4 <= layout->chunks_sampled;
+    default:
+        return FALSE;
+    }
+}
+
+/* Where the data of a layout end at least; 0 where that is not known. */
 static gsize
 find_data_end(const PmSchemaLayout *layout)
 {
     gsize end = 0;
-    for (gsize i = 0; !layout->is_rest && i < layout->column_count; i++) {
-        const PmSchemaColumn *column = &layout->columns[i];
-        if (column->kind == PM_COLUMN_CONSTANT || column->kind == PM_COLUMN_VTABLE ||
-            column->kind == PM_COLUMN_COUNTER)
-            end = column->offset_bytes + 1;
-    }
+    for (gsize i = 0; !layout->is_rest && i < layout->column_count; i++)
+        if (is_written(layout, &layout->columns[i]))
+            end = layout->columns[i].offset_bytes + 1;
     return end;
 }
 

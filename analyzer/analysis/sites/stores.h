@@ -11,7 +11,8 @@ typedef enum {
     PM_STORED_ADDRESS,  /* a module address: of code, of constants, of data */
     PM_STORED_COPY,     /* what the module has at module address @value */
     PM_STORED_ARGUMENT, /* argument number @value of the function, or made from arguments */
-    PM_STORED_RESULT,   /* what a call that allocates returned */
+    PM_STORED_RESULT, /* what a call returned: of the function at, or by way of the word at, module
+                         address @value, which is one of those that were looked for */
     PM_STORED_PASSED, /* no store: the address of @offset is passed as argument number @width_bytes
                          to the function at, or by way of the word at, module address @value, which
                          may store what it likes */

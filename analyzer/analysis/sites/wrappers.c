@@ -165,6 +165,27 @@ may_have_size(const PmForwarder *forwarder, const PmExpr *size)
 }
 
 void
+pm_site_world_relocate(const PmSiteModule *module, PmStore *store)
+{
+    const PmForwarder *callee = NULL;
+    switch ((PmStoredKind)store->kind) {
+    case PM_STORED_ADDRESS:
+    case PM_STORED_COPY:
+    case PM_STORED_PASSED:
+        store->value += module->module->bias;
+        return;
+    case PM_STORED_RESULT:
+        callee = g_hash_table_lookup(module->callees, &store->value);
+        if (callee == NULL || callee->offset != 0)
+            store->kind = PM_STORED_OTHER;
+        store->value = 0;
+        return;
+    default:
+        return;
+    }
+}
+
+void
 pm_site_world_add_stores(const PmSiteModule *module, const PmForwarder *callee,
                          const PmSiteCall *call, GArray *stores)
 {
@@ -178,9 +199,7 @@ pm_site_world_add_stores(const PmSiteModule *module, const PmForwarder *callee,
         if (__builtin_add_overflow(store.offset, callee->offset, &offset))
             continue;
         store.offset = offset;
-        if (store.kind == PM_STORED_ADDRESS || store.kind == PM_STORED_COPY ||
-            store.kind == PM_STORED_PASSED)
-            store.value += module->module->bias;
+        pm_site_world_relocate(module, &store);
         pm_stores_add(stores, &store);
     }
 }

@@ -124,6 +124,13 @@ PmValue pm_site_world_measure(PmSiteWorld *world, const PmSiteModule *module,
                               const PmForwarder *callee, const PmSiteCall *call);
 
 /*
+ * Makes @store of a function of @module, with module addresses, one with addresses of the process.
+ * What a call returned is PM_STORED_RESULT only where it is the start of what malloc returned, with
+ * @value 0; else it is not known.
+ */
+void pm_site_world_relocate(const PmSiteModule *module, PmStore *store);
+
+/*
  * Adds to @stores what is written to the memory that @call in @module asks @callee for: by the
  * allocator, and by the function after the call; by offset from what malloc returned, with
  * addresses of the process. Nothing where the offset is not known.
