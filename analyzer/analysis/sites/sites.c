@@ -184,6 +184,20 @@ pm_sites_complete(PmSites *sites, const PmSite *site)
     pm_initialisers_add(sites->initialisers, own->stores);
 }
 
+/* What strdup copies is what the chunk begins with. */
+static void
+add_string(PmSites *sites, const PmSiteModule *module, const PmForwarder *callee,
+           const PmSiteCall *call, PmSite *site)
+{
+    const PmAddr place = pm_site_world_find_string(sites->world, module, callee, call);
+    if (place == PM_ADDR_NONE || site->kind != PM_SITE_EXACT)
+        return;
+    const PmStore store = {.width_bytes = (guint32)MIN(site->size.v[0], sizeof(guint64)),
+                           .value = place,
+                           .kind = PM_STORED_COPY};
+    pm_stores_add(site->stores, &store);
+}
+
 static void
 add_site(PmSites *sites, const PmSiteModule *module, const PmForwarder *callee,
          const PmSiteCall *call)
@@ -210,6 +224,7 @@ add_site(PmSites *sites, const PmSiteModule *module, const PmForwarder *callee,
     site.argument = pm_describe_call(sites->world, module, callee, call);
     site.stores = g_array_new(FALSE, FALSE, sizeof(PmStore));
     pm_site_world_add_stores(module, callee, call, site.stores);
+    add_string(sites, module, callee, call, &site);
     if (!sites->query.unlocated)
         locate(sites, &site);
     g_array_append_val(sites->sites, site);

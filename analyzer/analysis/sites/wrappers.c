@@ -296,23 +296,33 @@ add_wrapper(PmSiteWorld *world, guint module, const PmSiteCall *call, const PmEx
         note_change(world, forwarder);
 }
 
-/* A string that cannot change: its length and one. */
-static PmValue
-measure_string(const PmSiteWorld *world, const PmSiteModule *module, const PmValue *argument)
+/* Where the string is that @argument leads to, if it is one that cannot change; or PM_ADDR_NONE. */
+static PmAddr
+find_string(const PmSiteModule *module, const PmValue *argument)
 {
     guint64 address = 0;
     if (argument->kind == PM_VALUE_POINTER)
         address = argument->v[0];
     else if (!pm_value_is_constant(argument, &address))
-        return pm_value_unknown();
+        return PM_ADDR_NONE;
     const PmAddr place = module->module->bias + address;
     if (place < module->module->start || place >= module->module->end)
-        return pm_value_unknown();
+        return PM_ADDR_NONE;
     for (gsize i = 0; i < module->module->data_count; i++)
         if (pm_range_contains(module->module->data[i], place))
-            return pm_value_unknown();
+            return PM_ADDR_NONE;
+    return place;
+}
+
+/* A string that cannot change: its length and one. */
+static PmValue
+measure_string(const PmSiteWorld *world, const PmSiteModule *module, const PmValue *argument)
+{
+    const PmAddr place = find_string(module, argument);
     g_autofree char *string =
-        pm_space_read_string(pm_process_get_space(world->process), place, STRING_BYTES_MAX);
+        place == PM_ADDR_NONE
+            ? NULL
+            : pm_space_read_string(pm_process_get_space(world->process), place, STRING_BYTES_MAX);
     return string != NULL ? pm_value_constant(strlen(string) + 1) : pm_value_unknown();
 }
 
@@ -331,6 +341,18 @@ join_sizes(PmExprs *exprs, const PmValue *a, const PmValue *b)
     if (b->kind == PM_VALUE_SET && is_vague(a))
         return pm_value_open(exprs, b);
     return pm_value_join(exprs, a, b, NULL, NULL);
+}
+
+PmAddr
+pm_site_world_find_string(PmSiteWorld *world, const PmSiteModule *module, const PmForwarder *callee,
+                          const PmSiteCall *call)
+{
+    if (callee->known == NULL || callee->known->rule != PM_SIZE_STRING)
+        return PM_ADDR_NONE;
+    pm_exprs_reset(&world->exprs);
+    const PmValue argument =
+        pm_exprs_move(&module->index->exprs, &world->exprs, &call->arguments[callee->known->size]);
+    return find_string(module, &argument);
 }
 
 PmValue

@@ -114,6 +114,11 @@ PmSiteWorld *pm_site_world_new(const PmProcess *process, const PmSiteWorldOption
 void pm_site_world_free(PmSiteWorld *world);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmSiteWorld, pm_site_world_free)
 
+/* Where the string is that a call of strdup and the like copies, if it is one that cannot change;
+ * else PM_ADDR_NONE. */
+PmAddr pm_site_world_find_string(PmSiteWorld *world, const PmSiteModule *module,
+                                 const PmForwarder *callee, const PmSiteCall *call);
+
 /*
  * What @call asks for: SET, RANGE, EXPR (one of world->exprs, until the next call) or UNKNOWN. An
  * open SET or EXPR: that or something else.
