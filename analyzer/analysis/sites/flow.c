@@ -290,8 +290,10 @@ static void
 add_passed(const Pass *pass, const PmState *state, guint64 target)
 {
     for (guint i = 0; i < PM_ARGUMENTS; i++) {
+        const PmValue *value = &state->registers[pass->flow->machine->arguments[i]];
         const PmStore passed = {.width_bytes = i, .value = target, .kind = PM_STORED_PASSED};
-        add_to_memory(pass, state, &state->registers[pass->flow->machine->arguments[i]], passed);
+        if (value->kind == PM_VALUE_RESULT || value->kind == PM_VALUE_EXPR)
+            add_to_memory(pass, state, value, passed);
     }
 }
 
@@ -323,7 +325,8 @@ note_stores(const Pass *pass, const PmState *state, const PmOp *op)
     if (op->dst.kind != PM_OPERAND_MEMORY)
         return;
     const PmValue address = pm_state_address(state, &flow->facts, &op->dst);
-    if (address.kind != PM_VALUE_RESULT && address.kind != PM_VALUE_EXPR)
+    if (address.kind != PM_VALUE_RESULT &&
+        (address.kind != PM_VALUE_EXPR || !flow->targets->of_argument))
         return;
     const PmValue a = pm_state_read(state, &flow->facts, &op->a);
     const PmValue unknown = pm_value_unknown();
