@@ -23,9 +23,11 @@ typedef struct {
     guint8 *called;
 } Answer;
 
+/* @has_data: whether all words of data are there, as the process had them. */
 struct PmCallable {
     PmSiteWorld *world;
     Answer *answers;
+    gboolean has_data;
 };
 
 /* While one module is looked at. @is_entered: of each function, whether other code refers to it. */
@@ -39,11 +41,40 @@ typedef struct {
     GArray *queue; /* guint */
 } Search;
 
+/* Whether @data is there as the process had it: a module's file does not have what the dynamic
+ * linker wrote. */
+static gboolean
+is_there(const PmSpace *space, PmRange data)
+{
+    PmSpan span;
+    for (PmAddr at = data.start; at < data.end; at += span.length_bytes) {
+        pm_space_get_span(space, at, &span);
+        if (span.kind != PM_BYTES_DUMPED && span.kind != PM_BYTES_NOT_WRITTEN)
+            return FALSE;
+        span.length_bytes = MIN(span.length_bytes, data.end - at);
+    }
+    return TRUE;
+}
+
+static gboolean
+has_all_data(const PmSiteWorld *world)
+{
+    const PmSpace *space = pm_process_get_space(world->process);
+    for (guint i = 0; i < world->modules->len; i++) {
+        const PmModule *module = pm_site_world_get_module(world, i)->module;
+        for (gsize j = 0; j < module->data_count; j++)
+            if (!is_there(space, module->data[j]))
+                return FALSE;
+    }
+    return world->pointers->len < PM_POINTERS_MAX;
+}
+
 PmCallable *
 pm_callable_new(PmSiteWorld *world)
 {
     PmCallable *callable = g_new0(PmCallable, 1);
     callable->world = world;
+    callable->has_data = has_all_data(world);
     callable->answers = g_new0(Answer, world->modules->len + 1);
     return callable;
 }
@@ -247,7 +278,7 @@ gboolean
 pm_callable_is_called(PmCallable *callable, guint module, guint64 address)
 {
     guint number = 0;
-    if (module >= callable->world->modules->len)
+    if (module >= callable->world->modules->len || !callable->has_data)
         return TRUE;
     const Answer *answer = &callable->answers[module];
     if (!answer->is_known)

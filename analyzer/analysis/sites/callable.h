@@ -20,6 +20,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmCallable, pm_callable_free)
  * has filled them. What is looked up by name (dlsym) is not seen, but for modules of which no other
  * imports anything, and the program itself: all that these export counts as called.
  *
- * TRUE also where it cannot be told. One thread at a time.
+ * TRUE also where it cannot be told: where data of any module are not in the core. One thread at a
+ * time.
  */
 gboolean pm_callable_is_called(PmCallable *callable, guint module, guint64 address);

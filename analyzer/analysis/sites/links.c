@@ -6,9 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Words of data that point to code: most are those of C++'s virtual functions. */
-#define POINTERS_MAX (1U << 21)
-
 static gint
 compare_pointers(gconstpointer a, gconstpointer b)
 {
@@ -69,7 +66,7 @@ read_pointers_in(PmSiteWorld *world, guint index, PmRange data)
         for (guint64 i = 0; span.bytes != NULL && !span.hole && i + 8 <= size; i += 8) {
             const PmPointer pointer = {pm_load_u64(span.bytes + i), index, at + i - module->bias};
             if (pointer.value >= lowest && pointer.value < highest &&
-                world->pointers->len < POINTERS_MAX && is_text(world, pointer.value))
+                world->pointers->len < PM_POINTERS_MAX && is_text(world, pointer.value))
                 g_array_append_val(world->pointers, pointer);
         }
         /* Spans of cores end at pages. */

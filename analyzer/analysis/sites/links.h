@@ -12,6 +12,10 @@ pm_site_world_get_module(const PmSiteWorld *world, guint index)
     return &g_array_index(world->modules, PmSiteModule, index);
 }
 
+/* Words of data that point to code: most are those of C++'s virtual functions. More are left out.
+ */
+#define PM_POINTERS_MAX (1U << 21)
+
 /* Where a function is. */
 typedef struct {
     guint module;
