@@ -173,6 +173,16 @@ print_reason(const PmSink *sink, const PmRankedSite *ranked)
     }
 }
 
+/* Whether one of @sites asks for a size that is known. */
+static gboolean
+has_constant(const GPtrArray *sites)
+{
+    for (guint i = 0; i < sites->len; i++)
+        if (((const PmRankedSite *)g_ptr_array_index(sites, i))->site->kind <= PM_SITE_SEVERAL)
+            return TRUE;
+    return FALSE;
+}
+
 /* Who made them, likeliest first; what tells the first from others in a line below. */
 static void
 print_sites(const PmSink *sink, const PmFindings *findings, const PmSuspect *suspect)
@@ -193,7 +203,10 @@ print_sites(const PmSink *sink, const PmFindings *findings, const PmSuspect *sus
         if (shown++ == 0)
             print_reason(sink, ranked);
     }
-    if (shown == 0)
+    if (shown == 0 && has_constant(suspect->sites))
+        print_line(sink, label,
+                   "many calls may have, and none stands out; sites lists those of this size");
+    else if (shown == 0)
         print_line(sink, label,
                    "no call that is known to ask for such a size; sites --variable "
                    "lists those of which the size is not known");
