@@ -8,6 +8,7 @@
  *   one       one buffer of 8 MiB is lost
  *   live      a hash table of 100,000 nodes, 60 characters each; nothing is lost
  *   few       like live, but five blocks of some sizes are lost, as in most programs
+ *   threads   1,100 threads wait: most of what is in use is glibc's own
  *   packed    20,000 records, each held by a pointer at an odd address; nothing is lost
  *   tagged    the same by pointers with flags in their upper bits
  *   ends      the same by pointers to their ends
@@ -19,7 +20,8 @@
 #include "ending.h"
 #include "ledger.h"
 
-#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -31,6 +33,7 @@
 #define ENTRIES 100000
 #define BUCKETS 65536
 #define HELD    20000
+#define THREADS 1100
 
 typedef struct {
     uint64_t id;
@@ -162,6 +165,26 @@ lose_few(void)
         memset(note(malloc(sizes[i]), sizes[i], LEDGER_LEAK_ROOT), 1, sizes[i]);
 }
 
+static void *
+wait_for_ever(void *argument)
+{
+    pause();
+    return argument;
+}
+
+static void
+make_threads(void)
+{
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, (size_t)PTHREAD_STACK_MIN * 4);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_t thread;
+        if (pthread_create(&thread, &attributes, wait_for_ever, NULL) != 0)
+            abort();
+    }
+}
+
 static __attribute__((noinline)) void *
 make_held(uint64_t id)
 {
@@ -238,6 +261,8 @@ play(const char *scene)
     } else if (strcmp(scene, "few") == 0) {
         make_table();
         lose_few();
+    } else if (strcmp(scene, "threads") == 0) {
+        make_threads();
     } else if (strcmp(scene, "packed") == 0 || strcmp(scene, "tagged") == 0 ||
                strcmp(scene, "ends") == 0 || strcmp(scene, "view") == 0 ||
                strcmp(scene, "file") == 0) {

@@ -50,6 +50,21 @@ add_rows(Blame *blame, const PmSizes *sizes)
 }
 
 static void
+add_runtime(const Blame *blame, const PmPtmalloc *ptmalloc)
+{
+    gsize count = 0;
+    const PmRuntimeChunk *runtime = pm_ptmalloc_get_runtime_chunks(ptmalloc, &count);
+    for (gsize i = 0; i < count; i++) {
+        PmChunk chunk;
+        if (!pm_heap_find_chunk(pm_ptmalloc_get_heap(ptmalloc), runtime[i].address, &chunk, NULL))
+            continue;
+        PmSizeCandidate *candidate = get_candidate(blame, chunk.chunk_bytes);
+        if (candidate != NULL && candidate->runtime_chunks < candidate->row->used_chunks)
+            candidate->runtime_chunks++;
+    }
+}
+
+static void
 add_group(const Blame *blame, const PmLostGroup *group)
 {
     PmSizeCandidate *candidate = get_candidate(blame, group->chunk_bytes);
@@ -113,9 +128,10 @@ compare_blame(gconstpointer left, gconstpointer right)
 static gboolean
 has_share(const PmSizeCandidate *candidate, const PmSizes *sizes)
 {
+    const guint64 chunks = candidate->row->used_chunks - candidate->runtime_chunks;
     const double share =
-        pm_share(pm_size_row_used_bytes(candidate->row), sizes->states[PM_CHUNK_USED].chunk_bytes);
-    return share >= PM_CANDIDATE_SHARE && candidate->row->used_chunks >= PM_CANDIDATE_CHUNKS;
+        pm_share(chunks * candidate->row->chunk_bytes, sizes->states[PM_CHUNK_USED].chunk_bytes);
+    return share >= PM_CANDIDATE_SHARE && chunks >= PM_CANDIDATE_CHUNKS;
 }
 
 static gboolean
@@ -125,12 +141,13 @@ loses_few(const PmSizeRow *row)
 }
 
 GArray *
-pm_candidates_find(const PmSizes *sizes, const PmReach *reach)
+pm_candidates_find(const PmPtmalloc *ptmalloc, const PmSizes *sizes, const PmReach *reach)
 {
     g_autoptr(GHashTable) by_size = g_hash_table_new(g_int64_hash, g_int64_equal);
     g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(PmSizeCandidate));
     Blame blame = {.by_size = by_size, .candidates = all};
     add_rows(&blame, sizes);
+    add_runtime(&blame, ptmalloc);
     if (reach != NULL) {
         add_groups(&blame, pm_reach_get_result(reach));
         set_blame(&blame, pm_reach_get_result(reach));

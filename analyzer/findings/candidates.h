@@ -11,6 +11,7 @@
  * One size.
  *
  * @row: borrowed from the sizes.
+ * @runtime_chunks: of the used ones, those that are glibc's own.
  * @roots: leak roots and members of lost rings of this size. @indirect: its other lost chunks.
  * @hanging_chunks, @hanging_bytes: lost chunks of any size that only those roots reach, without
  *   them.
@@ -20,6 +21,7 @@
  */
 typedef struct {
     const PmSizeRow *row;
+    guint64 runtime_chunks;
     guint64 roots;
     guint64 indirect;
     guint64 hanging_chunks;
@@ -28,8 +30,8 @@ typedef struct {
     PmAddr root_example;
 } PmSizeCandidate;
 
-/* Of a size that is here for its share: the least share of what is in use, and the fewest chunks.
- */
+/* Of a size that is here for its share: the least share of what is in use, and the fewest chunks,
+ * without glibc's own. */
 #define PM_CANDIDATE_SHARE  0.2
 #define PM_CANDIDATE_CHUNKS 1000
 
@@ -41,8 +43,8 @@ typedef struct {
  * to) is put down to the size of these; one that hangs on a few (a million nodes on one head) to
  * its own size, because what there are many of is what was not freed.
  *
- * @sizes: of the same subject. @reach: NULL where nobody knows what is lost.
+ * @ptmalloc: the heap. @sizes: of it. @reach: NULL where nobody knows what is lost.
  * Returns: (transfer full): PmSizeCandidate; those with lost chunks first, most blame first, then
  * those with the largest share. A size stands there once.
  */
-GArray *pm_candidates_find(const PmSizes *sizes, const PmReach *reach);
+GArray *pm_candidates_find(const PmPtmalloc *ptmalloc, const PmSizes *sizes, const PmReach *reach);

@@ -76,7 +76,8 @@ weigh_hidden(const PmHidden *hidden, const GPtrArray *sizes)
 static void
 add_sizes(PmFindings *findings, const PmFindingsInput *input)
 {
-    g_autoptr(GArray) candidates = pm_candidates_find(input->sizes, input->reach);
+    g_autoptr(GArray) candidates =
+        pm_candidates_find(input->subject->ptmalloc, input->sizes, input->reach);
     g_autoptr(GPtrArray) sizes =
         g_ptr_array_new_with_free_func((GDestroyNotify)pm_size_finding_free);
     for (guint i = 0; i < candidates->len; i++)

@@ -166,6 +166,16 @@ test_few(void)
     g_assert_cmpuint(real_member_uint(get_suspect(document, 0), "chunks"), ==, 100001);
 }
 
+/* A thousand DTVs are no structure of the program's. */
+static void
+test_threads(void)
+{
+    g_autoptr(JsonNode) document = play("suspects", "threads");
+    if (document == NULL)
+        return;
+    g_assert_cmpuint(json_array_get_length(real_get_array(document, "data.suspects")), ==, 0);
+}
+
 /* What is held by addresses at odd places, with flags in them, or of the records' ends is not lost,
  * although no scan for pointers sees them: the report says where they stand. */
 static void
@@ -396,6 +406,7 @@ main(int argc, char **argv)
     g_test_add_func("/real/report/one", test_one);
     g_test_add_func("/real/report/live", test_live);
     g_test_add_func("/real/report/few", test_few);
+    g_test_add_func("/real/report/threads", test_threads);
     g_test_add_data_func("/real/report/packed", "packed", test_hidden);
     g_test_add_data_func("/real/report/tagged", "tagged", test_hidden);
     g_test_add_data_func("/real/report/ends", "ends", test_hidden);
