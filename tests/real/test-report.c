@@ -228,6 +228,20 @@ test_rate(void)
     g_assert_cmpstr(find_signal(first, "rate"), ==, "20 an hour over 90 days");
 }
 
+/* Types what a report says to type. */
+static void
+type_command(const char *line)
+{
+    g_auto(GStrv) words = NULL;
+    g_assert_true(g_str_has_prefix(line, "postmalloc "));
+    g_assert_true(g_shell_parse_argv(line, NULL, &words, NULL));
+    g_free(words[0]);
+    words[0] = g_strdup(g_getenv("POSTMALLOC"));
+    const int status = real_run_command((const char *const *)words, NULL, NULL, NULL, 60);
+    if (status != 0)
+        real_fail("'%s' ended with %d", line, status);
+}
+
 /* What a report tells to type next can be typed. */
 static void
 test_next(void)
@@ -242,15 +256,7 @@ test_next(void)
         JsonArray *next =
             json_object_get_array_member(json_array_get_object_element(suspects, i), "next");
         for (guint j = 0; j < json_array_get_length(next); j++) {
-            const char *line = json_array_get_string_element(next, j);
-            g_assert_true(g_str_has_prefix(line, "postmalloc "));
-            g_auto(GStrv) words = NULL;
-            g_assert_true(g_shell_parse_argv(line, NULL, &words, NULL));
-            g_free(words[0]);
-            words[0] = g_strdup(g_getenv("POSTMALLOC"));
-            const int status = real_run_command((const char *const *)words, NULL, NULL, NULL, 60);
-            if (status != 0)
-                real_fail("'%s' ended with %d", line, status);
+            type_command(json_array_get_string_element(next, j));
             typed++;
         }
     }
@@ -326,12 +332,38 @@ test_case(gconstpointer data)
     real_remove(folder);
 }
 
+/* The report says that the code of case2 is not here. */
+static void
+assert_missing(const RealRun *run)
+{
+    g_autoptr(JsonNode) without = report_on(run, NULL);
+    if (without == NULL)
+        return;
+    const char *missing = find_signal(get_suspect(without, 0), "code-missing");
+    g_assert_nonnull(missing);
+    g_assert_nonnull(strstr(missing, "case2"));
+}
+
+/* --exe and --sysroot bring it. */
+static void
+assert_brought(const RealRun *run, const char *file, const char *root)
+{
+    static const Case fibonacci = {.sample = "case2", .argument = "calloc(1024, 8)"};
+    const char *const exe[] = {"--exe", file, NULL};
+    const char *const sysroot[] = {"--sysroot", root, NULL};
+    const RealSubject subjects[] = {{run->core, exe}, {run->core, sysroot}};
+    for (guint i = 0; i < G_N_ELEMENTS(subjects); i++) {
+        g_autoptr(JsonNode) document = real_ask(&subjects[i], "report", NULL);
+        if (document != NULL)
+            assert_site(&fibonacci, get_suspect(document, 0));
+    }
+}
+
 /* Case 2 from a container: the program's path does not exist here. The report says whose code is
  * missing; --exe and --sysroot bring it. */
 static void
 test_container(void)
 {
-    static const Case fibonacci = {.sample = "case2", .argument = "calloc(1024, 8)"};
     g_autofree char *folder = g_dir_make_tmp("postmalloc-report-XXXXXX", NULL);
     g_autofree char *program = strip_sample("case2", folder);
     g_autofree char *root = g_build_filename(folder, "image", NULL);
@@ -343,20 +375,8 @@ test_container(void)
         program == NULL ? NULL : real_run_sample(words, "500", REAL_KERNEL_CORE);
     if (run != NULL) {
         g_assert_cmpint(g_rename(program, kept), ==, 0);
-        g_autoptr(JsonNode) without = report_on(run, NULL);
-        const char *const exe[] = {"--exe", kept, NULL};
-        const char *const sysroot[] = {"--sysroot", root, NULL};
-        const RealSubject subjects[] = {{run->core, exe}, {run->core, sysroot}};
-        if (without != NULL) {
-            const char *missing = find_signal(get_suspect(without, 0), "code-missing");
-            g_assert_nonnull(missing);
-            g_assert_nonnull(strstr(missing, "case2"));
-        }
-        for (guint i = 0; i < G_N_ELEMENTS(subjects); i++) {
-            g_autoptr(JsonNode) document = real_ask(&subjects[i], "report", NULL);
-            if (document != NULL)
-                assert_site(&fibonacci, get_suspect(document, 0));
-        }
+        assert_missing(run);
+        assert_brought(run, kept, root);
     }
     real_remove(folder);
 }
