@@ -47,6 +47,12 @@ pm_binscan_is_plausible(const PmBinHit *hit)
     return hit->bad <= BAD_MAX && hit->empty >= EMPTY_MIN;
 }
 
+gboolean
+pm_binscan_is_possible(const PmBinHit *hit)
+{
+    return hit->bad <= BAD_MAX && hit->empty + hit->linked >= EMPTY_MIN;
+}
+
 /* Looks at the run of empty bins that ends at @slot: its last one may be bin 127. */
 static void
 check_run_end(const PmSpace *space, PmAddr slot, GArray *hits)

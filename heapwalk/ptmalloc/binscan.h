@@ -29,6 +29,9 @@ gboolean pm_binscan_check(const PmSpace *space, PmAddr bins, PmBinHit *ret_hit);
 /* Whether @hit is good enough to be a malloc_state's: damaged ones pass too. */
 gboolean pm_binscan_is_plausible(const PmBinHit *hit);
 
+/* The same where something else says that there is a malloc_state: all its bins may hold chunks. */
+gboolean pm_binscan_is_possible(const PmBinHit *hit);
+
 /* Appends the plausible bins arrays in the dumped bytes of @range to @hits (PmBinHit). */
 void pm_binscan_range(const PmSpace *space, PmRange range, GArray *hits);
 

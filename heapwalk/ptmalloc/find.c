@@ -204,6 +204,22 @@ note_ring_end(PmPtmalloc *ptmalloc, PmAddr state)
                            "the list of arenas leads to one that is not in the core");
 }
 
+/*
+ * Whether the malloc_state that the list of arenas leads to is one. A busy arena has few empty bins
+ * or none: its heap says then that it is.
+ */
+static gboolean
+is_state(const Finder *finder, PmAddr state)
+{
+    const PmPtmalloc *ptmalloc = finder->ptmalloc;
+    const PmAddr bins = state + ptmalloc->layout->bins;
+    PmBinHit hit;
+    return is_hit(finder, bins) ||
+           (pm_binscan_check(ptmalloc->space, bins, &hit) &&
+            (pm_binscan_is_plausible(&hit) ||
+             (is_thread_arena(ptmalloc, state) && pm_binscan_is_possible(&hit))));
+}
+
 /* Adds the arenas of the ring that @state belongs to, itself first. */
 static void
 follow_ring(const Finder *finder, PmAddr state, GHashTable *known)
@@ -212,10 +228,7 @@ follow_ring(const Finder *finder, PmAddr state, GHashTable *known)
     const guint ring = ptmalloc->rings;
     for (guint i = 0; i < ARENAS_MAX; i++) {
         guint64 next = 0;
-        const PmAddr bins = state + ptmalloc->layout->bins;
-        PmBinHit hit;
-        if (!is_hit(finder, bins) &&
-            (!pm_binscan_check(ptmalloc->space, bins, &hit) || !pm_binscan_is_plausible(&hit))) {
+        if (!is_state(finder, state)) {
             note_ring_end(ptmalloc, state);
             return;
         }
