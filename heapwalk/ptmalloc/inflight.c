@@ -12,7 +12,7 @@
 /* Frames of a thread that are looked at; malloc's own are among the innermost. */
 #define FRAMES_MAX 24
 /* How far from a chunk a register may point to be about it: its header, its links. */
-#define NEAR_BYTES 32
+#define NEAR_BYTES ((guint64)32)
 /* Threads that a note names. */
 #define NAMED_MAX 3
 
@@ -204,7 +204,8 @@ pm_in_flight_explain(PmInFlight *in_flight, const PmArenaBuild *build, const cha
     static const char *const anywhere[] = {"top-size", "arena-sum",     "bin-sum",
                                            "bin-link", "bin-back-link", NULL};
     /* The same, but only of the chunk at which it is. */
-    static const char *const here[] = {"chunk-size", "prev-size", "bin-in-use", "bin-size", NULL};
+    static const char *const here[] = {"chunk-size", "prev-size",  "bin-in-use",
+                                       "bin-size",   "arena-flag", NULL};
     if (!in_flight->is_stopped || build == NULL || !may_change(in_flight, build))
         return NULL;
     gboolean explained = is_one_of(code, anywhere);

@@ -67,6 +67,22 @@ is_linked(const Walker *walker, PmAddr chunk)
             (pm_read(ptmalloc, bk + 2 * word, &back) && back == chunk));
 }
 
+/* A violation at header that an operation on the chunk before it may explain as well. */
+static void
+report_border(const Walker *walker, const char *code, const char *text)
+{
+    PmPtmalloc *ptmalloc = walker->ptmalloc;
+    const PmAddr user = walker->header + 2 * walker->word;
+    g_autofree char *who = NULL;
+    if (walker->previous_bytes != 0)
+        who = pm_in_flight_explain(ptmalloc->in_flight, walker->walk->build, code,
+                                   user - walker->previous_bytes);
+    if (who != NULL)
+        pm_ptmalloc_note_in_flight(ptmalloc, walker->walk->build, user, text, who);
+    else
+        pm_ptmalloc_violation(ptmalloc, walker->walk->build, code, user, "%s", text);
+}
+
 /*
  * The chunk that ends at header is free in a bin: the one behind it says so. Where prev_size does
  * not agree, the bin's list decides: a write of one byte past the end clears the flag of the next
@@ -82,14 +98,14 @@ note_previous_free(Walker *walker, guint64 prev_size)
     const guint64 granule = granule_of(walker, previous);
     if (prev_size != bytes) {
         const gboolean is_free = is_linked(walker, previous);
-        pm_ptmalloc_violation(
-            walker->ptmalloc, walker->walk->build, "prev-size", walker->header + 2 * walker->word,
+        g_autofree char *text = g_strdup_printf(
             is_free ? "the chunk before it is free and has 0x%" G_GINT64_MODIFIER
                       "x bytes, but prev_size says 0x%" G_GINT64_MODIFIER "x"
                     : "its flags say that the chunk before it (0x%" G_GINT64_MODIFIER
                       "x bytes) is free, but that is on no list, and prev_size "
                       "says 0x%" G_GINT64_MODIFIER "x: taken for one in use",
             bytes, prev_size);
+        report_border(walker, "prev-size", text);
         if (!is_free)
             return;
     }
