@@ -60,14 +60,20 @@ real_live_read(const RealLive *live, const char *name)
     return g_file_get_contents(path, &text, NULL, NULL) ? text : g_strdup("");
 }
 
-RealLive *
-real_live_start(const char *options)
+static RealLive *
+live_new(void)
 {
-    g_autofree char *sample = real_get_sample("busy");
-    g_autoptr(GError) error = NULL;
-    g_autoptr(RealLive) live = g_new0(RealLive, 1);
+    RealLive *live = g_new0(RealLive, 1);
     live->folder = g_dir_make_tmp("postmalloc-live-XXXXXX", NULL);
     live->counter = g_build_filename(live->folder, "counter", NULL);
+    return live;
+}
+
+/* Starts the program @sample. */
+static gboolean
+start(RealLive *live, const char *sample, const char *options)
+{
+    g_autoptr(GError) error = NULL;
     g_autofree char *line = g_strdup_printf("%s %s %s", sample, live->counter, options);
     g_auto(GStrv) words = g_strsplit(line, " ", -1);
     g_auto(GStrv) environment = g_get_environ();
@@ -79,12 +85,36 @@ real_live_start(const char *options)
     if (!g_spawn_async(live->folder, words, environment, G_SPAWN_DO_NOT_REAP_CHILD, set_up_child,
                        NULL, &live->pid, &error)) {
         real_fail("%s: %s", sample, error->message);
-        return NULL;
+        return FALSE;
     }
     if (await_progress(live, 0))
-        return g_steal_pointer(&live);
+        return TRUE;
     real_fail("the sample busy does not get going");
-    return NULL;
+    return FALSE;
+}
+
+RealLive *
+real_live_start(const char *options)
+{
+    g_autofree char *sample = real_get_sample("busy");
+    g_autoptr(RealLive) live = live_new();
+    return start(live, sample, options) ? g_steal_pointer(&live) : NULL;
+}
+
+RealLive *
+real_live_start_removed(const char *options)
+{
+    g_autofree char *sample = real_get_sample("busy");
+    g_autoptr(RealLive) live = live_new();
+    g_autofree char *copy = g_build_filename(live->folder, "removed", NULL);
+    const char *command[] = {"cp", sample, copy, NULL};
+    if (real_run_command(command, NULL, NULL, NULL, 30) != 0) {
+        real_fail("%s: cannot be copied to %s", sample, copy);
+        return NULL;
+    }
+    const gboolean started = start(live, copy, options);
+    (void)unlink(copy);
+    return started ? g_steal_pointer(&live) : NULL;
 }
 
 void

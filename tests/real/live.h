@@ -20,6 +20,9 @@ typedef struct {
  */
 RealLive *real_live_start(const char *options);
 
+/* The same of a copy in its folder, which was removed by the time this returns. */
+RealLive *real_live_start_removed(const char *options);
+
 /* Kills it and removes the folder. */
 void real_live_free(RealLive *live);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RealLive, real_live_free)

@@ -6,7 +6,9 @@
 #include "tool.h"
 
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define ROUNDS 6
@@ -112,6 +114,53 @@ test_text(void)
     leave_folder(folder);
 }
 
+/* The program's file is taken from the process where its path has gone. */
+static void
+test_removed(void)
+{
+    g_autoptr(RealLive) live = real_live_start_removed("--threads 2 --arenas 1");
+    if (live == NULL || !real_require_program("gdb", "takes snapshots"))
+        return;
+    g_autofree char *source = g_strdup_printf("-p%d", live->pid);
+    const RealSubject subject = {.core = source};
+    g_autoptr(JsonNode) info = real_ask(&subject, "info", NULL);
+    JsonArray *modules = info == NULL ? NULL : real_get_array(info, "data.modules");
+    if (modules != NULL && json_array_get_length(modules) > 0)
+        g_assert_cmpstr(real_member_text(json_array_get_object_element(modules, 0), "elf"), ==,
+                        "found");
+    real_live_check(live);
+}
+
+/* Ctrl-C while the snapshot is written: the process goes on, and nothing is left. */
+static void
+test_interrupted(void)
+{
+    static const guint delays_ms[] = {50, 150, 250, 350};
+    g_autoptr(RealLive) live = real_live_start("--threads 50 --arenas 1 --ballast 60");
+    if (live == NULL || !real_require_program("gdb", "takes snapshots"))
+        return;
+    char *folder = enter_folder();
+    g_autofree char *source = g_strdup_printf("-p%d", live->pid);
+    const char *command[] = {g_getenv("POSTMALLOC"), "sizes", source, NULL};
+    guint ended = 0;
+    for (gsize i = 0; i < G_N_ELEMENTS(delays_ms); i++) {
+        GPid tool = 0;
+        int status = 0;
+        g_assert_true(g_spawn_async(NULL, (char **)command, NULL,
+                                    G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDOUT_TO_DEV_NULL |
+                                        G_SPAWN_STDERR_TO_DEV_NULL,
+                                    NULL, NULL, &tool, NULL));
+        g_usleep((gulong)delays_ms[i] * 1000);
+        kill(tool, SIGINT);
+        g_assert_cmpint(waitpid(tool, &status, 0), ==, tool);
+        real_live_check(live);
+        g_assert_cmpuint(real_live_count_files(folder), ==, 0);
+        ended += WIFSIGNALED(status) && WTERMSIG(status) == SIGINT ? 1 : 0;
+    }
+    g_assert_cmpuint(ended, >, 0);
+    leave_folder(folder);
+}
+
 static void
 refuse(const char *source, const char *code, const char *words)
 {
@@ -201,6 +250,8 @@ main(int argc, char **argv)
     g_test_add_data_func("/real/live/consistent/one-thread", "--threads 1 --arenas 1",
                          test_consistent);
     g_test_add_func("/real/live/text", test_text);
+    g_test_add_func("/real/live/removed", test_removed);
+    g_test_add_func("/real/live/interrupted", test_interrupted);
     g_test_add_func("/real/live/refused", test_refused);
     g_test_add_func("/real/live/coredump", test_coredump);
     return g_test_run();
