@@ -120,11 +120,21 @@ def find_forwarding(observations, offset):
 
 
 def may_forward(observations):
-    """Whether that cannot be told from @observations: the function asked for one size alone, and had an argument that
-    was always the same number and no larger."""
-    sizes = {one.size for one in observations}
-    columns = ([one.arguments[i] & 0xFFFFFFFF for one in observations] for i in range(6))
-    return len(sizes) == 1 and any(len(set(column)) == 1 and 0 < column[0] <= min(sizes) for column in columns)
+    """Whether that cannot be told from @observations: the function asked for one or two sizes alone, and an argument
+    goes with them: always the same number and no larger, or another for the other, of which the size may be a multiple
+    and something more."""
+    sizes = [one.size for one in observations]
+    for i in range(6):
+        points = sorted({(one.arguments[i] & 0xFFFFFFFF, one.size) for one in observations})
+        if len(points) == 1 and 0 < points[0][0] <= points[0][1]:
+            return True
+        if len(points) != 2 or len(set(sizes)) != 2 or points[0][0] == points[1][0]:
+            continue
+        (v0, s0), (v1, s1) = points
+        factor, rest = divmod(s1 - s0, v1 - v0)
+        if rest == 0 and factor > 0 and s0 >= v0 * factor:
+            return True
+    return False
 
 
 class Truth:

@@ -32,11 +32,11 @@ from leaked_truth import SHARE_MIN, Record, Truth, get_chunk_bytes
 
 # Of each program.
 SITES_EACH = 2
-# So many programs; of them the true site is the first, and is one of the first three, in so many. The goal is 0.6 and
-# 0.8; what is missed is told below the table.
+# So many programs; of them the true site is the first, and is one of the first three, in so many: what holds now, and
+# the goal. Most that is missed asks for a size that varies, beside others that always ask for the very size.
 PROGRAMS_MIN = 20
-FIRST_MIN, FIRST_GOAL = 0.4, 0.6
-THREE_MIN, THREE_GOAL = 0.5, 0.8
+FIRST_MIN, FIRST_GOAL = 0.45, 0.6
+THREE_MIN, THREE_GOAL = 0.55, 0.8
 # A suspect of less confidence is hardly one.
 LOW = 0.4
 # How far out callers are watched, and in how many rows.
