@@ -31,6 +31,20 @@ lib_array(size_t count, size_t size)
     return lib_alloc(bytes);
 }
 
+static void *
+allocate_int(int size)
+{
+    return malloc((size_t)size);
+}
+
+struct site_hooks site_hooks = {.allocate = allocate_int};
+
+SITE void *
+s88_is_1032(void)
+{
+    return site_hooks.allocate(1032);
+}
+
 SITE void *
 s90_is_1016(void)
 {

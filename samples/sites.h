@@ -33,6 +33,13 @@ void *lib_alloc(size_t size);
 void *lib_zalloc(size_t size);
 void *lib_array(size_t count, size_t size);
 
+/* And a variable of it: code of its own library, too, finds it through a word. */
+struct site_hooks {
+    long unused[3];
+    void *(*allocate)(int size);
+};
+extern struct site_hooks site_hooks;
+
 /* Called by main, so that the linker keeps them. */
 void sites_cxx(void);
 void sites_glib(void);

@@ -131,6 +131,7 @@ build_program(const Build *build, const char *log)
     add_words(command, "-o");
     g_ptr_array_add(command, g_strdup(build->program));
     add_source(command, "sites.c");
+    add_source(command, "sites-keep.c");
     if (build->with_cxx) {
         add_words(command, "-DWITH_CXX");
         add_source(command, "sites-cxx.cc");

@@ -122,6 +122,12 @@ add_constant(PmExprs *exprs, const PmValue *value, guint64 constant)
         return sum;
     case PM_VALUE_STACK_ANY:
         return *value;
+    case PM_VALUE_SLOT:
+    case PM_VALUE_BEYOND:
+        sum = pm_value_of_kind(PM_VALUE_BEYOND, 0, value->v[0]);
+        sum.v[1] = (value->kind == PM_VALUE_BEYOND ? value->v[1] : 0) + constant;
+        sum.may = value->may;
+        return sum;
     default:
         sum = apply(exprs, value, PM_STEP_ADD, constant);
         sum.may = value->may;
@@ -202,7 +208,7 @@ static gboolean
 is_factor(const PmExpr *expr, guint8 *ret_widen)
 {
     const PmStep *step = &expr->steps[0];
-    if (expr->arguments[1] != PM_NO_ARGUMENT || expr->open != 0 || expr->step_count > 1)
+    if (expr->arguments[1] != PM_NO_ARGUMENT || expr->step_count > 1)
         return FALSE;
     *ret_widen = expr->widen[0];
     if (expr->step_count == 0)
@@ -225,11 +231,13 @@ multiply_arguments(PmExprs *exprs, const PmValue *a, const PmValue *b)
         .arguments = {expr_a->arguments[0], expr_b->arguments[0]},
         .widen = {widen_a, widen_b},
     };
+    const guint8 open = expr_a->open | expr_b->open;
     if (product.arguments[0] > product.arguments[1])
         product = (PmExpr){
             .arguments = {expr_b->arguments[0], expr_a->arguments[0]},
             .widen = {widen_b, widen_a},
         };
+    product.open = open;
     return pm_expr_to_value(exprs, &product);
 }
 

@@ -239,6 +239,9 @@ pm_state_assume(PmState *state, PmFrameFacts *facts, PmCondition condition, gboo
     const guint64 may = value->may;
     if (!narrow(actual, comparison->b, width, &low, &high))
         return FALSE;
+    /* What a word holds stays that, unless only one number is left of it. */
+    if (value->kind == PM_VALUE_SLOT && low != high)
+        return TRUE;
     *value = pm_value_range(low, high);
     value->may = may;
     return TRUE;

@@ -173,6 +173,10 @@ find_callee(const PmFlow *flow, const PmState *state, const PmOp *op, guint64 *r
         *ret_target = callee.v[0];
         return TRUE;
     }
+    if (callee.kind == PM_VALUE_FIELD) {
+        *ret_target = pm_field_make(callee.v[0], callee.v[1]);
+        return TRUE;
+    }
     return pm_value_is_constant(&callee, ret_target);
 }
 

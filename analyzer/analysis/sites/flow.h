@@ -15,6 +15,7 @@
  * module addresses. @endless: the same for functions that never return, @passing: for those that
  * return their first argument, @filling: for those of them that fill what it points to as memset()
  * does; all three nullable.
+ * @bases: (nullable): words of those of the wanted that are members of what a word points to.
  * @of_argument: it is also asked what is stored to memory that argument number @argument points to.
  */
 typedef struct {
@@ -22,6 +23,7 @@ typedef struct {
     const PmTargets *endless;
     const PmTargets *passing;
     const PmTargets *filling;
+    const PmTargets *bases;
     gboolean of_argument;
     guint argument;
 } PmFlowTargets;

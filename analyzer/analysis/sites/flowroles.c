@@ -14,6 +14,14 @@ names_wanted(const PmFlow *flow, const PmOperand *operand)
            pm_targets_contain(flow->targets->wanted, operand->number);
 }
 
+/* Whether @operand names a word that points to what has a wanted member. */
+static gboolean
+names_base(const PmFlow *flow, const PmOperand *operand)
+{
+    return flow->targets->bases != NULL && operand->kind == PM_OPERAND_MEMORY &&
+           operand->is_absolute && pm_targets_contain(flow->targets->bases, operand->number);
+}
+
 /* Whether a wanted function's address is taken into a register, so that any call through one may be
  * its. */
 static gboolean
@@ -22,7 +30,8 @@ takes_wanted(const PmFlow *flow)
     const PmGraph *graph = &flow->graph;
     for (guint i = 0; i < graph->ops->len; i++) {
         const PmOp *op = pm_graph_op(graph, i);
-        if (op->kind != PM_OP_CALL && op->kind != PM_OP_JUMP && names_wanted(flow, &op->a))
+        if (op->kind != PM_OP_CALL && op->kind != PM_OP_JUMP &&
+            (names_wanted(flow, &op->a) || names_base(flow, &op->a)))
             return TRUE;
         if (op->kind == PM_OP_MOVE && op->a.kind == PM_OPERAND_NUMBER &&
             pm_targets_contain(flow->targets->wanted, op->a.number))

@@ -108,6 +108,7 @@ typedef struct {
     const PmSiteIndex *index;
     GArray *aliases;
     PmTargets *wanted;
+    PmTargets *bases;
     PmTargets *endless;
     PmTargets *passing;
     PmTargets *filling;
@@ -189,13 +190,34 @@ compare_references(gconstpointer a, gconstpointer b)
     return left < right ? -1 : left > right;
 }
 
+/* What code that calls @target refers to. */
+static guint64
+get_word(guint64 target)
+{
+    return pm_field_is_one(target) ? pm_field_get_slot(target) : target;
+}
+
+/* The words through which those of the wanted are reached that are members of something. */
+static PmTargets *
+make_bases(const PmTargets *wanted)
+{
+    g_autoptr(GArray) bases = g_array_new(FALSE, FALSE, sizeof(guint64));
+    for (gsize i = 0; i < wanted->count; i++) {
+        const guint64 word = get_word(wanted->addresses[i]);
+        if (word != wanted->addresses[i])
+            g_array_append_val(bases, word);
+    }
+    return pm_targets_new((const guint64 *)(gconstpointer)bases->data, bases->len);
+}
+
 /* What refers to anything that is wanted, by address. */
 static GArray *
 find_references(const Search *search)
 {
     GArray *references = g_array_new(FALSE, FALSE, sizeof(PmReference));
     for (gsize i = 0; i < search->wanted->count; i++)
-        pm_module_code_find_references(search->code, search->wanted->addresses[i], references);
+        pm_module_code_find_references(search->code, get_word(search->wanted->addresses[i]),
+                                       references);
     g_array_sort(references, compare_references);
     return references;
 }
@@ -309,7 +331,8 @@ add_missed(const Search *search, guint which, const PmCodeRange *range, const GA
         const PmReference *reference = &g_array_index(search->references, PmReference, i);
         if (reference->address >= range->end)
             break;
-        if (reference->kind != PM_REFERENCE_CALL || has_call(calls, reference->address))
+        if (reference->kind != PM_REFERENCE_CALL || has_call(calls, reference->address) ||
+            !pm_targets_contain(search->wanted, reference->target))
             continue;
         PmFlowCall call = {.address = reference->address,
                            .after = reference->address + CALL_BYTES,
@@ -341,6 +364,7 @@ look_at_unit(const Search *search, PmFlow *flow, guint which)
     const PmUnit *unit = g_ptr_array_index(search->units, which);
     const PmFunctionCode function = make_function(search, unit);
     const PmFlowTargets targets = {.wanted = search->wanted,
+                                   .bases = search->bases,
                                    .endless = search->endless,
                                    .passing = search->passing,
                                    .filling = search->filling};
@@ -425,6 +449,7 @@ static void
 begin_search(Search *search, const guint64 *targets, gsize count)
 {
     search->wanted = make_wanted(search, targets, count);
+    search->bases = make_bases(search->wanted);
     search->endless = make_kind(search->code, PM_FUNCTION_ENDLESS);
     search->passing = make_passing(search->code);
     search->filling = make_kind(search->code, PM_FUNCTION_FILLING);
@@ -436,6 +461,7 @@ end_search(Search *search)
 {
     g_ptr_array_unref(search->units);
     pm_targets_free(search->wanted);
+    pm_targets_free(search->bases);
     pm_targets_free(search->endless);
     pm_targets_free(search->passing);
     pm_targets_free(search->filling);
@@ -508,6 +534,7 @@ look_at_argument(const Search *search, PmFlow *flow, const PmUnit *unit, guint a
 {
     const PmFunctionCode body = make_function(search, unit);
     const PmFlowTargets asked = {.wanted = search->wanted,
+                                 .bases = search->bases,
                                  .endless = search->endless,
                                  .passing = search->passing,
                                  .filling = search->filling,

@@ -14,26 +14,63 @@ compare_pointers(gconstpointer a, gconstpointer b)
     return left->value < right->value ? -1 : left->value > right->value;
 }
 
+/* The first of @pointers (PmPointer by value) that is not below @value. */
+static guint
+find_pointer(const GArray *pointers, PmAddr value)
+{
+    guint low = 0, high = pointers->len;
+    while (low < high) {
+        const guint middle = low + (high - low) / 2;
+        if (g_array_index(pointers, PmPointer, middle).value >= value)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+static void
+add_pointer(PmSiteWorld *world, PmForwarder *forwarder, guint index, guint64 target)
+{
+    PmSiteModule *module = pm_site_world_get_module(world, index);
+    if (module->code == NULL || g_hash_table_contains(module->callees, &target))
+        return;
+    pm_site_world_add_target(world, index, target, forwarder);
+    g_hash_table_add(module->pointers, g_memdup2(&target, sizeof target));
+}
+
+/*
+ * The word at @address leads to @forwarder. Code of all modules that are to find the variable
+ * through a word of their own reads it as a member of what that word points to; the variable that
+ * holds it is the last one that begins before it.
+ */
+static void
+add_fields(PmSiteWorld *world, PmForwarder *forwarder, PmAddr address)
+{
+    const guint end = find_pointer(world->globals, address + 1);
+    if (end == 0)
+        return;
+    const PmPointer *all = (const PmPointer *)(gconstpointer)world->globals->data;
+    const PmAddr start = all[end - 1].value;
+    if (address - start > PM_FIELD_OFFSET_MAX)
+        return;
+    for (guint i = end; i > 0 && all[i - 1].value == start; i--)
+        if (all[i - 1].slot <= PM_FIELD_SLOT_MAX)
+            add_pointer(world, forwarder, all[i - 1].module,
+                        pm_field_make(all[i - 1].slot, address - start));
+}
+
 /* Words of data that lead to @forwarder: hooks, and tables of functions of which the code takes one
  * by name. */
 void
 pm_links_add_pointers(PmSiteWorld *world, PmForwarder *forwarder, PmAddr address)
 {
     const PmPointer *all = (const PmPointer *)(gconstpointer)world->pointers->data;
-    gsize low = 0, high = world->pointers->len;
-    while (low < high) {
-        const gsize middle = low + (high - low) / 2;
-        if (all[middle].value >= address)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    for (; low < world->pointers->len && all[low].value == address; low++) {
-        PmSiteModule *module = pm_site_world_get_module(world, all[low].module);
-        if (module->code == NULL || g_hash_table_contains(module->callees, &all[low].slot))
-            continue;
-        pm_site_world_add_target(world, all[low].module, all[low].slot, forwarder);
-        g_hash_table_add(module->pointers, g_memdup2(&all[low].slot, sizeof all[low].slot));
+    for (guint i = find_pointer(world->pointers, address);
+         i < world->pointers->len && all[i].value == address; i++) {
+        add_pointer(world, forwarder, all[i].module, all[i].slot);
+        add_fields(world, forwarder,
+                   pm_site_world_get_module(world, all[i].module)->module->bias + all[i].slot);
     }
 }
 
@@ -75,9 +112,28 @@ read_pointers_in(PmSiteWorld *world, guint index, PmRange data)
     }
 }
 
+/* The words of a module that are to hold addresses of variables. */
+static void
+read_globals_of(PmSiteWorld *world, guint index)
+{
+    const PmSiteModule *module = pm_site_world_get_module(world, index);
+    const GArray *imports = module->code->dynamic.imports;
+    for (guint i = 0; i < imports->len; i++) {
+        PmPointer pointer = {.module = index, .slot = g_array_index(imports, PmImport, i).slot};
+        if (pm_space_read_word(pm_process_get_space(world->process),
+                               module->module->bias + pointer.slot, &pointer.value) &&
+            pointer.value != 0 && !is_text(world, pointer.value))
+            g_array_append_val(world->globals, pointer);
+    }
+}
+
 void
 pm_links_read_pointers(PmSiteWorld *world)
 {
+    for (guint i = 0; i < world->modules->len; i++)
+        if (pm_site_world_get_module(world, i)->code != NULL)
+            read_globals_of(world, i);
+    g_array_sort(world->globals, compare_pointers);
     for (guint i = 0; i < world->modules->len; i++) {
         const PmModule *module = pm_site_world_get_module(world, i)->module;
         for (gsize j = 0;

@@ -199,6 +199,13 @@ read_memory(const PmState *state, const PmFrameFacts *facts, const PmOperand *op
         return read_slot(state, facts, &address, operand->width_bytes);
     if (operand->width_bytes >= 8 && address.kind == PM_VALUE_POINTER)
         return pm_value_of_kind(PM_VALUE_SLOT, 0, address.v[0]);
+    if (operand->width_bytes == 8 &&
+        (address.kind == PM_VALUE_SLOT || address.kind == PM_VALUE_BEYOND) &&
+        address.v[0] <= PM_FIELD_SLOT_MAX && address.v[1] <= PM_FIELD_OFFSET_MAX) {
+        PmValue field = pm_value_of_kind(PM_VALUE_FIELD, 0, address.v[0]);
+        field.v[1] = address.v[1];
+        return field;
+    }
     if (operand->width_bytes == 8 && pm_value_is_constant(&address, &constant))
         return pm_value_of_kind(PM_VALUE_SLOT, 0, constant);
     const PmValue unknown = pm_value_unknown();

@@ -67,6 +67,9 @@ pm_value_equals(const PmValue *a, const PmValue *b)
     case PM_VALUE_POINTER:
     case PM_VALUE_SLOT:
         return a->v[0] == b->v[0];
+    case PM_VALUE_BEYOND:
+    case PM_VALUE_FIELD:
+        return a->v[0] == b->v[0] && a->v[1] == b->v[1];
     case PM_VALUE_NONE:
     case PM_VALUE_STACK_ANY:
     case PM_VALUE_UNKNOWN:

@@ -25,6 +25,8 @@ typedef enum {
     PM_VALUE_STACK_ANY, /* somewhere on the stack */
     PM_VALUE_POINTER,   /* module address v[0], made from the program counter */
     PM_VALUE_SLOT,      /* what the word at module address v[0] holds */
+    PM_VALUE_BEYOND,    /* the same, v[1] added: a member of what the word points to */
+    PM_VALUE_FIELD,     /* what that member holds */
     PM_VALUE_RESULT,    /* what call number @id of the function returned, or 0; v[0] added */
     PM_VALUE_UNKNOWN,
 } PmValueKind;
@@ -69,6 +71,31 @@ typedef enum {
 /* Beside one of them, of the factors of a product: 1 in place of 0. */
 #define PM_WIDEN_MASK    3U
 #define PM_WIDEN_NONZERO 4U
+
+/*
+ * A member of what a word points to, as a target of calls: the word's module address and the
+ * member's offset in one number, which is no address of any module.
+ */
+#define PM_FIELD_OFFSET_MAX 4088
+#define PM_FIELD_SLOT_MAX   ((G_GUINT64_CONSTANT(1) << 48) - 1)
+
+static inline guint64
+pm_field_make(guint64 slot, guint64 offset)
+{
+    return G_GUINT64_CONSTANT(1) << 63 | offset << 48 | slot;
+}
+
+static inline gboolean
+pm_field_is_one(guint64 target)
+{
+    return target >> 63 != 0 && (target >> 60 & 7) == 0;
+}
+
+static inline guint64
+pm_field_get_slot(guint64 field)
+{
+    return field & PM_FIELD_SLOT_MAX;
+}
 
 #define PM_NO_ARGUMENT 0xff
 

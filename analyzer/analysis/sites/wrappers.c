@@ -639,6 +639,7 @@ pm_site_world_new(const PmProcess *process, const PmSiteWorldOptions *options)
     world->by_place = g_hash_table_new_full(hash_place, equal_places, g_free, NULL);
     world->known = g_hash_table_new(NULL, NULL);
     world->pointers = g_array_new(FALSE, FALSE, sizeof(PmPointer));
+    world->globals = g_array_new(FALSE, FALSE, sizeof(PmPointer));
     world->importers =
         g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)g_array_unref);
     world->open = g_hash_table_new_full(hash_place, equal_places, g_free, NULL);
@@ -681,6 +682,7 @@ pm_site_world_free(PmSiteWorld *world)
     g_hash_table_unref(world->known);
     g_hash_table_unref(world->importers);
     g_array_unref(world->pointers);
+    g_array_unref(world->globals);
     g_hash_table_unref(world->open);
     pm_exprs_clear(&world->exprs);
     pm_flow_pool_free(world->pool);

@@ -71,7 +71,8 @@ typedef struct {
 /*
  * @modules: PmSiteModule by the process's order. @forwarders: PmForwarder *, which @by_place finds
  * by module and address. @importers: name → the modules that import it.
- * @pointers: PmPointer by value. @open: places of functions that return what they ask for on their
+ * @pointers: PmPointer by value. @globals: PmPointer by value: words that the dynamic linker fills
+ * with what is no code. @open: places of functions that return what they ask for on their
  * own account, perhaps among others.
  * @changed: how many forwarders did in this @round. @is_first_look: of the search itself.
  */
@@ -85,6 +86,7 @@ typedef struct {
     guint round;
     GHashTable *importers;
     GArray *pointers;
+    GArray *globals;
     GHashTable *open;
     gboolean is_first_look;
     PmExprs exprs;
