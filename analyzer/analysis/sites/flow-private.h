@@ -10,8 +10,11 @@
 #define PM_ROLE_BEHIND   4U
 #define PM_ROLE_COLLECTS 8U
 /* Of a walk that wants to know whether something can be left out. */
-#define PM_ROLE_WALKED   16U
-#define PM_ROLES_OF_WAYS (PM_ROLE_CALLS | PM_ROLE_BEFORE | PM_ROLE_BEHIND)
+#define PM_ROLE_WALKED 16U
+/* Its branch is taken, or not taken, only where a wanted call returned null. */
+#define PM_ROLE_NULL_TARGET 32U
+#define PM_ROLE_NULL_NEXT   64U
+#define PM_ROLES_OF_WAYS    (PM_ROLE_CALLS | PM_ROLE_BEFORE | PM_ROLE_BEHIND)
 
 /* Where the stack pointer and one copy of it stand, at the beginning of a block. */
 typedef struct {
@@ -67,6 +70,7 @@ struct PmFlow {
     GArray *results;    /* PmResult, by the numbers of calls */
     PmResult argument;  /* of the memory that the argument points to */
     const PmFlowTargets *targets;
+    const PmFunctionCode *function;
 };
 
 static inline void
@@ -79,7 +83,7 @@ pm_flow_mark(PmFlow *flow, guint block, guint role)
 void pm_flow_assign_roles(PmFlow *flow);
 
 /* Whether each way from the function's entry to where it returns leads through the block that holds
- * @address. */
+ * @address, but for those on which an allocation failed. */
 gboolean pm_flow_is_sure(PmFlow *flow, guint64 address);
 
 /* Marks what is reached from them, and what leads to them. */

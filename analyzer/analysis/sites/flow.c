@@ -551,6 +551,22 @@ prepare_hubs(PmFlow *flow)
     }
 }
 
+/* Remembers of a branch which of its ways is that of an allocation that failed. */
+static void
+note_null_way(PmFlow *flow, guint index, const PmState *state, const PmOp *last)
+{
+    guint8 *roles = &g_array_index(flow->roles, guint8, index);
+    const PmComparison *comparison = &state->comparison;
+    *roles &= (guint8) ~(PM_ROLE_NULL_TARGET | PM_ROLE_NULL_NEXT);
+    if (last->kind != PM_OP_BRANCH || !comparison->known || comparison->b != 0 ||
+        comparison->a.kind != PM_VALUE_RESULT || comparison->a.v[0] != 0)
+        return;
+    if (last->condition == PM_WHEN_EQUAL)
+        *roles |= PM_ROLE_NULL_TARGET;
+    else if (last->condition == PM_WHEN_UNEQUAL)
+        *roles |= PM_ROLE_NULL_NEXT;
+}
+
 static void
 visit(PmFlow *flow, guint index)
 {
@@ -561,6 +577,7 @@ visit(PmFlow *flow, guint index)
     pm_state_copy(&state, get_state(flow, index), &flow->facts);
     const PmOp *last = run_block(&pass, block, &state);
     const gboolean branches = last->kind == PM_OP_BRANCH;
+    note_null_way(flow, index, &state, last);
     if (block->target != PM_NO_BLOCK && branches)
         join_where(flow, block->target, &state, last, TRUE);
     else if (block->target != PM_NO_BLOCK)
@@ -719,6 +736,7 @@ const GArray *
 pm_flow_run(PmFlow *flow, const PmFunctionCode *function, const PmFlowTargets *targets)
 {
     flow->targets = targets;
+    flow->function = function;
     flow->facts = (PmFrameFacts){
         .machine = flow->machine,
         .exprs = &flow->exprs,

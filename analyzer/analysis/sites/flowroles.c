@@ -78,17 +78,29 @@ pm_flow_mark_behind(PmFlow *flow)
     }
 }
 
-/* Whether the function ends with @block: it returns, or another function does for it. */
 static gboolean
-leaves(const PmFlow *flow, const PmBlock *block)
+has_role(const PmFlow *flow, guint block, guint role)
 {
+    return block != PM_NO_BLOCK && (g_array_index(flow->roles, guint8, block) & role) != 0;
+}
+
+/* Whether the function ends with @block: it returns, or another function does for it. A part of it
+ * that lies elsewhere and ends the program is none. */
+static gboolean
+leaves(const PmFlow *flow, guint index)
+{
+    const PmFunctionCode *function = flow->function;
+    const PmBlock *block = pm_graph_block(&flow->graph, index);
     const PmOp *last = pm_graph_op(&flow->graph, block->first + block->count - 1);
     if (last->kind == PM_OP_RETURN)
         return TRUE;
-    if (last->kind == PM_OP_BRANCH)
-        return block->target == PM_NO_BLOCK;
-    return last->kind == PM_OP_JUMP && block->target == PM_NO_BLOCK &&
-           (!block->through_table || flow->graph.table_targets->len == 0);
+    if ((last->kind != PM_OP_BRANCH && last->kind != PM_OP_JUMP) || block->target != PM_NO_BLOCK)
+        return FALSE;
+    if (block->through_table)
+        return flow->graph.table_targets->len == 0;
+    return (last->kind != PM_OP_BRANCH || !has_role(flow, index, PM_ROLE_NULL_TARGET)) &&
+           (function->never_returns == NULL ||
+            !function->never_returns(function->data, flow->decoder, last->target));
 }
 
 gboolean
@@ -107,19 +119,15 @@ pm_flow_is_sure(PmFlow *flow, guint64 address)
         const guint at = g_array_index(flow->queue, guint, flow->queue->len - 1);
         const PmBlock *block = pm_graph_block(graph, at);
         g_array_set_size(flow->queue, flow->queue->len - 1);
-        left = left || leaves(flow, block);
-        queue_block(flow, block->next, PM_ROLE_WALKED);
-        queue_block(flow, block->target, PM_ROLE_WALKED);
+        left = left || leaves(flow, at);
+        if (!has_role(flow, at, PM_ROLE_NULL_NEXT))
+            queue_block(flow, block->next, PM_ROLE_WALKED);
+        if (!has_role(flow, at, PM_ROLE_NULL_TARGET))
+            queue_block(flow, block->target, PM_ROLE_WALKED);
         for (guint i = 0; block->through_table && i < graph->table_targets->len; i++)
             queue_block(flow, g_array_index(graph->table_targets, guint, i), PM_ROLE_WALKED);
     }
     return !left;
-}
-
-static gboolean
-has_role(const PmFlow *flow, guint block, guint role)
-{
-    return block != PM_NO_BLOCK && (g_array_index(flow->roles, guint8, block) & role) != 0;
 }
 
 /* Whether a way leads from @block to one with @role. */
