@@ -9,6 +9,7 @@
  *   live      a hash table of 100,000 nodes, 60 characters each; nothing is lost
  *   few       like live, but five blocks of some sizes are lost, as in most programs
  *   threads   1,100 threads wait: most of what is in use is glibc's own
+ *   forty     like live, but forty blocks of 100 bytes are lost
  *   packed    20,000 records, each held by a pointer at an odd address; nothing is lost
  *   tagged    the same by pointers with flags in their upper bits
  *   ends      the same by pointers to their ends
@@ -261,6 +262,10 @@ play(const char *scene)
     } else if (strcmp(scene, "few") == 0) {
         make_table();
         lose_few();
+    } else if (strcmp(scene, "forty") == 0) {
+        make_table();
+        for (int i = 0; i < 40; i++)
+            memset(note(malloc(100), 100, LEDGER_LEAK_ROOT), 1, 100);
     } else if (strcmp(scene, "threads") == 0) {
         make_threads();
     } else if (strcmp(scene, "packed") == 0 || strcmp(scene, "tagged") == 0 ||

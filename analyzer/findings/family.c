@@ -101,6 +101,7 @@ add_evidence(PmSuspect *suspect, const PmFindingsInput *input, const Family *fam
     pm_evidence_add(suspect->evidence, "share", pm_weigh_lost_share(share),
                     "%s, %s of what is in use", pm_format_bytes(suspect->bytes).text,
                     pm_format_share(share).text);
+    pm_weigh_trifle(suspect->evidence, suspect->bytes, share);
     if (suspect->type != NULL)
         pm_evidence_add(suspect->evidence, "homogeneity", PM_WEIGHT_HOMOGENEOUS, "all are %s",
                         suspect->type);

@@ -118,6 +118,8 @@ add_share(const Making *making)
                     is_lost && making->candidate->hanging_bytes > 0
                         ? ", are lost with what hangs on them"
                         : "");
+    if (is_lost)
+        pm_weigh_trifle(making->suspect->evidence, bytes, share);
 }
 
 static void

@@ -3,6 +3,7 @@
  */
 #include "findings/weights.h"
 
+#include "analysis/format.h"
 #include "analysis/leaks.h"
 
 #include <math.h>
@@ -17,6 +18,10 @@
 #define LIVE_SHARE 0.20
 
 #define CONFIDENCE_LEAST 0.01
+
+/* What most programs forget when they start: less than both. */
+#define TRIFLE_BYTES (64U << 10)
+#define TRIFLE_SHARE 0.001
 
 /* Where what the core lacks has room for references to fewer than one in so many, it does not
  * matter. */
@@ -47,6 +52,15 @@ pm_weigh_all(const GArray *evidence, double most)
     for (guint i = 0; i < evidence->len; i++)
         sum += g_array_index(evidence, PmEvidence, i).weight;
     return CLAMP(sum, CONFIDENCE_LEAST, most);
+}
+
+void
+pm_weigh_trifle(GArray *evidence, guint64 bytes, double share)
+{
+    if (bytes < TRIFLE_BYTES && share < TRIFLE_SHARE)
+        pm_evidence_add(evidence, "trifle", PM_WEIGHT_TRIFLE,
+                        "they are %s of what is in use: not what the memory went to",
+                        pm_format_share(share).text);
 }
 
 double

@@ -14,6 +14,7 @@
 #define PM_WEIGHT_UNTYPED     (-0.02)
 #define PM_WEIGHT_UNREAD      (-0.02)
 #define PM_WEIGHT_LIVE        (-0.10)
+#define PM_WEIGHT_TRIFLE      (-0.15)
 /* Where each of them may be held in disguise, no more than low confidence is left. */
 #define PM_WEIGHT_HIDDEN (-0.80)
 
@@ -23,6 +24,10 @@ double pm_weigh_lost(guint64 chunks);
 /* Lost chunks hold @share of what is in use; chunks that are not lost do. */
 double pm_weigh_lost_share(double share);
 double pm_weigh_live_share(double share);
+
+/* What speaks against a suspect of which @bytes are lost, @share of what is in use, where that is
+ * too little to be what the memory went for. */
+void pm_weigh_trifle(GArray *evidence, guint64 bytes, double share);
 
 /* The sum of all weights of @evidence, within what a confidence can be, at most @most. */
 double pm_weigh_all(const GArray *evidence, double most);

@@ -214,6 +214,18 @@ test_file(void)
     g_assert_nonnull(find_signal(first, "coverage"));
 }
 
+/* Forty blocks of a heap of 8 MB are lost, and that is told, but not with more than low confidence.
+ */
+static void
+test_forty(void)
+{
+    g_autoptr(JsonNode) document = play("suspects", "forty");
+    if (document == NULL)
+        return;
+    assert_no_suspects(document);
+    g_assert_cmpuint(real_get_uint(document, "data.lost.chunks"), ==, 40);
+}
+
 /* --uptime gives the rate; what was lost over 90 days counts, not what is in use. */
 static void
 test_rate(void)
@@ -432,6 +444,7 @@ main(int argc, char **argv)
     g_test_add_data_func("/real/report/ends", "ends", test_hidden);
     g_test_add_func("/real/report/view", test_view);
     g_test_add_func("/real/report/file", test_file);
+    g_test_add_func("/real/report/forty", test_forty);
     g_test_add_func("/real/report/rate", test_rate);
     g_test_add_func("/real/report/next", test_next);
     g_test_add_func("/real/report/container", test_container);
