@@ -39,7 +39,8 @@ pm_suspect_free(PmSuspect *suspect)
     g_free(suspect->title);
     g_free(suspect->type);
     g_free(suspect->looks);
-    g_clear_pointer(&suspect->sites, g_ptr_array_unref);
+    if (suspect->sites != NULL)
+        g_ptr_array_unref(suspect->sites);
     g_array_unref(suspect->evidence);
     g_ptr_array_unref(suspect->next);
     g_free(suspect);
