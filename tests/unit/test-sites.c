@@ -19,6 +19,7 @@
 #define ENDLESS G_GUINT64_CONSTANT(0xc000)
 #define PASSING G_GUINT64_CONSTANT(0xd000)
 #define FILLING G_GUINT64_CONSTANT(0xe000)
+#define BASE    G_GUINT64_CONSTANT(0xf000)
 
 static void
 assert_set(const PmValue *value, guint count, guint64 first, guint64 last)
@@ -116,6 +117,63 @@ test_expressions(void)
     pm_exprs_clear(&exprs);
 }
 
+/* Sums of 32 bits, products that were added to, and what may be something else. */
+static void
+test_forms(void)
+{
+    PmExprs exprs;
+    pm_exprs_init(&exprs);
+    const PmValue n = pm_value_argument(&exprs, 0), m = pm_value_argument(&exprs, 1);
+    const PmValue two = pm_value_constant(2), eight = pm_value_constant(8);
+    const PmFact zero = {TRUE, n.id, 0, 0}, other = {TRUE, n.id, 1, G_MAXUINT64};
+    PmValue arguments[PM_ARGUMENTS] = {pm_value_constant(7), pm_value_constant(3)};
+
+    /* (long)(int)(2 * n) + 8 times (long)(int)n: of one argument. */
+    PmValue narrow = pm_value_truncate(&exprs, &n, 4);
+    PmValue twice = pm_value_multiply(&exprs, &narrow, &two);
+    twice = pm_value_truncate(&exprs, &twice, 4);
+    twice = pm_value_sign_extend(&exprs, &twice, 4);
+    PmValue times = pm_value_sign_extend(&exprs, &narrow, 4);
+    times = pm_value_multiply(&exprs, &times, &eight);
+    PmValue sum = pm_value_add(&exprs, &twice, &times);
+    g_assert_cmpuint(sum.kind, ==, PM_VALUE_EXPR);
+    PmValue applied = pm_expr_apply(&exprs, pm_exprs_get(&exprs, sum.id), arguments);
+    assert_set(&applied, 1, 70, 70);
+
+    /* (n + 8) * 2 is 2 * n + 16. */
+    sum = pm_value_add(&exprs, &n, &eight);
+    sum = pm_value_multiply(&exprs, &sum, &two);
+    twice = pm_value_multiply(&exprs, &n, &two);
+    PmValue rest = pm_value_subtract(&exprs, &sum, &twice);
+    assert_set(&rest, 1, 16, 16);
+
+    /* (n != 0 ? n : 1) * m */
+    const PmValue one = pm_value_constant(1);
+    PmValue some = pm_value_join(&exprs, &n, &one, &other, &zero);
+    some = pm_value_multiply(&exprs, &some, &m);
+    g_assert_cmpuint(some.kind, ==, PM_VALUE_EXPR);
+    applied = pm_expr_apply(&exprs, pm_exprs_get(&exprs, some.id), arguments);
+    assert_set(&applied, 1, 21, 21);
+    arguments[0] = pm_value_constant(0);
+    applied = pm_expr_apply(&exprs, pm_exprs_get(&exprs, some.id), arguments);
+    assert_set(&applied, 1, 3, 3);
+    g_assert_cmpuint(applied.open, ==, 0);
+
+    /* n, or what nobody knows; two of these need not be the same. */
+    const PmValue unknown = pm_value_unknown();
+    PmValue open = pm_value_join(&exprs, &n, &unknown, NULL, NULL);
+    g_assert_cmpuint(open.kind, ==, PM_VALUE_EXPR);
+    const PmValue same = pm_value_join(&exprs, &n, &open, NULL, NULL);
+    g_assert_true(pm_value_equals(&same, &open));
+    sum = pm_value_subtract(&exprs, &open, &open);
+    g_assert_cmpuint(sum.kind, ==, PM_VALUE_UNKNOWN);
+    open = pm_value_add(&exprs, &open, &eight);
+    applied = pm_expr_apply(&exprs, pm_exprs_get(&exprs, open.id), arguments);
+    assert_set(&applied, 1, 8, 8);
+    g_assert_cmpuint(applied.open, ==, 1);
+    pm_exprs_clear(&exprs);
+}
+
 /* n < 16 ? 16 : n, as two ways that meet. */
 static void
 test_replacement(void)
@@ -197,13 +255,14 @@ read_nothing(G_GNUC_UNUSED gconstpointer data, G_GNUC_UNUSED guint64 address,
 static PmFlowCall
 run_code(PmFlow *flow, const Code *code)
 {
-    const guint64 wanted[] = {WANTED, SLOT}, endless[] = {ENDLESS}, passing[] = {PASSING, FILLING},
-                  filling[] = {FILLING};
+    const guint64 wanted[] = {WANTED, SLOT, pm_field_make(BASE, 24)}, base = BASE,
+                  endless[] = {ENDLESS}, passing[] = {PASSING, FILLING}, filling[] = {FILLING};
     g_autoptr(PmTargets) all = pm_targets_new(wanted, G_N_ELEMENTS(wanted));
     g_autoptr(PmTargets) never = pm_targets_new(endless, G_N_ELEMENTS(endless));
     g_autoptr(PmTargets) through = pm_targets_new(passing, G_N_ELEMENTS(passing));
     g_autoptr(PmTargets) fills = pm_targets_new(filling, G_N_ELEMENTS(filling));
-    const PmFlowTargets targets = {all, never, through, fills};
+    g_autoptr(PmTargets) bases = pm_targets_new(&base, 1);
+    const PmFlowTargets targets = {all, never, through, fills, .bases = bases};
     const PmCodeRange range = {CODE, CODE + code->count, code->bytes};
     const PmFunctionCode function = {
         .ranges = &range, .range_count = 1, .entry = CODE, .read = read_nothing};
@@ -359,6 +418,55 @@ test_functions(void)
     emit_to(&code, "e9", PASSING);
     call = run_code(flow, &code);
     g_assert_true(call.is_returned);
+}
+
+/* mov BASE(%rip), %rbp; call *24(%rbp), and of another member. */
+static void
+test_fields(void)
+{
+    g_autoptr(PmFlow) flow = pm_flow_new(&pm_machine_x86_64);
+    Code code = {.count = 0};
+    emit_to(&code, "55 48 8b 2d", BASE);
+    emit(&code, "bf 18 00 00 00 ff 55 18 ff 55 20 5d c3 90 90 90 90 90 90 90");
+    const PmFlowCall call = run_code(flow, &code);
+    g_assert_cmphex(call.target, ==, pm_field_make(BASE, 24));
+    assert_set(&call.arguments[0], 1, 24, 24);
+    g_assert_true(pm_field_is_one(call.target));
+    g_assert_cmphex(pm_field_get_slot(call.target), ==, BASE);
+    g_assert_false(pm_field_is_one(BASE));
+}
+
+/* Whether what is kept is asked for on every way. */
+static void
+test_sure(void)
+{
+    g_autoptr(PmFlow) flow = pm_flow_new(&pm_machine_x86_64);
+    /* push; call; xor %eax, %eax; pop; ret */
+    Code code = {.count = 0};
+    emit_to(&code, "53 e8", WANTED);
+    emit(&code, "31 c0 5b c3 90 90 90 90 90 90 90");
+    PmFlowCall call = run_code(flow, &code);
+    g_assert_true(call.is_sure && !call.is_returned);
+
+    /* The same where %esi is not 0. */
+    code.count = 0;
+    emit(&code, "53 85 f6 74 05"); /* push; test %esi, %esi; je behind the call */
+    emit_to(&code, "e8", WANTED);
+    emit(&code, "31 c0 5b c3 90 90 90 90 90 90 90");
+    call = run_code(flow, &code);
+    g_assert_false(call.is_sure);
+
+    /* Where it is, another function returns, or ends the program. */
+    static const guint64 elsewhere[] = {OTHER, ENDLESS};
+    for (guint i = 0; i < G_N_ELEMENTS(elsewhere); i++) {
+        code.count = 0;
+        emit(&code, "53 85 f6 75 05"); /* push; test %esi, %esi; jne to the call */
+        emit_to(&code, i == 0 ? "e9" : "e8", elsewhere[i]);
+        emit_to(&code, "e8", WANTED);
+        emit(&code, "31 c0 5b c3 90 90 90 90 90 90 90");
+        call = run_code(flow, &code);
+        g_assert_cmpint(call.is_sure, ==, i == 1);
+    }
 }
 
 static void
@@ -640,7 +748,7 @@ make_index(void)
     const PmValue values[PM_ARGUMENTS] = {pm_value_constant(24),
                                           pm_value_range(0, 63),
                                           product,
-                                          pm_value_unknown(),
+                                          pm_value_open(&index->exprs, &product),
                                           pm_value_of_kind(PM_VALUE_POINTER, 0, 0x4000),
                                           n};
     for (guint i = 0; i < 3; i++) {
@@ -649,7 +757,8 @@ make_index(void)
                            .function = i == 0 ? PM_ADDR_NONE : 0xf00,
                            .target = asked[i / 2],
                            .is_tail = i == 1,
-                           .is_returned = i == 2};
+                           .is_returned = i == 2,
+                           .is_sure = i == 0};
         memcpy(call.arguments, values, sizeof values);
         g_array_append_val(index->calls, call);
     }
@@ -679,7 +788,8 @@ assert_same(const PmSiteIndex *index, const PmSiteIndex *read)
         const PmSiteCall *copy = &g_array_index(read->calls, PmSiteCall, i);
         const gboolean same = call->address == copy->address && call->after == copy->after &&
                               call->function == copy->function && call->is_tail == copy->is_tail &&
-                              call->is_returned == copy->is_returned;
+                              call->is_returned == copy->is_returned &&
+                              call->is_sure == copy->is_sure;
         g_assert_true(same);
         for (guint j = 0; j < PM_ARGUMENTS; j++)
             g_assert_true(pm_value_equals(&call->arguments[j], &copy->arguments[j]));
@@ -740,7 +850,10 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/sites/numbers", test_numbers);
     g_test_add_func("/sites/expressions", test_expressions);
+    g_test_add_func("/sites/forms", test_forms);
     g_test_add_func("/sites/replacement", test_replacement);
+    g_test_add_func("/sites/fields", test_fields);
+    g_test_add_func("/sites/sure", test_sure);
     g_test_add_func("/sites/straight", test_straight);
     g_test_add_func("/sites/calls-between", test_calls_between);
     g_test_add_func("/sites/functions", test_functions);

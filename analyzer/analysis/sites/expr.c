@@ -145,6 +145,21 @@ extend_linear(PmExpr *expr)
     return TRUE;
 }
 
+/* The low 32 bits of an argument alone. */
+static gboolean
+widen_argument(PmExpr *expr, const PmStep *step)
+{
+    if (expr->arguments[1] != PM_NO_ARGUMENT)
+        return FALSE;
+    if (step->kind == PM_STEP_AND && step->a == LOW_32)
+        expr->widen[0] = PM_WIDEN_ZERO;
+    else if (step->kind == PM_STEP_EXTEND)
+        expr->widen[0] = PM_WIDEN_SIGN;
+    else
+        return FALSE;
+    return TRUE;
+}
+
 /* A step that makes the one before it needless, or can be done with it in one. */
 static gboolean
 merge_step(PmExpr *expr, const PmStep *step)
@@ -152,18 +167,8 @@ merge_step(PmExpr *expr, const PmStep *step)
     if (step->kind == PM_STEP_EXTEND && extend_linear(expr))
         return TRUE;
     PmStep *last = expr->step_count > 0 ? &expr->steps[expr->step_count - 1] : NULL;
-    if (last == NULL) {
-        /* The low 32 bits of an argument alone. */
-        if (expr->arguments[1] != PM_NO_ARGUMENT)
-            return FALSE;
-        if (step->kind == PM_STEP_AND && step->a == LOW_32)
-            expr->widen[0] = PM_WIDEN_ZERO;
-        else if (step->kind == PM_STEP_EXTEND)
-            expr->widen[0] = PM_WIDEN_SIGN;
-        else
-            return FALSE;
-        return TRUE;
-    }
+    if (last == NULL)
+        return widen_argument(expr, step);
     if (last->kind == PM_STEP_ADD && step->kind == PM_STEP_ADD) {
         last->a += step->a;
         if (last->a == 0) {
