@@ -275,11 +275,24 @@ pm_state_write(PmState *state, PmFrameFacts *facts, const PmOperand *operand, co
     }
 }
 
+/* Whether what is not known stays so beside @from: nearly always, for most registers hold nothing
+ * that is known. An expression may join it as one of several, and what may point to the stack is
+ * kept. */
+static inline gboolean
+stays_unknown(const PmValue *into, const PmValue *from)
+{
+    return into->kind == PM_VALUE_UNKNOWN && (from->may & ~into->may) == 0 &&
+           from->kind != PM_VALUE_EXPR && from->kind != PM_VALUE_STACK &&
+           from->kind != PM_VALUE_STACK_ANY;
+}
+
 /* Joins one value. Returns: whether *into changed. */
 static gboolean
 join_value(PmValue *into, const PmValue *from, const PmState *state, const PmState *other,
            PmFrameFacts *facts, gboolean widen)
 {
+    if (stays_unknown(into, from))
+        return FALSE;
     if (into->kind == from->kind && (from->may & ~into->may) == 0 && pm_value_equals(into, from))
         return FALSE;
     PmValue joined = pm_value_join(facts->exprs, into, from, &state->fact, &other->fact);
