@@ -60,7 +60,10 @@ pm_format_duration(guint64 seconds)
     static const struct {
         guint64 seconds;
         const char *noun;
-    } units[] = {{24 * 60 * 60, "day"}, {60 * 60, "hour"}, {60, "minute"}, {1, "second"}};
+    } units[] = {{G_GUINT64_CONSTANT(24) * 60 * 60, "day"},
+                 {G_GUINT64_CONSTANT(60) * 60, "hour"},
+                 {60, "minute"},
+                 {1, "second"}};
     guint unit = 0;
     while (unit + 1 < G_N_ELEMENTS(units) && seconds < units[unit].seconds)
         unit++;

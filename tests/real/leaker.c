@@ -5,7 +5,8 @@
  *
  * With POSTMALLOC_LEAKER_SITES, free() does nothing for the blocks of some callers; with
  * POSTMALLOC_LEAKER_PROBES, functions are watched for what they are called with. Then the program
- * gets the signal that POSTMALLOC_END names (ABRT, STOP), or, without, just ends.
+ * gets the signal that POSTMALLOC_END names (ABRT, STOP), or, without, just ends. With
+ * POSTMALLOC_LEAKER_STOP it ends so at its allocation of that number, in the middle of its work.
  *
  * Nothing of it is in malloc's heap, and it keeps no address of a block that is not masked: what
  * leaks is lost as it would be in the program itself. Children are let alone.
@@ -62,6 +63,7 @@ static atomic_flag blocks_lock = ATOMIC_FLAG_INIT;
 static volatile bool ready;
 static __thread bool busy;
 static atomic_uint noted;
+static unsigned stop_at;
 static char output_path[4096];
 static char end_name[8];
 static char program_path[LEAKER_MODULE_BYTES];
@@ -117,9 +119,11 @@ begin(void)
 {
     const char *path = getenv("POSTMALLOC_LEAKER");
     const char *end = getenv("POSTMALLOC_END");
+    const char *stop = getenv("POSTMALLOC_LEAKER_STOP");
     if (path == NULL || strlen(path) >= sizeof output_path)
         return;
     memcpy(output_path, path, strlen(path) + 1);
+    stop_at = stop != NULL ? (unsigned)strtoul(stop, NULL, 10) : 0;
     if (end != NULL && strlen(end) < sizeof end_name)
         memcpy(end_name, end, strlen(end) + 1);
     (void)!readlink("/proc/self/exe", program_path, sizeof program_path - 1);
@@ -167,11 +171,14 @@ note(void *pointer, size_t bytes)
     const int error = errno;
     if (pointer == NULL || !ready || busy)
         return pointer;
+    const unsigned count = atomic_fetch_add(&noted, 1);
+    if (stop_at != 0 && count == stop_at)
+        hook_exit_reached();
     busy = true;
     leaker_chain_take(&chain);
     const uint32_t row = leaker_rows_find(bytes, &chain);
     lock();
-    if (atomic_fetch_add(&noted, 1) % PLACE_EVERY == 0)
+    if (count % PLACE_EVERY == 0)
         leaker_probes_place();
     leaker_probes_observe(bytes, &chain);
     if (row != UINT32_MAX) {

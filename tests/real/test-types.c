@@ -223,10 +223,34 @@ test_classes(gconstpointer data)
     real_remove(folder);
 }
 
+/* Without randomisation the heap begins right behind the program's data: vtables are told from what
+ * the heap holds none the less. */
+static void
+test_heap_beside_program(void)
+{
+    g_autofree char *program = real_get_sample("types-cxx");
+    const char *const words[] = {"setarch", "--addr-no-randomize", program, NULL};
+    if (!real_require_program("setarch", "to place the heap"))
+        return;
+    g_autoptr(RealRun) run = real_run_sample(words, "--seed 1", REAL_KERNEL_CORE);
+    RealSubject subject = {.core = run == NULL ? NULL : run->core};
+    g_autoptr(JsonNode) document = run == NULL ? NULL : real_ask(&subject, "types", NULL);
+    if (document == NULL)
+        return;
+    JsonArray *types = real_get_array(document, "data.types");
+    guint found = 0;
+    for (guint i = 0; i < json_array_get_length(types); i++) {
+        JsonObject *type = json_array_get_object_element(types, i);
+        found += g_strcmp0(json_object_get_string_member(type, "source"), "vtable") == 0;
+    }
+    g_assert_cmpuint(found, >, 10);
+}
+
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/real/types/heap-beside-program", test_heap_beside_program);
     g_test_add_func("/types/pointers", test_pointers);
     g_test_add_func("/types/filter", test_filter);
     g_test_add_func("/types/containers", test_containers);

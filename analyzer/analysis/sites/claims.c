@@ -271,6 +271,18 @@ is_repeated(const GArray *stores, guint index)
     return FALSE;
 }
 
+/* Whether @store writes 0 to what was cleared: that says nothing more. */
+static gboolean
+is_zero_already(const PmClaims *claims, const PmStore *store, gsize stride)
+{
+    if (store->kind != PM_STORED_CONSTANT || store->value != 0)
+        return FALSE;
+    for (gsize i = (gsize)store->offset; i < get_end(store, stride); i++)
+        if (!claims->zeroed[i])
+            return FALSE;
+    return TRUE;
+}
+
 void
 pm_claims_init(PmClaims *ret_claims, const PmSite *site, guint64 request_bytes, PmPlaces *places,
                gsize stride_bytes)
@@ -287,7 +299,8 @@ pm_claims_init(PmClaims *ret_claims, const PmSite *site, guint64 request_bytes, 
     }
     for (guint i = 0; i < stores->len; i++) {
         const PmStore *store = &g_array_index(stores, PmStore, i);
-        if (!is_inside(store, stride_bytes) || is_clearing(store))
+        if (!is_inside(store, stride_bytes) || is_clearing(store) ||
+            is_zero_already(&claims, store, stride_bytes))
             continue;
         set_zeroed(&claims, (gsize)store->offset, get_end(store, stride_bytes), FALSE);
         if (store->width_bytes > 0 && store->width_bytes <= stride_bytes - (gsize)store->offset &&

@@ -40,6 +40,9 @@
 #define RUNTIME_FEW   0.4
 #define RUNTIME_MANY  0.02
 #define RUNTIME_COUNT 1000
+/* Of what it asks for by a size that varies, some is for its callers: copies of strings, buffers of
+ * lines, folders that are read. */
+#define RUNTIME_VARIED 0.3
 /* And the dynamic linker still less: when it loads a module. */
 #define RUNTIME_LINKER 0.02
 
@@ -147,9 +150,13 @@ pm_prior_of_module(const PmProcess *process, const PmSiteClues *clues, PmRankedS
                         "the dynamic linker asks for little once the program runs");
         return RUNTIME_LINKER;
     }
-    /* What it asks for by size is for its callers: copies of strings, buffers of lines. */
-    if (ranked->site->kind >= PM_SITE_RANGE || !is_runtime(process, ranked->site->module))
+    if (!is_runtime(process, ranked->site->module))
         return 1;
+    if (ranked->site->kind >= PM_SITE_RANGE) {
+        pm_evidence_add(ranked->evidence, "module", tanh(log(RUNTIME_VARIED) / 3),
+                        "the runtime allocates for the program in few of its functions");
+        return RUNTIME_VARIED;
+    }
     pm_evidence_add(ranked->evidence, "module", is_many ? -0.5 : -0.2,
                     "the runtime's own calls seldom make many chunks");
     return is_many ? RUNTIME_MANY : RUNTIME_FEW;

@@ -3,6 +3,7 @@
  */
 #include "analysis/sites/rank.h"
 
+#include "analysis/sites/allocators.h"
 #include "analysis/sites/corroborate.h"
 #include "analysis/sites/prior.h"
 #include "analysis/sites/sitetypes.h"
@@ -17,6 +18,8 @@
 #define TEXT_VARIABLE 6.0
 #define TEXT_CONSTANT 0.4
 #define TEXT_OTHER    2.0
+#define TEXT_COPIED   2.0
+#define TEXT_FIELD    0.15
 
 /* Where the stores' part of the logarithms is lower, the site is contradicted. */
 #define CONTRADICTED (-1.5)
@@ -112,6 +115,31 @@ find_main_layout(const PmSiteRows *rows, const float *shares)
     return best;
 }
 
+/* Whether @site copies a string: strdup() and the like. */
+static gboolean
+copies_text(const PmSite *site)
+{
+    const PmAllocator *allocator = pm_allocator_find(site->allocator);
+    return allocator != NULL && allocator->rule == PM_SIZE_STRING;
+}
+
+/* Whether the first thing of a chunk is, for @site, a number or an address: a field, and no text.
+ */
+static gboolean
+writes_field(const PmSite *site)
+{
+    for (guint i = 0; i < site->stores->len; i++) {
+        const PmStore *store = &g_array_index(site->stores, PmStore, i);
+        const gboolean is_word = store->width_bytes == 4 || store->width_bytes == 8;
+        if (store->offset == 0 && is_word && !store->is_late &&
+            (store->kind == PM_STORED_ADDRESS || store->kind == PM_STORED_RESULT ||
+             store->kind == PM_STORED_ARGUMENT ||
+             (store->kind == PM_STORED_CONSTANT && store->value < 0x100)))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 /* What the layouts say of a site as a whole: the request, and whether they are text. */
 static void
 weigh_layouts(const Ranking *ranking, Candidate *candidate)
@@ -125,7 +153,10 @@ weigh_layouts(const Ranking *ranking, Candidate *candidate)
         candidate->by_layout[i] = pm_prior_of_request(&schema->layouts[i].request, site) *
                                   pm_prior_of_end(&schema->layouts[i], site);
         if (ranking->is_text[i])
-            candidate->by_layout[i] *= is_constant ? TEXT_CONSTANT : TEXT_VARIABLE;
+            candidate->by_layout[i] *=
+                (is_constant ? TEXT_CONSTANT : TEXT_VARIABLE) * (copies_text(site)    ? TEXT_COPIED
+                                                                 : writes_field(site) ? TEXT_FIELD
+                                                                                      : 1);
     }
 }
 
@@ -139,7 +170,13 @@ explain_layouts(const Ranking *ranking, const Candidate *candidate, const float 
     const PmSchemaLayout *layout = &ranking->clues->schema->layouts[index];
     pm_prior_explain(layout, ranked);
     pm_site_types_explain(ranked, candidate->of_type != NULL ? candidate->of_type[index] : 1);
-    if (ranking->is_text[index])
+    if (ranking->is_text[index] && copies_text(ranked->site))
+        pm_evidence_add(ranked->evidence, "contents", 0.45,
+                        "the chunks hold text, which it copies");
+    else if (ranking->is_text[index] && writes_field(ranked->site))
+        pm_evidence_add(ranked->evidence, "contents", -0.5,
+                        "it writes a number or an address where the text begins");
+    else if (ranking->is_text[index])
         pm_evidence_add(ranked->evidence, "contents", is_constant ? -0.3 : 0.3,
                         "the chunks hold text: %s",
                         is_constant ? "strings are mostly of sizes that vary"

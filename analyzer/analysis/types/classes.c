@@ -68,8 +68,9 @@ pm_classes_decide(PmTyping *typing, const PmSpot *spot)
 {
     const guint64 word = pm_reader_get_word(&typing->target_reader, spot->user + spot->offset_bytes,
                                             typing->word_bytes);
+    /* Not asked whether the heap may hold it: the program's data lie so close below its heap that a
+     * filter cannot tell them apart. */
     if (word < 4096 || word % typing->word_bytes != 0 ||
-        pm_resolver_may_hold(&typing->filter, word) ||
         pm_process_find_module(typing->process, word) == NULL)
         return 0;
     const PmClass *class = get_class(typing, word);
