@@ -286,12 +286,25 @@ stays_unknown(const PmValue *into, const PmValue *from)
            from->kind != PM_VALUE_STACK_ANY;
 }
 
+/* Whether @into stays as it is beside @from, as can be told at a glance. */
+static inline gboolean
+stays(const PmValue *into, const PmValue *from)
+{
+    const gboolean is_one = into->kind == PM_VALUE_EXPR || into->kind == PM_VALUE_STACK ||
+                            into->kind == PM_VALUE_RESULT ||
+                            (into->kind == PM_VALUE_SET && into->count == 1);
+    return stays_unknown(into, from) ||
+           (is_one && into->kind == from->kind && into->count == from->count &&
+            into->open == from->open && into->id == from->id && into->v[0] == from->v[0] &&
+            (from->may & ~into->may) == 0);
+}
+
 /* Joins one value. Returns: whether *into changed. */
 static gboolean
 join_value(PmValue *into, const PmValue *from, const PmState *state, const PmState *other,
            PmFrameFacts *facts, gboolean widen)
 {
-    if (stays_unknown(into, from))
+    if (stays(into, from))
         return FALSE;
     if (into->kind == from->kind && (from->may & ~into->may) == 0 && pm_value_equals(into, from))
         return FALSE;
@@ -310,12 +323,21 @@ join_value(PmValue *into, const PmValue *from, const PmState *state, const PmSta
     return changed;
 }
 
-static const PmStackSlot *
-find_slot(const PmState *state, const PmStackSlot *like)
+static inline gboolean
+is_same_slot(const PmStackSlot *a, const PmStackSlot *b)
 {
+    return a->base == b->base && a->offset == b->offset && a->width_bytes == b->width_bytes;
+}
+
+/* The slot of @state at the place of @like. @index: where it is most likely, for states that meet
+ * mostly come from one. */
+static const PmStackSlot *
+find_slot(const PmState *state, const PmStackSlot *like, guint index)
+{
+    if (index < state->slot_count && is_same_slot(&state->slots[index], like))
+        return &state->slots[index];
     for (guint i = 0; i < state->slot_count; i++)
-        if (state->slots[i].base == like->base && state->slots[i].offset == like->offset &&
-            state->slots[i].width_bytes == like->width_bytes)
+        if (is_same_slot(&state->slots[i], like))
             return &state->slots[i];
     return NULL;
 }
@@ -350,17 +372,20 @@ pm_state_join(PmState *into, const PmState *from, PmFrameFacts *facts, gboolean 
     }
     gboolean changed = (from->escaped & ~into->escaped) != 0;
     into->escaped |= from->escaped;
-    for (guint i = 0; i < PM_VECTORS; i++) {
+    const gboolean same = memcmp(into->vectors, from->vectors, sizeof into->vectors) == 0;
+    for (guint i = 0; !same && i < PM_VECTORS; i++) {
         changed |= into->vectors[i] != PM_VECTOR_UNKNOWN && into->vectors[i] != from->vectors[i];
         if (into->vectors[i] != from->vectors[i])
             into->vectors[i] = PM_VECTOR_UNKNOWN;
     }
     into->partial = (PmPartial){0};
     for (guint i = 0; i < facts->machine->registers; i++)
-        changed |= join_value(&into->registers[i], &from->registers[i], into, from, facts, widen);
+        if (!stays(&into->registers[i], &from->registers[i]))
+            changed |=
+                join_value(&into->registers[i], &from->registers[i], into, from, facts, widen);
     for (guint i = into->slot_count; i > 0; i--) {
         PmStackSlot *slot = &into->slots[i - 1];
-        const PmStackSlot *other = find_slot(from, slot);
+        const PmStackSlot *other = find_slot(from, slot, i - 1);
         if (other != NULL) {
             changed |= join_value(&slot->value, &other->value, into, from, facts, widen);
         } else {
