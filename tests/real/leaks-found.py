@@ -40,6 +40,8 @@ FIRST_MIN = 0.6
 THREE_MIN = 0.8
 # Programs that grow are looked at while they work, not when they end: at this share of their allocations.
 STOP_AT = 0.8
+# Of the tree that programs walk.
+TREE_FOLDERS = 1200
 # A suspect of less confidence is hardly one.
 LOW = 0.4
 # How far out callers are watched, and in how many rows.
@@ -237,6 +239,11 @@ class Tap:
 
 def prepare(case, arguments, folder):
     case.check_needs(arguments)
+    for i in range(TREE_FOLDERS):
+        leaf = folder / "tree" / f"branch-{i % 40}" / f"leaf-{i}"
+        leaf.mkdir(parents=True)
+        for name in ("README", f"notes-{i}.txt", f"module_{i % 7}.py")[: 1 + i % 3]:
+            (leaf / name).write_text(name)
     for file, text in INPUTS.items():
         (folder / file).write_text(text)
 
