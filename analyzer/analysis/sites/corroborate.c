@@ -57,7 +57,6 @@ struct PmWitnesses {
     const PmSiteRows *rows;
     const PmSites *sites;
     const PmTraces *traces;
-    PmBindings *bindings;
     GArray *threads;
     GArray *starts;
     double best_share;
@@ -169,7 +168,6 @@ pm_witnesses_new(const PmSubject *subject, const PmSites *sites, const PmSiteRow
     witnesses->rows = rows;
     witnesses->sites = sites;
     witnesses->traces = traces;
-    witnesses->bindings = pm_bindings_new(subject->process);
     witnesses->threads = g_array_new(FALSE, FALSE, sizeof(guint32));
     witnesses->starts = g_array_new(FALSE, FALSE, sizeof(Start));
     if (rows == NULL)
@@ -189,7 +187,6 @@ pm_witnesses_free(PmWitnesses *witnesses)
 {
     if (witnesses == NULL)
         return;
-    pm_bindings_free(witnesses->bindings);
     g_array_unref(witnesses->threads);
     g_array_unref(witnesses->starts);
     g_free(witnesses);
@@ -300,7 +297,7 @@ ask_arenas(const PmWitnesses *witnesses, const PmSite *site, GArray *evidence)
 static double
 ask_bindings(const PmWitnesses *witnesses, const PmSite *site, GArray *evidence)
 {
-    if (!pm_bindings_is_unbound(witnesses->bindings, site))
+    if (!pm_site_is_unbound(witnesses->subject->process, site))
         return 1;
     pm_evidence_add(
         evidence, "unbound", get_weight(FACTOR_UNBOUND),

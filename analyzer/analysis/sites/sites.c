@@ -206,6 +206,7 @@ add_site(PmSites *sites, const PmSiteModule *module, const PmForwarder *callee,
     PmSite site = {
         .address = module->module->bias + call->address,
         .return_address = call->is_tail ? PM_ADDR_NONE : module->module->bias + call->after,
+        .target = module->module->bias + call->target,
         .module = module->module,
         .by_pointer = g_hash_table_contains(module->pointers, &call->target),
         .size = drop_impossible(&size),

@@ -19,6 +19,7 @@ typedef enum {
  *
  * @address: of the call instruction, @return_address: of the one behind it, or PM_ADDR_NONE for a
  * jump, which leaves none. @module: where it is.
+ * @target: the function that it calls, or the word that holds the address of that.
  * @function: the symbol that covers it, demangled, without parameters, or NULL; @offset_bytes: from
  *   the symbol, or from the module's start where there is none.
  * @file, @line: by DWARF; NULL and 0 where there is none. Bytes of the DWARF.
@@ -40,6 +41,7 @@ typedef enum {
 typedef struct {
     PmAddr address;
     PmAddr return_address;
+    PmAddr target;
     const PmModule *module;
     char *function;
     guint64 offset_bytes;
