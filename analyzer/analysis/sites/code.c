@@ -4,6 +4,7 @@
 #include "analysis/sites/code.h"
 
 #include "analysis/sites/allocators.h"
+#include "analysis/sites/references.h"
 #include "process/elfhead.h"
 
 #include <stdlib.h>
@@ -14,11 +15,6 @@
 /* A thunk: a mark for calls, the jump, and filling. */
 #define THUNK_BYTES 16
 #define PAGE_BYTES  4096
-/* References are looked for in pieces; one that crosses from a piece to the next is found twice. */
-#define SCAN_BYTES   (G_GUINT64_CONSTANT(1) << 20)
-#define SCAN_OVERLAP 8
-/* Four passes sort numbers of 32 bits. */
-#define RADIX_BITS 8
 
 static const PmSpace *
 get_space(const PmModuleCode *code)
@@ -220,39 +216,6 @@ read_thunks(PmModuleCode *code)
     keep_thunks(code, found);
 }
 
-/* Most jumps stay in the function of the one before. */
-typedef struct {
-    PmModuleCode *code;
-    const PmFunctionRange *last;
-} Strays;
-
-static void
-look_at_jump(gpointer data, const PmReference *jump)
-{
-    Strays *strays = data;
-    const GArray *functions = strays->code->functions;
-    const PmFunctionRange *from = strays->last;
-    if (from == NULL || jump->address < from->start || jump->address >= from->end)
-        from = pm_frames_find_range(functions, jump->address);
-    strays->last = from;
-    if (from == NULL || (jump->target >= from->start && jump->target < from->end))
-        return;
-    const PmFunctionRange *to = pm_frames_find_range(functions, jump->target);
-    if (to != NULL && (jump->target != to->start || to->is_part))
-        g_array_append_vals(strays->code->strays, jump, 1);
-}
-
-static void
-read_strays(PmModuleCode *code)
-{
-    Strays strays = {code, NULL};
-    for (guint i = 0; i < code->texts->len; i++) {
-        const PmCodeRange *text = &g_array_index(code->texts, PmCodeRange, i);
-        code->machine->scan_jumps(text->bytes, (gsize)(text->end - text->start), text->start,
-                                  look_at_jump, &strays);
-    }
-}
-
 static void
 add_named(PmModuleCode *code, guint64 address, const char *name)
 {
@@ -282,13 +245,14 @@ read_named(PmModuleCode *code)
 
 PmModuleCode *
 pm_module_code_new(const PmProcess *process, const PmModule *module, const PmMachine *machine,
-                   PmFlowPool *pool)
+                   PmFlowPool *pool, guint jobs)
 {
     PmModuleCode *code = g_new0(PmModuleCode, 1);
     code->process = process;
     code->module = module;
     code->machine = machine;
     code->pool = pool;
+    code->jobs = jobs;
     code->texts = g_array_new(FALSE, FALSE, sizeof(PmCodeRange));
     code->functions = g_array_new(FALSE, FALSE, sizeof(PmFunctionRange));
     code->thunks = g_array_new(FALSE, FALSE, sizeof(PmReference));
@@ -306,106 +270,6 @@ pm_module_code_new(const PmProcess *process, const PmModule *module, const PmMac
     return code;
 }
 
-static guint64
-get_base(const PmModuleCode *code)
-{
-    return code->module->start - code->module->bias;
-}
-
-/* Appends those of @found that lead out of the function that they are in. */
-static void
-keep_references(PmModuleCode *code, const GArray *found)
-{
-    const guint64 base = get_base(code);
-    const PmFunctionRange *last = NULL;
-    for (guint i = 0; i < found->len; i++) {
-        const PmReference *reference = &g_array_index(found, PmReference, i);
-        const gboolean jumps =
-            reference->kind == PM_REFERENCE_JUMP || reference->kind == PM_REFERENCE_BRANCH;
-        const PmShortReference brief = {(guint32)(reference->target - base),
-                                        (guint32)(reference->address - base), reference->kind};
-        if (reference->target - base > G_MAXUINT32 || reference->address - base > G_MAXUINT32)
-            continue;
-        if (jumps &&
-            (last == NULL || reference->address < last->start || reference->address >= last->end))
-            last = pm_frames_find_range(code->functions, reference->address);
-        if (!jumps || last == NULL || reference->target < last->start ||
-            reference->target >= last->end)
-            g_array_append_val(code->references, brief);
-    }
-}
-
-/* One pass of a radix sort by @bits of the target from @shift on. */
-static void
-sort_pass(const PmShortReference *from, PmShortReference *to, guint count, guint shift)
-{
-    guint starts[1 << RADIX_BITS] = {0};
-    const guint mask = (1U << RADIX_BITS) - 1;
-    for (guint i = 0; i < count; i++)
-        starts[from[i].target >> shift & mask]++;
-    for (guint i = 0, sum = 0; i <= mask; i++) {
-        const guint next = sum + starts[i];
-        starts[i] = sum;
-        sum = next;
-    }
-    for (guint i = 0; i < count; i++)
-        to[starts[from[i].target >> shift & mask]++] = from[i];
-}
-
-/* By target; what has one target stays by address, as it was found. */
-static void
-sort_references(GArray *references)
-{
-    PmShortReference *all = (PmShortReference *)(gpointer)references->data;
-    g_autofree PmShortReference *other = g_new(PmShortReference, references->len + 1);
-    for (guint shift = 0; shift < 32; shift += 2 * RADIX_BITS) {
-        sort_pass(all, other, references->len, shift);
-        sort_pass(other, all, references->len, shift + RADIX_BITS);
-    }
-}
-
-static void
-read_references(PmModuleCode *code)
-{
-    g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(PmReference));
-    const guint64 base = get_base(code);
-    for (guint i = 0; i < code->texts->len; i++) {
-        const PmCodeRange *text = &g_array_index(code->texts, PmCodeRange, i);
-        /* A piece at a time, so that what is dropped at once takes no memory. */
-        for (guint64 at = text->start; at < text->end; at += SCAN_BYTES) {
-            const guint64 size = MIN(text->end - at, SCAN_BYTES + SCAN_OVERLAP);
-            g_array_set_size(found, 0);
-            code->machine->scan(text->bytes + (at - text->start), (gsize)size, at, base,
-                                base + (code->module->end - code->module->start), found);
-            keep_references(code, found);
-        }
-    }
-    sort_references(code->references);
-}
-
-void
-pm_module_code_find_references(const PmModuleCode *code, guint64 target, GArray *references)
-{
-    const guint64 base = get_base(code);
-    guint low = 0, high = code->references->len;
-    if (target - base > G_MAXUINT32)
-        return;
-    while (low < high) {
-        const guint middle = low + (high - low) / 2;
-        if (g_array_index(code->references, PmShortReference, middle).target >= target - base)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    for (; low < code->references->len; low++) {
-        const PmShortReference *brief = &g_array_index(code->references, PmShortReference, low);
-        const PmReference reference = {base + brief->address, target, (PmReferenceKind)brief->kind};
-        if (brief->target != target - base)
-            break;
-        g_array_append_val(references, reference);
-    }
-}
-
 void
 pm_module_code_prepare(PmModuleCode *code)
 {
@@ -418,8 +282,7 @@ pm_module_code_prepare(PmModuleCode *code)
         pm_elf_head_clear(&head);
     }
     read_thunks(code);
-    read_strays(code);
-    read_references(code);
+    pm_module_code_read_references(code);
 }
 
 void

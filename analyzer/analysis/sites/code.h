@@ -21,8 +21,8 @@ typedef struct {
  * @text_bytes: how many they are, @missing_bytes: how many are not.
  * @functions: PmFunctionRange. @thunks: PmReference, ascending: jumps through a word that is
  * imported, by which the module calls functions of others.
- * @strays: PmReference, ascending: what looks like a jump from one function into the middle of
- * another, or to a part that no call enters.
+ * @strays: PmReference, roughly ascending: what looks like a jump from one function into the middle
+ * of another, or to a part that no call enters.
  * @references: PmShortReference by target: whatever may refer to something in the module, but for
  * jumps within a function.
  * And before: @named: PmExport by address: functions of the module that pm_allocator_find() or
@@ -33,6 +33,7 @@ typedef struct {
     const PmModule *module;
     const PmMachine *machine;
     PmFlowPool *pool;
+    guint jobs;
     GArray *texts;
     guint64 text_bytes;
     guint64 missing_bytes;
@@ -46,9 +47,10 @@ typedef struct {
     GPtrArray *copies;
 } PmModuleCode;
 
-/* Reads @module's code. @process, @pool, which is of @machine: borrowed for its life. */
+/* Reads @module's code. @process, @pool, which is of @machine: borrowed for its life. @jobs:
+ * threads that may work on it; 0: as many as there are processors. */
 PmModuleCode *pm_module_code_new(const PmProcess *process, const PmModule *module,
-                                 const PmMachine *machine, PmFlowPool *pool);
+                                 const PmMachine *machine, PmFlowPool *pool, guint jobs);
 /* Finds functions, thunks, strays and references, where that was not done before. One thread at a
  * time. */
 void pm_module_code_prepare(PmModuleCode *code);
@@ -70,10 +72,6 @@ gboolean pm_module_code_get_range(const PmModuleCode *code, guint64 start, guint
 
 /* The text that holds @address, or NULL. Borrowed. */
 const PmCodeRange *pm_module_code_find_text(const PmModuleCode *code, guint64 address);
-
-/* Appends what may refer to module address @target to @references (PmReference), by ascending
- * address. @code: prepared. */
-void pm_module_code_find_references(const PmModuleCode *code, guint64 target, GArray *references);
 
 /* The thunk that begins at @address or whose jump is there, or NULL. Borrowed. */
 const PmReference *pm_module_code_find_thunk(const PmModuleCode *code, guint64 address);

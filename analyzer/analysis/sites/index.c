@@ -6,6 +6,7 @@
 
 #include "analysis/sites/allocators.h"
 #include "analysis/sites/endless.h"
+#include "analysis/sites/references.h"
 #include "analysis/sites/units.h"
 #include "base/jobs.h"
 

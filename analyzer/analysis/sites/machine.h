@@ -140,8 +140,9 @@ pm_targets_may_contain(const PmTargets *targets, guint64 address)
 
 typedef enum {
     PM_REFERENCE_CALL,
-    PM_REFERENCE_JUMP,   /* unconditional */
-    PM_REFERENCE_BRANCH, /* conditional */
+    PM_REFERENCE_JUMP,       /* unconditional */
+    PM_REFERENCE_SHORT_JUMP, /* the same, no further than to a neighbour */
+    PM_REFERENCE_BRANCH,     /* conditional */
     PM_REFERENCE_THUNK,
     PM_REFERENCE_OTHER, /* of its address, or of what a word holds */
 } PmReferenceKind;
@@ -189,11 +190,6 @@ typedef struct {
      * @references (PmReference). */
     void (*scan)(const guint8 *bytes, gsize size, guint64 address, guint64 low, guint64 high,
                  GArray *references);
-
-    /* Calls @found for each direct jump or branch, in ascending order; those that reach no further
-     * than a neighbour are left out. */
-    void (*scan_jumps)(const guint8 *bytes, gsize size, guint64 address,
-                       void (*found)(gpointer data, const PmReference *jump), gpointer data);
 
     /*
      * The same as scan() for thunks: unconditional jumps through a word of memory, which is the

@@ -553,7 +553,7 @@ add_module(PmSiteWorld *world, const PmModule *module, const PmMachine *machine)
 {
     PmSiteModule site = {.module = module};
     if (!module->is_vdso)
-        site.code = pm_module_code_new(world->process, module, machine, world->pool);
+        site.code = pm_module_code_new(world->process, module, machine, world->pool, world->jobs);
     if (site.code != NULL && site.code->text_bytes == 0) {
         pm_module_code_free(site.code);
         site.code = NULL;

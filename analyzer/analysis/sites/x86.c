@@ -127,7 +127,6 @@ const PmMachine pm_machine_x86_64 = {
     .decoder_free = decoder_free,
     .decode = decode,
     .scan = pm_x86_scan,
-    .scan_jumps = pm_x86_scan_jumps,
     .scan_thunks = pm_x86_scan_thunks,
     .is_binder = is_binder,
 };

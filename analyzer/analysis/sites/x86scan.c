@@ -22,25 +22,35 @@ add_reference(GArray *references, guint64 address, guint64 target, PmReferenceKi
     g_array_append_val(references, reference);
 }
 
+/* By the byte before a distance: whether any instruction with a distance has it there. One in nine
+ * has. */
+static const guint8 BEFORE_DISTANCE[256] = {
+    [0x05] = 1, [0x0d] = 1, [0x15] = 1, [0x1d] = 1, [0x25] = 1, [0x2d] = 1, [0x35] = 1,
+    [0x3d] = 1, [0x80] = 1, [0x81] = 1, [0x82] = 1, [0x83] = 1, [0x84] = 1, [0x85] = 1,
+    [0x86] = 1, [0x87] = 1, [0x88] = 1, [0x89] = 1, [0x8a] = 1, [0x8b] = 1, [0x8c] = 1,
+    [0x8d] = 1, [0x8e] = 1, [0x8f] = 1, [0xe8] = 1, [0xe9] = 1,
+};
+
 /* What the bytes before the distance at @at make of it, and how many they are; FALSE: nothing. */
 static gboolean
 classify(const guint8 *bytes, gsize at, PmReferenceKind *ret_kind, guint *ret_before)
 {
     *ret_before = 1;
-    if (at >= 1 && (bytes[at - 1] == 0xe8 || bytes[at - 1] == 0xe9)) {
+    if (bytes[at - 1] == 0xe8 || bytes[at - 1] == 0xe9) {
         *ret_kind = bytes[at - 1] == 0xe8 ? PM_REFERENCE_CALL : PM_REFERENCE_JUMP;
         return TRUE;
     }
     *ret_before = 2;
-    if (at >= 2 && bytes[at - 2] == 0x0f && (bytes[at - 1] & 0xf0) == 0x80) {
+    if (at < 2)
+        return FALSE;
+    if (bytes[at - 2] == 0x0f && (bytes[at - 1] & 0xf0) == 0x80) {
         *ret_kind = PM_REFERENCE_BRANCH;
         return TRUE;
     }
     /* call, jmp; mov, lea: mod 00, r/m 101, which is the program counter. */
     *ret_kind = PM_REFERENCE_OTHER;
-    return at >= 2 &&
-           ((bytes[at - 2] == 0xff && (bytes[at - 1] == 0x15 || bytes[at - 1] == 0x25)) ||
-            ((bytes[at - 2] == 0x8b || bytes[at - 2] == 0x8d) && (bytes[at - 1] & 0xc7) == 0x05));
+    return (bytes[at - 2] == 0xff && (bytes[at - 1] == 0x15 || bytes[at - 1] == 0x25)) ||
+           ((bytes[at - 2] == 0x8b || bytes[at - 2] == 0x8d) && (bytes[at - 1] & 0xc7) == 0x05);
 }
 
 void
@@ -52,7 +62,9 @@ pm_x86_scan(const guint8 *bytes, gsize size, guint64 address, guint64 low, guint
     const guint64 span = high - low;
     for (gsize at = 1; at + 4 <= size; at++) {
         const guint64 target = get_target(bytes + at, address + at + 4);
-        if (G_UNLIKELY(target - low < span) && classify(bytes, at, &kind, &before))
+        /* Either alone is too often true for a branch to be foreseen. */
+        const gboolean is_likely = (target - low < span) & BEFORE_DISTANCE[bytes[at - 1]];
+        if (G_UNLIKELY(is_likely) && classify(bytes, at, &kind, &before))
             add_reference(references, address + at - before, target, kind);
     }
     /* Short jumps, to a neighbour. */
@@ -62,26 +74,8 @@ pm_x86_scan(const guint8 *bytes, gsize size, guint64 address, guint64 low, guint
         if (at + 2 > size)
             break;
         const guint64 target = address + at + 2 + (guint64)(gint64)(gint8)bytes[at + 1];
-        add_reference(references, address + at, target, PM_REFERENCE_JUMP);
+        add_reference(references, address + at, target, PM_REFERENCE_SHORT_JUMP);
         jump++;
-    }
-}
-
-void
-pm_x86_scan_jumps(const guint8 *bytes, gsize size, guint64 address,
-                  void (*found)(gpointer data, const PmReference *jump), gpointer data)
-{
-    for (gsize at = 0; at + 6 <= size; at++) {
-        const gboolean branch = bytes[at] == 0x0f && (bytes[at + 1] & 0xf0) == 0x80;
-        if (G_LIKELY(!branch && bytes[at] != 0xe9))
-            continue;
-        const guint length = branch ? 6 : 5;
-        const PmReference jump = {
-            .address = address + at,
-            .target = get_target(bytes + at + length - 4, address + at + length),
-            .kind = branch ? PM_REFERENCE_BRANCH : PM_REFERENCE_JUMP,
-        };
-        found(data, &jump);
     }
 }
 
@@ -101,11 +95,16 @@ find_thunk_start(const guint8 *bytes, gsize jump)
 void
 pm_x86_scan_thunks(const guint8 *bytes, gsize size, guint64 address, GArray *references)
 {
-    for (gsize at = 0; at + 6 <= size; at++) {
-        if (G_LIKELY(bytes[at] != 0xff) || bytes[at + 1] != 0x25)
-            continue;
-        add_reference(references, address + find_thunk_start(bytes, at),
-                      get_target(bytes + at + 2, address + at + 6), PM_REFERENCE_THUNK);
+    /* ff 25 and the distance; 25 is the rarer byte. */
+    gsize at = 1;
+    while (at + 5 <= size) {
+        const guint8 *found = memchr(bytes + at, 0x25, size - 4 - at);
+        if (found == NULL)
+            return;
+        at = (gsize)(found - bytes) + 1;
+        if (found[-1] == 0xff)
+            add_reference(references, address + find_thunk_start(bytes, at - 2),
+                          get_target(found + 1, address + at + 4), PM_REFERENCE_THUNK);
     }
 }
 

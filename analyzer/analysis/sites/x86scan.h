@@ -6,11 +6,9 @@
 
 #include "analysis/sites/machine.h"
 
-/* PmMachine.scan, scan_jumps and scan_thunks. */
+/* PmMachine.scan and scan_thunks. */
 void pm_x86_scan(const guint8 *bytes, gsize size, guint64 address, guint64 low, guint64 high,
                  GArray *references);
-void pm_x86_scan_jumps(const guint8 *bytes, gsize size, guint64 address,
-                       void (*found)(gpointer data, const PmReference *jump), gpointer data);
 void pm_x86_scan_thunks(const guint8 *bytes, gsize size, guint64 address, GArray *references);
 
 /*
