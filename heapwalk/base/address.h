@@ -20,6 +20,15 @@ typedef struct {
     PmAddr end;
 } PmRange;
 
+/* The order of two PmAddr, for sorting and searching. */
+static inline gint
+pm_addr_compare(gconstpointer a, gconstpointer b)
+{
+    const PmAddr left = *(const PmAddr *)a;
+    const PmAddr right = *(const PmAddr *)b;
+    return left < right ? -1 : left > right;
+}
+
 static inline guint64
 pm_range_bytes(PmRange range)
 {

@@ -189,14 +189,6 @@ set_stack(const PmProcess *process, PmThread *thread, const GArray *tops)
         thread->stack.start = MAX(thread->stack.start, g_array_index(tops, PmAddr, low - 1));
 }
 
-static gint
-compare_addresses(gconstpointer a, gconstpointer b)
-{
-    const PmAddr left = *(const PmAddr *)a;
-    const PmAddr right = *(const PmAddr *)b;
-    return left < right ? -1 : left > right;
-}
-
 static const PmModule *
 find_by_name(const PmProcess *process, const char *prefix)
 {
@@ -294,7 +286,7 @@ pm_process_read_tls(PmProcess *process)
         if (thread->static_tls.end > 0)
             g_array_append_val(tops, thread->static_tls.end);
     }
-    g_array_sort(tops, compare_addresses);
+    g_array_sort(tops, pm_addr_compare);
     for (guint i = 0; i < process->threads->len; i++)
         set_stack(process, &g_array_index(process->threads, PmThread, i), tops);
 }

@@ -4,6 +4,7 @@
 #include "analysis/sites/code.h"
 
 #include "analysis/sites/allocators.h"
+#include "analysis/sites/kinds.h"
 #include "analysis/sites/references.h"
 #include "process/elfhead.h"
 
@@ -283,6 +284,7 @@ pm_module_code_prepare(PmModuleCode *code)
     }
     read_thunks(code);
     pm_module_code_read_references(code);
+    code->kinds = pm_kinds_new(code);
 }
 
 void
@@ -295,6 +297,7 @@ pm_module_code_free(PmModuleCode *code)
     g_array_unref(code->thunks);
     g_array_unref(code->strays);
     g_array_unref(code->references);
+    pm_kinds_free(code->kinds);
     g_array_unref(code->named);
     g_ptr_array_unref(code->copies);
     pm_dynamic_clear(&code->dynamic);
@@ -328,6 +331,18 @@ pm_module_code_get_range(const PmModuleCode *code, guint64 start, guint64 end,
         return FALSE;
     *ret_range = (PmCodeRange){start, end, text->bytes + (start - text->start)};
     return TRUE;
+}
+
+void
+pm_module_code_add_slots(const PmModuleCode *code, const GArray *slots, GArray *targets)
+{
+    g_array_append_vals(targets, slots->data, slots->len);
+    for (guint i = 0; slots->len > 0 && i < code->thunks->len; i++) {
+        const PmReference *thunk = &g_array_index(code->thunks, PmReference, i);
+        if (bsearch(&thunk->target, slots->data, slots->len, sizeof(guint64), pm_addr_compare) !=
+            NULL)
+            g_array_append_val(targets, thunk->address);
+    }
 }
 
 const PmReference *

@@ -25,9 +25,12 @@ typedef struct {
  * of another, or to a part that no call enters.
  * @references: PmShortReference by target: whatever may refer to something in the module, but for
  * jumps within a function.
+ * @kinds: functions that the data-flow has to know.
  * And before: @named: PmExport by address: functions of the module that pm_allocator_find() or
  * pm_function_get_kind() know by name, exported or not.
  */
+typedef struct PmKinds PmKinds;
+
 typedef struct {
     const PmProcess *process;
     const PmModule *module;
@@ -42,6 +45,7 @@ typedef struct {
     GArray *thunks;
     GArray *strays;
     GArray *references;
+    PmKinds *kinds;
     gboolean is_prepared;
     GArray *named;
     GPtrArray *copies;
@@ -72,6 +76,10 @@ gboolean pm_module_code_get_range(const PmModuleCode *code, guint64 start, guint
 
 /* The text that holds @address, or NULL. Borrowed. */
 const PmCodeRange *pm_module_code_find_text(const PmModuleCode *code, guint64 address);
+
+/* Appends the words @slots (guint64, ascending) to @targets, and the thunks through any of them.
+ * @code: prepared. */
+void pm_module_code_add_slots(const PmModuleCode *code, const GArray *slots, GArray *targets);
 
 /* The thunk that begins at @address or whose jump is there, or NULL. Borrowed. */
 const PmReference *pm_module_code_find_thunk(const PmModuleCode *code, guint64 address);

@@ -3,6 +3,8 @@
  */
 #include "analysis/sites/initialisers.h"
 
+#include "analysis/sites/look.h"
+
 /* Constructors of bases within constructors of bases. */
 #define DEPTH_MAX 4
 /* Of one site; of all sites. */

@@ -6,14 +6,6 @@
 
 #include <stdlib.h>
 
-static gint
-compare_addresses(gconstpointer a, gconstpointer b)
-{
-    const guint64 left = *(const guint64 *)a;
-    const guint64 right = *(const guint64 *)b;
-    return left < right ? -1 : left > right;
-}
-
 PmTargets *
 pm_targets_new(const guint64 *addresses, gsize count)
 {
@@ -25,7 +17,7 @@ pm_targets_new(const guint64 *addresses, gsize count)
         targets->addresses[i] = addresses[i];
         targets->bits[bit / 64] |= G_GUINT64_CONSTANT(1) << (bit % 64);
     }
-    qsort(targets->addresses, count, sizeof addresses[0], compare_addresses);
+    qsort(targets->addresses, count, sizeof addresses[0], pm_addr_compare);
     return targets;
 }
 
@@ -42,8 +34,8 @@ gboolean
 pm_targets_contain(const PmTargets *targets, guint64 address)
 {
     return pm_targets_may_contain(targets, address) &&
-           bsearch(&address, targets->addresses, targets->count, sizeof address,
-                   compare_addresses) != NULL;
+           bsearch(&address, targets->addresses, targets->count, sizeof address, pm_addr_compare) !=
+               NULL;
 }
 
 const PmMachine *

@@ -137,14 +137,6 @@ search_ended(PmTraces *traces)
     }
 }
 
-static gint
-compare_addresses(gconstpointer left, gconstpointer right)
-{
-    const PmAddr a = *(const PmAddr *)left;
-    const PmAddr b = *(const PmAddr *)right;
-    return (a > b) - (a < b);
-}
-
 PmTraces *
 pm_traces_new(const PmProcess *process, const PmSites *sites)
 {
@@ -169,7 +161,7 @@ pm_traces_new(const PmProcess *process, const PmSites *sites)
         search_threads(traces);
         search_ended(traces);
     }
-    g_array_sort(traces->codes, compare_addresses);
+    g_array_sort(traces->codes, pm_addr_compare);
     return traces;
 }
 

@@ -26,6 +26,17 @@ unit_free(gpointer data)
     g_free(unit);
 }
 
+guint64
+pm_unit_measure(const PmUnit *unit)
+{
+    guint64 bytes = 0;
+    for (guint i = 0; i < unit->ranges->len; i++) {
+        const PmCodeRange *range = &g_array_index(unit->ranges, PmCodeRange, i);
+        bytes += range->end - range->start;
+    }
+    return bytes;
+}
+
 static PmUnit *
 add_unit(Search *search, guint64 function, gboolean is_guess)
 {

@@ -16,6 +16,9 @@ typedef struct {
     gboolean is_guess;
 } PmUnit;
 
+/* Its bytes. */
+guint64 pm_unit_measure(const PmUnit *unit);
+
 /*
  * The functions that hold any of @references (PmReference).
  *
