@@ -83,12 +83,14 @@ pm_site_index_get(const PmSiteIndex *index, guint64 target, gsize *ret_count)
 /*
  * What is asked of an index. @references: PmReference, ascending, to what is wanted. @units: those
  * that hold them. @results: of each unit, GArray of PmSiteCall whose expressions are in the
- * PmExprs, and whose stores in the GArray beside it; NULL where it has none.
+ * PmExprs, and whose stores in the GArray beside it; NULL where it has none. @order: the units, the
+ * largest first, so that no thread is left alone with a long one.
  */
 typedef struct {
     PmSearch search;
     GArray *references;
     GPtrArray *units;
+    guint *order;
     GArray **results;
     GArray **stores;
     PmExprs *exprs;
@@ -191,7 +193,7 @@ work(PmJobs *jobs, gpointer data)
     guint64 which = 0;
     PmFlow *flow = pm_flow_pool_take(question->search.code->pool);
     while (flow != NULL && pm_jobs_next(jobs, &which))
-        look_at_unit(question, flow, (guint)which);
+        look_at_unit(question, flow, question->order[which]);
     pm_flow_pool_give(question->search.code->pool, flow);
 }
 
@@ -224,6 +226,27 @@ drop_large_units(Question *question, guint64 function_bytes_max)
     for (guint i = question->units->len; i > 0; i--)
         if (pm_unit_measure(g_ptr_array_index(question->units, i - 1)) > function_bytes_max)
             g_ptr_array_remove_index_fast(question->units, i - 1);
+}
+
+static gint
+compare_units(gconstpointer a, gconstpointer b, gpointer data)
+{
+    const GPtrArray *units = data;
+    const guint64 left = pm_unit_measure(g_ptr_array_index(units, *(const guint *)a));
+    const guint64 right = pm_unit_measure(g_ptr_array_index(units, *(const guint *)b));
+    return left > right ? -1 : left < right;
+}
+
+static void
+order_units(Question *question)
+{
+    const guint count = question->units->len;
+    question->order = g_new(guint, count + 1);
+    for (guint i = 0; i < count; i++)
+        question->order[i] = i;
+    if (count > 0)
+        g_qsort_with_data(question->order, (gint)count, sizeof question->order[0], compare_units,
+                          question->units);
 }
 
 /* @targets may name one twice. */
@@ -264,6 +287,7 @@ end_question(Question *question)
     pm_search_end(&question->search);
     g_array_unref(question->references);
     g_ptr_array_unref(question->units);
+    g_free(question->order);
     g_free(question->results);
     g_free(question->stores);
     g_free(question->exprs);
@@ -279,6 +303,7 @@ pm_site_index_ask_small(PmSiteIndex *index, PmModuleCode *code, const guint64 *t
     Question question = {0};
     begin_question(&question, index, code, targets, count);
     drop_large_units(&question, function_bytes_max);
+    order_units(&question);
     pm_jobs_run(jobs, question.units->len, work, &question);
     merge(index, &question);
     add_asked(index, targets, count);
