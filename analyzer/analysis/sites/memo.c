@@ -22,10 +22,12 @@ typedef struct {
     PmOp ops[OPS_MAX];
 } Entry;
 
-/* @lengths: by the first two bytes, bit n: there was an instruction of n bytes. */
+/* @lengths: by the first two bytes, bit n: there was an instruction of n bytes; @likely: the same
+ * by a hash of the first three, which mostly tell one length from the others. */
 struct PmMemo {
     Entry entries[1 << ENTRY_BITS];
     guint16 lengths[1 << 16];
+    guint16 likely[1 << 16];
 };
 
 PmMemo *
@@ -52,6 +54,12 @@ hash(guint64 bytes, guint length)
     return (guint)(((bytes + length) * 0x9e3779b97f4a7c15) >> (64 - ENTRY_BITS));
 }
 
+static guint
+hash_three(guint64 bytes)
+{
+    return (guint)((bytes ^ bytes >> 9) & 0xffff);
+}
+
 /* Adds @distance to what @op has of the program counter. */
 static void
 move_op(PmOp *op, guint64 distance)
@@ -65,13 +73,10 @@ move_op(PmOp *op, guint64 distance)
             operands[i]->number += distance;
 }
 
-guint
-pm_memo_find(const PmMemo *memo, const guint8 *bytes, gsize size, guint64 address, PmOp *ret_ops)
+static guint
+find_of_lengths(const PmMemo *memo, guint64 word, guint lengths, guint64 address, PmOp *ret_ops)
 {
-    if (size < BYTES_MAX)
-        return 0;
-    const guint64 word = pm_load_u64(bytes);
-    for (guint left = memo->lengths[word & 0xffff]; left != 0; left &= left - 1) {
+    for (guint left = lengths; left != 0; left &= left - 1) {
         const guint length = (guint)__builtin_ctz(left);
         const guint64 key = cut(word, length);
         const Entry *entry = &memo->entries[hash(key, length)];
@@ -84,6 +89,18 @@ pm_memo_find(const PmMemo *memo, const guint8 *bytes, gsize size, guint64 addres
         return entry->count;
     }
     return 0;
+}
+
+guint
+pm_memo_find(const PmMemo *memo, const guint8 *bytes, gsize size, guint64 address, PmOp *ret_ops)
+{
+    if (size < BYTES_MAX)
+        return 0;
+    const guint64 word = pm_load_u64(bytes);
+    const guint all = memo->lengths[word & 0xffff];
+    const guint likely = all & memo->likely[hash_three(word & 0xffffff)];
+    const guint count = find_of_lengths(memo, word, likely, address, ret_ops);
+    return count != 0 ? count : find_of_lengths(memo, word, all & ~likely, address, ret_ops);
 }
 
 void
@@ -101,4 +118,7 @@ pm_memo_add(PmMemo *memo, const guint8 *bytes, const PmOp *ops, guint count)
     entry->count = (guint8)count;
     memcpy(entry->ops, ops, count * sizeof ops[0]);
     memo->lengths[key & 0xffff] |= (guint16)(1U << length);
+    /* The opcode of a shorter one tells its length. */
+    if (length >= 3)
+        memo->likely[hash_three(key & 0xffffff)] |= (guint16)(1U << length);
 }
