@@ -102,6 +102,16 @@ typedef struct {
     PmOperand b;
 } PmOp;
 
+/* Adds @distance to where memory is that @op addresses by the program counter. */
+static inline void
+pm_op_move_memory(PmOp *op, guint64 distance)
+{
+    PmOperand *operands[] = {&op->dst, &op->a, &op->b};
+    for (gsize i = 0; i < G_N_ELEMENTS(operands); i++)
+        if (operands[i]->kind == PM_OPERAND_MEMORY && operands[i]->is_absolute)
+            operands[i]->number += distance;
+}
+
 /* Operations that one instruction is at most. */
 #define PM_OPS_MAX 4
 

@@ -14,11 +14,13 @@
 #define OPS_MAX    2
 #define ENTRY_BITS 13
 
-/* @bytes: of the instruction, the rest zero. @length: 0 for an empty entry. */
+/* @bytes: of the instruction, the rest zero. @length: 0 for an empty entry. @was_found: since
+ * another one wanted its place. */
 typedef struct {
     guint64 bytes;
     guint8 length;
     guint8 count;
+    guint8 was_found;
     PmOp ops[OPS_MAX];
 } Entry;
 
@@ -64,24 +66,33 @@ hash_three(guint64 bytes)
 static void
 move_op(PmOp *op, guint64 distance)
 {
-    PmOperand *operands[] = {&op->dst, &op->a, &op->b};
     op->address += distance;
     if (op->target != 0)
         op->target += distance;
-    for (gsize i = 0; i < G_N_ELEMENTS(operands); i++)
-        if (operands[i]->kind == PM_OPERAND_MEMORY && operands[i]->is_absolute)
-            operands[i]->number += distance;
+    pm_op_move_memory(op, distance);
+}
+
+static guint64
+load(const guint8 *bytes, gsize size)
+{
+    guint8 padded[BYTES_MAX] = {0};
+    if (size >= BYTES_MAX)
+        return pm_load_u64(bytes);
+    memcpy(padded, bytes, size);
+    return pm_load_u64(padded);
 }
 
 static guint
-find_of_lengths(const PmMemo *memo, guint64 word, guint lengths, guint64 address, PmOp *ret_ops)
+find_of_lengths(PmMemo *memo, guint64 word, guint lengths, guint64 address, PmOp *ret_ops)
 {
     for (guint left = lengths; left != 0; left &= left - 1) {
         const guint length = (guint)__builtin_ctz(left);
         const guint64 key = cut(word, length);
-        const Entry *entry = &memo->entries[hash(key, length)];
+        Entry *entry = &memo->entries[hash(key, length)];
         if (entry->length != length || entry->bytes != key)
             continue;
+        if (entry->was_found == 0)
+            entry->was_found = 1;
         for (guint i = 0; i < entry->count; i++) {
             ret_ops[i] = entry->ops[i];
             move_op(&ret_ops[i], address - entry->ops[i].address);
@@ -92,33 +103,43 @@ find_of_lengths(const PmMemo *memo, guint64 word, guint lengths, guint64 address
 }
 
 guint
-pm_memo_find(const PmMemo *memo, const guint8 *bytes, gsize size, guint64 address, PmOp *ret_ops)
+pm_memo_find(PmMemo *memo, const guint8 *bytes, gsize size, guint64 address, PmOp *ret_ops)
 {
+    const guint64 word = load(bytes, size);
+    guint all = memo->lengths[word & 0xffff];
     if (size < BYTES_MAX)
-        return 0;
-    const guint64 word = pm_load_u64(bytes);
-    const guint all = memo->lengths[word & 0xffff];
+        all &= (1U << (size + 1)) - 1;
     const guint likely = all & memo->likely[hash_three(word & 0xffffff)];
     const guint count = find_of_lengths(memo, word, likely, address, ret_ops);
     return count != 0 ? count : find_of_lengths(memo, word, all & ~likely, address, ret_ops);
+}
+
+/* The first byte of a short one tells its length. */
+static void
+note_length(PmMemo *memo, guint64 key, guint length)
+{
+    const guint16 bit = (guint16)(1U << length);
+    if (length >= 3)
+        memo->likely[hash_three(key & 0xffffff)] |= bit;
+    if (length >= 2)
+        memo->lengths[key & 0xffff] |= bit;
+    for (guint next = 0; length == 1 && next < 256; next++)
+        memo->lengths[(key & 0xff) | next << 8] |= bit;
 }
 
 void
 pm_memo_add(PmMemo *memo, const guint8 *bytes, const PmOp *ops, guint count)
 {
     const guint length = ops[count - 1].length;
-    guint8 copy[BYTES_MAX] = {0};
     if (length > BYTES_MAX || count > OPS_MAX || ops[0].kind == PM_OP_UNDECODED)
         return;
-    memcpy(copy, bytes, length);
-    const guint64 key = pm_load_u64(copy);
+    const guint64 key = load(bytes, length);
     Entry *entry = &memo->entries[hash(key, length)];
-    entry->bytes = key;
-    entry->length = (guint8)length;
-    entry->count = (guint8)count;
+    if (entry->was_found != 0) {
+        entry->was_found = 0;
+        return;
+    }
+    *entry = (Entry){.bytes = key, .length = (guint8)length, .count = (guint8)count};
     memcpy(entry->ops, ops, count * sizeof ops[0]);
-    memo->lengths[key & 0xffff] |= (guint16)(1U << length);
-    /* The opcode of a shorter one tells its length. */
-    if (length >= 3)
-        memo->likely[hash_three(key & 0xffffff)] |= (guint16)(1U << length);
+    note_length(memo, key, length);
 }

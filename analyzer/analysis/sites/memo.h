@@ -16,8 +16,7 @@ void pm_memo_free(PmMemo *memo);
  *
  * Returns: how many they are; 0 where it is not known.
  */
-guint pm_memo_find(const PmMemo *memo, const guint8 *bytes, gsize size, guint64 address,
-                   PmOp *ret_ops);
+guint pm_memo_find(PmMemo *memo, const guint8 *bytes, gsize size, guint64 address, PmOp *ret_ops);
 
 /* Keeps @count operations of an instruction; perhaps not for long. */
 void pm_memo_add(PmMemo *memo, const guint8 *bytes, const PmOp *ops, guint count);

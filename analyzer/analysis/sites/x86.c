@@ -8,6 +8,9 @@
 
 #include <string.h>
 
+/* An instruction with a distance, and what the memo wants behind it. */
+#define PADDED_BYTES 8
+
 struct PmDecoder {
     csh handle;
     cs_insn *instruction;
@@ -95,12 +98,40 @@ disassemble(PmDecoder *decoder, const guint8 *bytes, gsize size, guint64 address
 }
 
 static guint
-decode(PmDecoder *decoder, const guint8 *bytes, gsize size, guint64 address, PmOp *ret_ops)
+decode_plain(PmDecoder *decoder, const guint8 *bytes, gsize size, guint64 address, PmOp *ret_ops)
 {
-    if (decode_transfer(bytes, size, address, ret_ops))
-        return 1;
     const guint known = pm_memo_find(decoder->memo, bytes, size, address, ret_ops);
     return known != 0 ? known : disassemble(decoder, bytes, size, address, ret_ops);
+}
+
+/* Where in mov, lea and movsxd of memory that is addressed by the program counter its distance
+ * stands, which is the instruction's end; 0 for anything else. */
+static guint
+find_distance(const guint8 *bytes)
+{
+    const guint at = (bytes[0] & 0xf0) == 0x40 ? 1 : 0;
+    const gboolean is_one = bytes[at] == 0x8b || bytes[at] == 0x8d || bytes[at] == 0x89 ||
+                            (bytes[at] == 0x63 && at == 1);
+    return is_one && (bytes[at + 1] & 0xc7) == 0x05 ? at + 2 : 0;
+}
+
+/* Each has a distance of its own, but for which they are few: they are decoded without it. */
+static guint
+decode(PmDecoder *decoder, const guint8 *bytes, gsize size, guint64 address, PmOp *ret_ops)
+{
+    guint8 copy[PADDED_BYTES];
+    if (decode_transfer(bytes, size, address, ret_ops))
+        return 1;
+    const guint at = size >= sizeof copy ? find_distance(bytes) : 0;
+    if (at == 0)
+        return decode_plain(decoder, bytes, size, address, ret_ops);
+    memcpy(copy, bytes, sizeof copy);
+    memset(copy + at, 0, sizeof(guint32));
+    const guint count = decode_plain(decoder, copy, sizeof copy, address, ret_ops);
+    const guint64 distance = (guint64)(gint64)(gint32)pm_load_u32(bytes + at);
+    for (guint i = 0; i < count; i++)
+        pm_op_move_memory(&ret_ops[i], distance);
+    return count;
 }
 
 /* psABI of x86-64, "Procedure Linkage Table": push $index; jmp PLT0; with CET (binutils 2.29 and
