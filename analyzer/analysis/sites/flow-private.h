@@ -73,6 +73,26 @@ struct PmFlow {
     const PmFunctionCode *function;
 };
 
+/* Calls of one function whose results are told apart. */
+#define PM_FLOW_RESULTS_MAX 64
+
+/* A pass over block number @block. @collects: it is the last one, whose calls count. */
+typedef struct {
+    PmFlow *flow;
+    guint block;
+    gboolean collects;
+} PmFlowPass;
+
+/* Forgets what was found out about a function. */
+void pm_flow_reset(PmFlow *flow);
+
+/* The number of the call at @address among the first PM_FLOW_RESULTS_MAX that were seen, or
+ * PM_FLOW_RESULTS_MAX. */
+guint pm_flow_number_call(PmFlow *flow, guint64 address);
+
+/* Runs the pass's block, which is @block, on @state. Returns: its last operation. Borrowed. */
+const PmOp *pm_flow_run_block(const PmFlowPass *pass, const PmBlock *block, PmState *state);
+
 static inline void
 pm_flow_mark(PmFlow *flow, guint block, guint role)
 {
