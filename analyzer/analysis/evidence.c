@@ -28,12 +28,3 @@ pm_evidence_add(GArray *evidence, const char *signal, double weight, const char 
     va_end(arguments);
     g_array_append_val(evidence, added);
 }
-
-void
-pm_evidence_add_all(GArray *evidence, const GArray *other)
-{
-    for (guint i = 0; i < other->len; i++) {
-        const PmEvidence *seen = &g_array_index(other, PmEvidence, i);
-        pm_evidence_add(evidence, seen->signal, seen->weight, "%s", seen->text);
-    }
-}

@@ -26,6 +26,3 @@ GArray *pm_evidence_new(void);
 /* Adds a signal to the end of @evidence. */
 void pm_evidence_add(GArray *evidence, const char *signal, double weight, const char *format, ...)
     G_GNUC_PRINTF(4, 5);
-
-/* Adds what @other holds to the end of @evidence. */
-void pm_evidence_add_all(GArray *evidence, const GArray *other);

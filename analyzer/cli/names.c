@@ -19,16 +19,10 @@ pm_session_prepare_places(PmSession *session)
     return TRUE;
 }
 
-gboolean
-pm_session_prepare_types(PmSession *session)
-{
-    return pm_session_prepare_places(session);
-}
-
 static void
 open_namer(PmSession *session)
 {
-    pm_session_prepare_types(session);
+    pm_session_prepare_places(session);
     if (session->fitter != NULL)
         return;
     session->fitter = pm_fitter_new(session->places, session->types);

@@ -282,14 +282,10 @@ parse_states(const char *list, guint *ret_states, GError **error)
 static guint
 find_reaches(const char *word)
 {
-    guint lost = 0;
-    for (guint i = 0; i < PM_REACH_CLASSES; i++) {
+    for (guint i = 0; i < PM_REACH_CLASSES; i++)
         if (strcmp(word, pm_reach_class_name((PmReachClass)i)) == 0)
             return 1U << i;
-        if (pm_reach_class_is_lost((PmReachClass)i))
-            lost |= 1U << i;
-    }
-    return strcmp(word, "lost") == 0 ? lost : 0;
+    return strcmp(word, "lost") == 0 ? PM_REACH_LOST : 0;
 }
 
 static gboolean

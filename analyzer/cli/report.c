@@ -49,9 +49,6 @@ run(const PmSession *session, const PmSink *sink, G_GNUC_UNUSED GError **error)
         pm_sizes_add_lost(sizes, subject, session->reach);
     summary.check = check;
     summary.sizes = sizes;
-    g_autoptr(GPtrArray) namings = name_sizes(session, sizes);
-    summary.namings = (PmNaming *const *)namings->pdata;
-    summary.naming_count = namings->len;
     const PmNamer namer = pm_session_get_namer(session);
     const PmFindingsInput input = {.subject = subject,
                                    .reach = session->reach,
@@ -64,6 +61,11 @@ run(const PmSession *session, const PmSink *sink, G_GNUC_UNUSED GError **error)
                                    .jobs = session->options->jobs};
     g_autoptr(PmFindings) findings = pm_findings_new(&input);
     summary.findings = findings;
+    /* The page has no room for both. */
+    const gboolean names_sizes = sink->json != NULL || findings->suspects->len == 0;
+    g_autoptr(GPtrArray) namings = name_sizes(session, names_sizes ? sizes : NULL);
+    summary.namings = (PmNaming *const *)namings->pdata;
+    summary.naming_count = namings->len;
     pm_report_summary(sink, &summary);
     return PM_EXIT_ANSWERED;
 }

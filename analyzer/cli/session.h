@@ -90,10 +90,6 @@ gboolean pm_session_prepare_arenas(PmSession *session);
 /* Makes session->places. Returns: TRUE. */
 gboolean pm_session_prepare_places(PmSession *session);
 
-/* Makes session->places, for what asks for types; session->types is there since the core was
- * opened. Returns: TRUE. */
-gboolean pm_session_prepare_types(PmSession *session);
-
 /* Heaps of more chunks in use are typed only for commands that need it: it visits each of them. */
 #define PM_SESSION_TYPED_CHUNKS 1000000
 

@@ -27,7 +27,7 @@ run(const PmSession *session, const PmSink *sink, GError **error)
 static gboolean
 prepare(PmSession *session, GError **error)
 {
-    pm_session_prepare_types(session);
+    pm_session_prepare_places(session);
     return session->options->filter.reaches == 0 || pm_session_scan(session, error);
 }
 

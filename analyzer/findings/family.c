@@ -15,9 +15,6 @@
 #define CHUNKS_LEAST 10
 #define OUTWEIGHS    1.5
 
-#define LOST_CLASSES                                                                               \
-    (1U << PM_REACH_LEAK_ROOT | 1U << PM_REACH_LEAK_CYCLE | 1U << PM_REACH_LEAK_INDIRECT)
-
 /* @name: NULL for chunks that nothing names. @sizes: the chunk_bytes, a set. @some: there may be
  * more sizes, for a sample was looked at. @estimated: the sample holds other things as well, so
  * that nobody counted how many there are. */
@@ -105,12 +102,7 @@ add_evidence(PmSuspect *suspect, const PmFindingsInput *input, const Family *fam
     if (suspect->type != NULL)
         pm_evidence_add(suspect->evidence, "homogeneity", PM_WEIGHT_HOMOGENEOUS, "all are %s",
                         suspect->type);
-    if (input->subject->uptime_seconds != 0) {
-        suspect->per_hour = pm_per_hour(suspect->chunks, input->subject->uptime_seconds);
-        pm_evidence_add(suspect->evidence, "rate", 0, "%s an hour over %s",
-                        pm_format_rate(suspect->per_hour).text,
-                        pm_format_duration(input->subject->uptime_seconds).text);
-    }
+    pm_weigh_rate(input, suspect, suspect->chunks);
     pm_weigh_doubts(input, suspect->evidence, TRUE);
 }
 
@@ -167,7 +159,7 @@ pm_family_find(const PmFindingsInput *input, const PmHidden *hidden, guint64 mos
         return NULL;
     const PmReachResult *result = pm_reach_get_result(input->reach);
     const PmReachSum *lost = &result->lost;
-    const PmChunkFilter filter = {.states = 1U << PM_CHUNK_USED, .reaches = LOST_CLASSES};
+    const PmChunkFilter filter = {.states = 1U << PM_CHUNK_USED, .reaches = PM_REACH_LOST};
     if ((double)lost->chunk_bytes <= (double)most_blamed * OUTWEIGHS)
         return NULL;
     g_autoptr(PmSample) sample = pm_sample_new(input->subject, input->reach, &filter, SAMPLE, SEED);

@@ -21,13 +21,6 @@ compare_suspects(gconstpointer left, gconstpointer right)
     return (a->interest < b->interest) - (a->interest > b->interest);
 }
 
-void
-pm_findings_add(PmFindings *findings, PmSuspect *suspect)
-{
-    g_ptr_array_add(findings->suspects, suspect);
-    g_ptr_array_sort(findings->suspects, compare_suspects);
-}
-
 /* A family stands for its sizes; those of which nobody knows what they are keep their own. */
 static void
 add_family(PmFindings *findings, PmSuspect *family)
@@ -37,7 +30,7 @@ add_family(PmFindings *findings, PmSuspect *family)
         if (g_strcmp0(member->type, family->type) == 0 && member->lost_share > 0)
             g_ptr_array_remove_index(findings->suspects, i);
     }
-    pm_findings_add(findings, family);
+    g_ptr_array_add(findings->suspects, family);
 }
 
 static gint
@@ -90,7 +83,7 @@ add_sizes(PmFindings *findings, const PmFindingsInput *input)
     for (guint i = 0; i < sizes->len; i++) {
         PmSizeFinding *finding = g_ptr_array_index(sizes, i);
         pm_size_finding_finish(finding, input);
-        pm_findings_add(findings, g_steal_pointer(&finding->suspect));
+        g_ptr_array_add(findings->suspects, g_steal_pointer(&finding->suspect));
     }
     const guint64 most_blamed =
         candidates->len > 0 ? g_array_index(candidates, PmSizeCandidate, 0).blame_bytes : 0;
@@ -108,11 +101,10 @@ pm_findings_new(const PmFindingsInput *input)
         add_sizes(findings, input);
     PmSuspect *arenas = input->arenas != NULL ? pm_arenas_suspect(input) : NULL;
     if (arenas != NULL)
-        pm_findings_add(findings, arenas);
-    if (input->regions != NULL) {
+        g_ptr_array_add(findings->suspects, arenas);
+    if (input->regions != NULL)
         pm_regions_suspect(input, findings->suspects);
-        g_ptr_array_sort(findings->suspects, compare_suspects);
-    }
+    g_ptr_array_sort(findings->suspects, compare_suspects);
     return findings;
 }
 

@@ -33,7 +33,8 @@ typedef struct {
 } PmFindingsInput;
 
 /*
- * @suspects: PmSuspect, what deserves a look most first. @sites: what their sites are borrowed
+ * @suspects: PmSuspect, what deserves a look most first: those of more than low confidence, and of
+ * these by interest. @sites: what their sites are borrowed
  * from, NULL where no code was looked at; @sites_message: why it was not, where it should have
  * been.
  */
@@ -48,12 +49,6 @@ typedef struct {
 PmFindings *pm_findings_new(const PmFindingsInput *input);
 void pm_findings_free(PmFindings *findings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmFindings, pm_findings_free)
-
-/*
- * Adds @suspect (transfer full) of another kind, and ranks all anew: those of more than low
- * confidence first, then by interest.
- */
-void pm_findings_add(PmFindings *findings, PmSuspect *suspect);
 
 /* Whether one of them is of more than low confidence. */
 gboolean pm_findings_have_suspects(const PmFindings *findings);

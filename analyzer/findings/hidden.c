@@ -16,9 +16,6 @@
 /* Fewer ends are where somebody stopped reading. */
 #define BESIDE_LEAST 8
 
-#define ROOT_CLASSES (1U << PM_REACH_LEAK_ROOT | 1U << PM_REACH_LEAK_CYCLE)
-#define LOST_CLASSES (ROOT_CLASSES | 1U << PM_REACH_LEAK_INDIRECT)
-
 /* @sets: PmSample by chunk_bytes, 0 for all sizes. @sought: PmDisguised of all sets. */
 struct PmHidden {
     const PmFindingsInput *input;
@@ -39,9 +36,9 @@ draw(const PmFindingsInput *input, guint64 chunk_bytes, guint classes)
 static void
 add_set(PmHidden *hidden, guint64 chunk_bytes)
 {
-    g_autoptr(PmSample) roots = draw(hidden->input, chunk_bytes, ROOT_CLASSES);
+    g_autoptr(PmSample) roots = draw(hidden->input, chunk_bytes, PM_REACH_ROOTS);
     g_autoptr(PmSample) lost =
-        chunk_bytes != 0 ? draw(hidden->input, chunk_bytes, LOST_CLASSES) : NULL;
+        chunk_bytes != 0 ? draw(hidden->input, chunk_bytes, PM_REACH_LOST) : NULL;
     if (roots->count == 0 || (lost != NULL && roots->population * 2 < lost->population))
         return;
     for (gsize i = 0; i < roots->count; i++) {

@@ -92,18 +92,6 @@ begin(Making *making, const char *noun)
         touched ? "touched" : "not zero");
 }
 
-static void
-add_rate(Making *making)
-{
-    PmSuspect *suspect = making->suspect;
-    const guint64 uptime = making->input->subject->uptime_seconds;
-    if (uptime == 0)
-        return;
-    suspect->per_hour = pm_per_hour(suspect->chunks, uptime);
-    pm_evidence_add(suspect->evidence, "rate", 0, "%s an hour over %s, if they came evenly",
-                    pm_format_rate(suspect->per_hour).text, pm_format_duration(uptime).text);
-}
-
 /* Whose threads they were. */
 static void
 add_origin(Making *making)
@@ -151,7 +139,7 @@ static PmSuspect *
 finish(Making *making)
 {
     PmSuspect *suspect = making->suspect;
-    add_rate(making);
+    pm_weigh_rate(making->input, making->suspect, making->suspect->chunks);
     pm_suspect_add_next(suspect, "maps %s", making->input->again);
     if (pm_region_kind_is_stack(making->group->kind))
         pm_suspect_add_next(suspect, "threads %s", making->input->again);

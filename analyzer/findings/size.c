@@ -25,10 +25,6 @@
 /* Of what nothing is lost, this much of the bytes interests. */
 #define LIVE_INTEREST 0.1
 
-#define LOST_CLASSES                                                                               \
-    (1U << PM_REACH_LEAK_ROOT | 1U << PM_REACH_LEAK_CYCLE | 1U << PM_REACH_LEAK_INDIRECT)
-#define LIVE_CLASSES (1U << PM_REACH_REACHABLE | 1U << PM_REACH_INTERIOR | 1U << PM_REACH_WEAK)
-
 /* One suspect in the making. */
 typedef struct {
     const PmFindingsInput *input;
@@ -52,8 +48,8 @@ name_chunks(const PmFindingsInput *input, const PmSizeCandidate *candidate, gboo
         .by_chunk_bytes = TRUE,
         .chunk_bytes = candidate->row->chunk_bytes,
         .reaches = input->reach == NULL ? 0
-                   : is_lost            ? LOST_CLASSES
-                                        : LIVE_CLASSES,
+                   : is_lost            ? PM_REACH_LOST
+                                        : PM_REACH_LIVE,
     };
     return pm_naming_new(
         input->namer, pm_sample_new(input->subject, input->reach, &filter, PM_SCHEMA_SAMPLE, SEED));
@@ -174,20 +170,6 @@ add_times(const Making *making)
     }
 }
 
-static void
-add_rate(const Making *making)
-{
-    const guint64 uptime = making->input->subject->uptime_seconds;
-    const PmSizeRow *row = making->candidate->row;
-    const guint64 chunks = making->finding->is_lost ? row->lost_chunks : row->used_chunks;
-    if (uptime == 0)
-        return;
-    making->suspect->per_hour = pm_per_hour(chunks, uptime);
-    pm_evidence_add(making->suspect->evidence, "rate", 0, "%s an hour over %s",
-                    pm_format_rate(making->suspect->per_hour).text,
-                    pm_format_duration(uptime).text);
-}
-
 static gsize
 count_untyped_modules(const PmSubject *subject)
 {
@@ -306,7 +288,7 @@ pm_size_finding_new(const PmFindingsInput *input, const PmSizeCandidate *candida
         add_reachable(&making);
     add_ties(&making);
     add_share(&making);
-    add_rate(&making);
+    pm_weigh_rate(input, suspect, finding->is_lost ? row->lost_chunks : row->used_chunks);
     add_times(&making);
     add_homogeneity(&making);
     add_request(&making);
@@ -336,7 +318,7 @@ find_twin(const PmFindingsInput *input, guint64 chunk_bytes)
     const PmChunkFilter filter = {.states = 1U << PM_CHUNK_USED,
                                   .by_chunk_bytes = TRUE,
                                   .chunk_bytes = chunk_bytes,
-                                  .reaches = LIVE_CLASSES};
+                                  .reaches = PM_REACH_LIVE};
     g_autoptr(PmSample) sample = pm_sample_new(input->subject, input->reach, &filter, 1, SEED);
     return sample->count > 0 ? sample->chunks[0].address : PM_ADDR_NONE;
 }

@@ -45,6 +45,17 @@ pm_weigh_live_share(double share)
     return LIVE_SHARE * CLAMP(share, 0.0, 1.0);
 }
 
+void
+pm_weigh_rate(const PmFindingsInput *input, PmSuspect *suspect, guint64 count)
+{
+    const guint64 uptime = input->subject->uptime_seconds;
+    if (uptime == 0)
+        return;
+    suspect->per_hour = pm_per_hour(count, uptime);
+    pm_evidence_add(suspect->evidence, "rate", 0, "%s an hour over %s, if they came evenly",
+                    pm_format_rate(suspect->per_hour).text, pm_format_duration(uptime).text);
+}
+
 double
 pm_weigh_all(const GArray *evidence, double most)
 {

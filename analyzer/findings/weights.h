@@ -29,6 +29,10 @@ double pm_weigh_live_share(double share);
  * too little to be what the memory went for. */
 void pm_weigh_trifle(GArray *evidence, guint64 bytes, double share);
 
+/* How many of @suspect's chunks or regions, @count, came an hour; nothing where the uptime is not
+ * known. */
+void pm_weigh_rate(const PmFindingsInput *input, PmSuspect *suspect, guint64 count);
+
 /* The sum of all weights of @evidence, within what a confidence can be, at most @most. */
 double pm_weigh_all(const GArray *evidence, double most);
 #define PM_CONFIDENCE_MOST 0.99

@@ -335,8 +335,7 @@ pm_report_summary(const PmSink *sink, const PmSummary *summary)
         if (!has_suspects)
             print_arenas(sink, subject->ptmalloc, summary->arenas);
         print_sizes(sink, summary);
-        if (summary->findings->suspects->len == 0)
-            print_namings(sink, summary);
+        print_namings(sink, summary);
     }
     print_next(sink, summary);
 }

@@ -16,7 +16,8 @@
 
 /*
  * All results that the page shows; borrowed. @sizes, @arenas: NULL where there is no heap.
- * @namings: what the chunks of the first @naming_count rows of @sizes are. @findings: the suspects.
+ * @namings: what the chunks of the first @naming_count rows of @sizes are, where that is asked.
+ * @findings: the suspects.
  */
 typedef struct {
     const PmSubject *subject;

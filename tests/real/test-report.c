@@ -237,7 +237,7 @@ test_rate(void)
         return;
     g_assert_cmpuint(real_member_uint(first, "request_bytes"), ==, 20);
     g_assert_cmpfloat(json_object_get_double_member(first, "per_hour"), ==, 20);
-    g_assert_cmpstr(find_signal(first, "rate"), ==, "20 an hour over 90 days");
+    g_assert_cmpstr(find_signal(first, "rate"), ==, "20 an hour over 90 days, if they came evenly");
 }
 
 /* Types what a report says to type. */

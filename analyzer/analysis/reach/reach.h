@@ -17,6 +17,12 @@ typedef enum {
 } PmReachClass;
 #define PM_REACH_CLASSES 6
 
+/* Sets of classes, a bit each: what is lost, of that what nothing else that is lost leads to, and
+ * what something leads to. */
+#define PM_REACH_ROOTS (1U << PM_REACH_LEAK_ROOT | 1U << PM_REACH_LEAK_CYCLE)
+#define PM_REACH_LOST  (PM_REACH_ROOTS | 1U << PM_REACH_LEAK_INDIRECT)
+#define PM_REACH_LIVE  (1U << PM_REACH_REACHABLE | 1U << PM_REACH_INTERIOR | 1U << PM_REACH_WEAK)
+
 /* "reachable", "reachable-interior", "reachable-weak", "leak-root", "leak-cycle", "leak-indirect";
  * NULL for PM_REACH_NONE. Static. */
 const char *pm_reach_class_name(PmReachClass reach_class);

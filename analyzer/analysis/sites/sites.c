@@ -144,15 +144,25 @@ pm_sites_locate(PmSites *sites, const PmSite *site)
         locate(sites, own);
 }
 
-static const PmSiteModule *
-get_site_module(const PmSites *sites, const PmModule *module)
+/* The number of the module of @site, or the number of modules. */
+static guint
+find_module(const PmSites *sites, const PmSite *site)
 {
-    for (guint i = 0; i < sites->world->modules->len; i++) {
-        const PmSiteModule *own = &g_array_index(sites->world->modules, PmSiteModule, i);
-        if (own->module == module)
-            return own;
-    }
-    return NULL;
+    const GArray *modules = sites->world->modules;
+    guint i = 0;
+    while (i < modules->len && g_array_index(modules, PmSiteModule, i).module != site->module)
+        i++;
+    return i;
+}
+
+/* Where @site is, or NULL where there is no code of that. */
+static const PmSiteModule *
+find_coded_module(const PmSites *sites, const PmSite *site)
+{
+    const guint number = find_module(sites, site);
+    const PmSiteModule *module =
+        number < sites->world->modules->len ? pm_site_world_get_module(sites->world, number) : NULL;
+    return module != NULL && module->code != NULL ? module : NULL;
 }
 
 void
@@ -164,8 +174,8 @@ pm_sites_find_type(PmSites *sites, const PmSite *site, guint64 size_bytes)
     if (own == NULL || own->is_typed)
         return;
     own->is_typed = TRUE;
-    const PmSiteModule *module = get_site_module(sites, site->module);
-    if (types == NULL || module == NULL || module->code == NULL || !site->module->dwarf ||
+    const PmSiteModule *module = find_coded_module(sites, site);
+    if (types == NULL || module == NULL || !site->module->dwarf ||
         site->return_address == PM_ADDR_NONE ||
         !pm_receiver_find(module->code, types, site->return_address - site->module->bias,
                           size_bytes, &receiver))
@@ -339,17 +349,6 @@ pm_sites_get(const PmSites *sites, gsize *ret_count)
     return (const PmSite *)(gconstpointer)sites->sites->data;
 }
 
-/* The number of the module of @site, or the number of modules. */
-static guint
-find_module(const PmSites *sites, const PmSite *site)
-{
-    const GArray *modules = sites->world->modules;
-    guint i = 0;
-    while (i < modules->len && g_array_index(modules, PmSiteModule, i).module != site->module)
-        i++;
-    return i;
-}
-
 gboolean
 pm_sites_may_run(const PmSites *sites, const PmSite *site)
 {
@@ -361,10 +360,8 @@ pm_sites_may_run(const PmSites *sites, const PmSite *site)
 gboolean
 pm_sites_find_function(const PmSites *sites, const PmSite *site, PmRange *ret_function)
 {
-    const guint number = find_module(sites, site);
-    const PmSiteModule *module =
-        number < sites->world->modules->len ? pm_site_world_get_module(sites->world, number) : NULL;
-    if (module == NULL || module->code == NULL)
+    const PmSiteModule *module = find_coded_module(sites, site);
+    if (module == NULL)
         return FALSE;
     pm_module_code_prepare(module->code);
     const guint64 bias = site->module->bias;

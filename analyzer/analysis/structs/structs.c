@@ -411,13 +411,3 @@ pm_structs_free(PmStructs *structs)
     g_ptr_array_unref(structs->modules_without_dwarf);
     g_free(structs);
 }
-
-const PmStructsLayout *
-pm_structs_find_unnamed(const PmStructs *structs)
-{
-    for (gsize i = 0; i < structs->layout_count; i++) {
-        if (!structs->layouts[i].fits)
-            return &structs->layouts[i];
-    }
-    return NULL;
-}

@@ -68,6 +68,3 @@ PmStructs *pm_structs_new(PmPlaces *places, PmTypes *types, const PmReach *reach
                           const PmChunkFilter *filter);
 void pm_structs_free(PmStructs *structs);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmStructs, pm_structs_free)
-
-/* The layout that the most chunks have whose best candidate does not fit, or NULL. Borrowed. */
-const PmStructsLayout *pm_structs_find_unnamed(const PmStructs *structs);

@@ -95,12 +95,6 @@ pm_plans_free(PmPlans *plans)
     g_free(plans);
 }
 
-const GPtrArray *
-pm_plans_get_edges(const PmPlans *plans)
-{
-    return plans->edge_list;
-}
-
 /*
  * The last member of @type where that is an array without a length of its own: [], [0], or [1],
  * which is how it was said before C99. Looks into a last member that is a structure itself.

@@ -126,9 +126,6 @@ PmPointee *pm_plans_get_target(PmPlans *plans, const PmType *type);
 /* The plan of @target; NULL where it has none: it leads nowhere. */
 const PmPlan *pm_plans_get(PmPlans *plans, PmPointee *target);
 
-/* Every edge met so far, by id. */
-const GPtrArray *pm_plans_get_edges(const PmPlans *plans);
-
 /*
  * Whether an object of @type begins with one of @head: the same type, its first member or first
  * base, and so on inwards; or a structure whose first members are all of @head's, by name, place
