@@ -401,3 +401,13 @@ real_run_cut(const RealRun *run, guint numerator, guint denominator)
     g_assert_cmpint(g_stat(run->core, &status), ==, 0);
     g_assert_cmpint(truncate(run->core, status.st_size / denominator * numerator), ==, 0);
 }
+
+int
+real_test_run(void)
+{
+    g_autofree char *cache = g_dir_make_tmp("postmalloc-cache-XXXXXX", NULL);
+    g_setenv("XDG_CACHE_HOME", cache, TRUE);
+    const int status = g_test_run();
+    real_remove(cache);
+    return status;
+}

@@ -72,6 +72,9 @@ RealRun *real_run_to_stop(const char *const *command, const char *const *environ
  */
 RealRun *real_run_to_signal(const char *const *command, const char *const *environment);
 
+/* g_test_run() with an empty cache folder of its own: what postmalloc keeps is made anew. */
+int real_test_run(void);
+
 /* Removes the folder with all that is in it. */
 void real_run_free(RealRun *run);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RealRun, real_run_free)

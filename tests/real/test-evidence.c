@@ -7,7 +7,7 @@
 #include "analysis/contents/sampler.h"
 #include "analysis/sites/rank.h"
 #include "build.h"
-#include "run.h"
+#include "opened.h"
 #include "tool.h"
 
 #include <string.h>
@@ -51,12 +51,7 @@ function_clear(gpointer data)
 
 /* A core, opened as far as rankings are. */
 typedef struct {
-    PmDiagnostics *diagnostics;
-    PmImage *image;
-    PmProcess *process;
-    PmPtmalloc *ptmalloc;
-    PmSubject subject;
-    PmPlaces *places;
+    RealOpened core;
     PmSites *sites;
     PmSiteRanker *ranker;
     PmSchema *schema;
@@ -70,11 +65,7 @@ opened_free(Opened *opened)
     pm_schema_free(opened->schema);
     pm_site_ranker_free(opened->ranker);
     pm_sites_free(opened->sites);
-    pm_places_free(opened->places);
-    pm_ptmalloc_free(opened->ptmalloc);
-    pm_process_free(opened->process);
-    pm_image_free(opened->image);
-    pm_diagnostics_free(opened->diagnostics);
+    real_opened_clear(&opened->core);
     g_free(opened);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Opened, opened_free)
@@ -85,28 +76,15 @@ open_core(const RealRun *run)
     g_autoptr(GError) error = NULL;
     Opened *opened = g_new0(Opened, 1);
     opened->seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    opened->diagnostics = pm_diagnostics_new();
-    opened->image = pm_image_open(run->core, opened->diagnostics, &error);
-    g_assert_no_error(error);
-    opened->process = pm_process_open(opened->image, NULL, opened->diagnostics, &error);
-    g_assert_no_error(error);
-    const PmPtmallocOptions walk = {.jobs = 1};
-    opened->ptmalloc = pm_ptmalloc_walk(opened->process, &walk, opened->diagnostics, &error);
-    g_assert_no_error(error);
-    opened->subject = (PmSubject){.image = opened->image,
-                                  .process = opened->process,
-                                  .ptmalloc = opened->ptmalloc,
-                                  .diagnostics = opened->diagnostics,
-                                  .allocator = "glibc"};
-    opened->places = pm_places_new(&opened->subject);
+    real_opened_init(&opened->core, run);
     const PmSiteQuery query = {.variable = TRUE, .unlocated = TRUE, .cache_folder = ""};
-    opened->sites = pm_sites_new(&opened->subject, &query, 1, &error);
+    opened->sites = pm_sites_new(&opened->core.subject, &query, 1, &error);
     g_assert_no_error(error);
-    opened->ranker = pm_site_ranker_new(&opened->subject, opened->sites, opened->places);
+    opened->ranker = pm_site_ranker_new(&opened->core.subject, opened->sites, opened->core.places);
     const PmChunkFilter filter = {
         .states = 1U << PM_CHUNK_USED, .by_chunk_bytes = TRUE, .chunk_bytes = CHUNK_BYTES};
-    PmSample *sample = pm_sample_new(&opened->subject, NULL, &filter, PM_SCHEMA_SAMPLE, 1);
-    opened->schema = pm_schema_new(opened->places, sample);
+    PmSample *sample = pm_sample_new(&opened->core.subject, NULL, &filter, PM_SCHEMA_SAMPLE, 1);
+    opened->schema = pm_schema_new(opened->core.places, sample);
     return opened;
 }
 
@@ -161,7 +139,7 @@ find_tag(const Opened *opened, gsize layout)
         if (opened->schema->layout_of[i] != layout)
             continue;
         const PmChunk *chunk = &opened->schema->sample->chunks[i];
-        g_assert_true(pm_sample_read(&opened->subject, chunk, bytes, sizeof bytes));
+        g_assert_true(pm_sample_read(&opened->core.subject, chunk, bytes, sizeof bytes));
         if (tag != 0 && tag != bytes[TAG_OFFSET])
             return 0;
         tag = bytes[TAG_OFFSET];
@@ -319,8 +297,8 @@ look_at_arena(Opened *opened, const GArray *functions, guint32 arena)
                                   .chunk_bytes = CHUNK_BYTES,
                                   .by_arena = TRUE,
                                   .arena = arena};
-    PmSample *sample = pm_sample_new(&opened->subject, NULL, &filter, PM_SCHEMA_SAMPLE, 1);
-    g_autoptr(PmSchema) schema = pm_schema_new(opened->places, sample);
+    PmSample *sample = pm_sample_new(&opened->core.subject, NULL, &filter, PM_SCHEMA_SAMPLE, 1);
+    g_autoptr(PmSchema) schema = pm_schema_new(opened->core.places, sample);
     const PmSiteClues clues = {.request_min = CHUNK_BYTES - 23,
                                .request_max = CHUNK_BYTES - 8,
                                .schema = schema,
@@ -344,7 +322,7 @@ look_at_arenas(const RealRun *run, const GArray *functions)
 {
     gsize count = 0;
     g_autoptr(Opened) opened = open_core(run);
-    const PmArena *arenas = pm_ptmalloc_get_arenas(opened->ptmalloc, &count);
+    const PmArena *arenas = pm_ptmalloc_get_arenas(opened->core.ptmalloc, &count);
     for (guint i = 0; i < count; i++)
         if (arenas[i].kind == PM_ARENA_THREAD)
             look_at_arena(opened, functions, i);

@@ -690,8 +690,6 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_set_nonfatal_assertions();
-    g_autofree char *cache = g_dir_make_tmp("postmalloc-cache-XXXXXX", NULL);
-    g_setenv("XDG_CACHE_HOME", cache, TRUE);
     for (gsize i = 0; i < G_N_ELEMENTS(variants); i++) {
         g_autofree char *path = g_strconcat("/real/sites/", variants[i].name, NULL);
         g_test_add_data_func(path, &variants[i], test_variant);
@@ -699,7 +697,5 @@ main(int argc, char **argv)
     g_test_add_func("/real/sites/query", test_query);
     g_test_add_func("/real/sites/without-files", test_without_files);
     g_test_add_func("/real/sites/cache", test_cache);
-    const int status = g_test_run();
-    real_remove(cache);
-    return status;
+    return real_test_run();
 }

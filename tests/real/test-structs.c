@@ -5,7 +5,7 @@
  * the command: the layouts of a class that is a mixture.
  */
 #include "analysis/structs/fit.h"
-#include "run.h"
+#include "opened.h"
 #include "tool.h"
 #include "truth.h"
 
@@ -17,12 +17,7 @@
 
 /* A core, opened as far as fits are. */
 typedef struct {
-    PmDiagnostics *diagnostics;
-    PmImage *image;
-    PmProcess *process;
-    PmPtmalloc *ptmalloc;
-    PmSubject subject;
-    PmPlaces *places;
+    RealOpened core;
     PmTypes *types;
     PmFitter *fitter;
 } Opened;
@@ -32,11 +27,7 @@ opened_free(Opened *opened)
 {
     pm_fitter_free(opened->fitter);
     pm_types_free(opened->types);
-    pm_places_free(opened->places);
-    pm_ptmalloc_free(opened->ptmalloc);
-    pm_process_free(opened->process);
-    pm_image_free(opened->image);
-    pm_diagnostics_free(opened->diagnostics);
+    real_opened_clear(&opened->core);
     g_free(opened);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Opened, opened_free)
@@ -44,26 +35,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Opened, opened_free)
 static Opened *
 open_core(const RealRun *run)
 {
-    g_autoptr(GError) error = NULL;
     Opened *opened = g_new0(Opened, 1);
-    opened->diagnostics = pm_diagnostics_new();
-    opened->image = pm_image_open(run->core, opened->diagnostics, &error);
-    g_assert_no_error(error);
-    opened->process = pm_process_open(opened->image, NULL, opened->diagnostics, &error);
-    g_assert_no_error(error);
-    PmPtmallocOptions walk = {.jobs = 1};
-    opened->ptmalloc = pm_ptmalloc_walk(opened->process, &walk, opened->diagnostics, &error);
-    g_assert_no_error(error);
-    opened->subject = (PmSubject){.image = opened->image,
-                                  .process = opened->process,
-                                  .ptmalloc = opened->ptmalloc,
-                                  .diagnostics = opened->diagnostics,
-                                  .allocator = "glibc"};
+    real_opened_init(&opened->core, run);
     g_autofree char *cache = g_build_filename(run->folder, "cache", NULL);
     PmTypesOptions options = {.cache_folder = cache};
-    opened->types = pm_types_new(opened->process, &options, opened->diagnostics);
-    opened->places = pm_places_new(&opened->subject);
-    opened->fitter = pm_fitter_new(opened->places, opened->types);
+    opened->types = pm_types_new(opened->core.process, &options, opened->core.diagnostics);
+    opened->fitter = pm_fitter_new(opened->core.places, opened->types);
     return opened;
 }
 
@@ -83,7 +60,8 @@ find_chunks(const Opened *opened, const RealTruth *truth, const char *name, guin
         const RealRow *row = &g_array_index(truth->live, RealRow, i);
         PmChunk chunk;
         if (g_strcmp0(row->name, name) != 0 ||
-            !pm_heap_find_chunk(pm_ptmalloc_get_heap(opened->ptmalloc), row->address, &chunk, NULL))
+            !pm_heap_find_chunk(pm_ptmalloc_get_heap(opened->core.ptmalloc), row->address, &chunk,
+                                NULL))
             continue;
         *ret_bytes = row->requested_bytes;
         g_array_append_val(chunks, chunk);
@@ -291,8 +269,8 @@ test_pointers(void)
             const RealRow *row = &g_array_index(truth->live, RealRow, j);
             PmChunk chunk;
             if (g_strcmp0(row->name, "pointers") == 0 && row->requested_bytes == arrays[i].bytes &&
-                pm_heap_find_chunk(pm_ptmalloc_get_heap(opened->ptmalloc), row->address, &chunk,
-                                   NULL))
+                pm_heap_find_chunk(pm_ptmalloc_get_heap(opened->core.ptmalloc), row->address,
+                                   &chunk, NULL))
                 g_array_append_val(chunks, chunk);
         }
         g_autoptr(GArray) candidates =
@@ -358,7 +336,8 @@ rank_block(const Opened *opened, const RealTruth *truth, const char *name, guint
         const RealRow *row = &g_array_index(truth->live, RealRow, i);
         PmChunk chunk;
         if (g_strcmp0(row->name, name) == 0 && row->requested_bytes == bytes &&
-            pm_heap_find_chunk(pm_ptmalloc_get_heap(opened->ptmalloc), row->address, &chunk, NULL))
+            pm_heap_find_chunk(pm_ptmalloc_get_heap(opened->core.ptmalloc), row->address, &chunk,
+                               NULL))
             g_array_append_val(chunks, chunk);
     }
     g_assert_cmpuint(chunks->len, >, 10);
