@@ -165,12 +165,6 @@ count_live_bytes(const PmReach *reach)
     return bytes;
 }
 
-static gboolean
-is_searched(PmReachClass reach_class)
-{
-    return reach_class != PM_REACH_NONE && !pm_reach_class_is_lost(reach_class);
-}
-
 /* The live chunks, or every n-th where they are more than the budget. glibc's own hold no addresses
  * of the program's. */
 static void
@@ -184,11 +178,13 @@ search_chunks(Search *search)
         guint64 words = 0;
         const PmSlot first = pm_resolver_get_sweep(reach->resolver, region, &words);
         for (guint64 i = 0; i < words && search->budget_bytes > 0; i++) {
-            guint64 bits = pm_resolver_get_used_starts(reach->resolver, region, i);
+            const guint64 starts = pm_resolver_get_used_starts(reach->resolver, region, i);
+            guint64 bits =
+                starts == 0 ? 0 : pm_reach_match(reach, region, i, starts, PM_REACH_LIVE);
             for (; bits != 0; bits &= bits - 1) {
                 const PmSlot slot = first + i * 64 + (guint64)__builtin_ctzll(bits);
                 PmSlotChunk chunk;
-                if (!is_searched(pm_reach_get_slot_class(reach, slot)) || number++ % step != 0)
+                if (number++ % step != 0)
                     continue;
                 pm_resolver_get_chunk(reach->resolver, slot, region, &chunk);
                 search_range(search, pm_slot_chunk_range(&chunk));
