@@ -128,10 +128,13 @@ typedef struct {
     guint32 first[PM_EXPR_BUCKETS];
 } PmExprs;
 
+/* None yet; pm_exprs_clear() frees what it takes. */
 void pm_exprs_init(PmExprs *exprs);
 void pm_exprs_clear(PmExprs *exprs);
+/* Forgets all, and keeps the memory. */
 void pm_exprs_reset(PmExprs *exprs);
 
+/* Number @id, which pm_exprs_add() gave. Borrowed until another is added. */
 static inline const PmExpr *
 pm_exprs_get(const PmExprs *exprs, guint32 id)
 {
@@ -141,12 +144,16 @@ pm_exprs_get(const PmExprs *exprs, guint32 id)
 /* The number of @expr; FALSE where there are PM_EXPRS_MAX already. */
 gboolean pm_exprs_add(PmExprs *exprs, const PmExpr *expr, guint32 *ret_id);
 
+/* Whether both are the same operations on the same arguments. */
 gboolean pm_expr_equals(const PmExpr *a, const PmExpr *b);
 
+/* Anything. */
 PmValue pm_value_unknown(void);
+/* A SET of one. */
 PmValue pm_value_constant(guint64 constant);
 /* @low ≤ @high; everything is unknown. */
 PmValue pm_value_range(guint64 low, guint64 high);
+/* @v: v[0]; the rest is zero. For kinds of which @id and @v say all. */
 PmValue pm_value_of_kind(PmValueKind kind, guint32 id, guint64 v);
 /* Argument @number of the function as it stands in its register. */
 PmValue pm_value_argument(PmExprs *exprs, guint number);
@@ -188,7 +195,9 @@ PmValue pm_value_add(PmExprs *exprs, const PmValue *a, const PmValue *b);
 PmValue pm_value_subtract(PmExprs *exprs, const PmValue *a, const PmValue *b);
 PmValue pm_value_multiply(PmExprs *exprs, const PmValue *a, const PmValue *b);
 PmValue pm_value_and(PmExprs *exprs, const PmValue *a, const PmValue *b);
+/* Of sets of constants; unknown for the rest, but that all ones stay all ones. */
 PmValue pm_value_or(const PmValue *a, const PmValue *b);
+/* Of sets of constants; unknown for the rest. */
 PmValue pm_value_xor(const PmValue *a, const PmValue *b);
 /* By @bits < 64. */
 PmValue pm_value_shift_right(PmExprs *exprs, const PmValue *a, guint bits);
