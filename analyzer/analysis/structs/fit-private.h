@@ -9,6 +9,10 @@
 /* Deep checks of one ranking. */
 #define PM_DEEP_BUDGET 400000
 
+/* What one observation can say, in nats. */
+#define PM_RATIO_LARGEST  3.0
+#define PM_RATIO_SMALLEST (-4.0)
+
 /* What is looked at of chunks: how many of them, and how much in all. */
 #define PM_SCENE_CHUNKS  192
 #define PM_SCENE_COARSE  32
@@ -57,6 +61,14 @@ void pm_fitter_evaluate(PmFitter *fitter, PmScene *scene, const PmFitPlan *plan,
  */
 void pm_fitter_score_each(PmFitter *fitter, PmScene *scene, const PmFitPlan *plan, gboolean deep,
                           double *ret_scores);
+
+/* ratios.c: log P(seen | leaf) − log P(seen | null) for every category; PM_SEEN_KINDS, borrowed.
+ * @scene: the null scene for what chance gives over all sizes alone. */
+const double *pm_fitter_get_ratios(PmFitter *fitter, PmScene *scene, const PmLeaf *leaf,
+                                   gboolean deep);
+
+/* ratios.c: an empty table by leaf, of the shares or ratios of one. (transfer full) */
+GHashTable *pm_fit_tables_new(void);
 
 /* The fit that log-odds are. */
 double pm_fit_squash(double log_odds);

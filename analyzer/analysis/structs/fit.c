@@ -1,33 +1,14 @@
 /*
  * Scoring a type on chunks; see fit.h for what the numbers mean.
  */
+#include "analysis/structs/expect.h"
 #include "analysis/structs/fit-private.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Chunks of all sizes whose words are the null model, and how much of each. */
-#define NULL_CHUNKS 512
-#define NULL_DRAWN  4096
-#define NULL_BYTES  256
-#define NULL_SEED   40
-
-/* Of one size no more than so many, and so many sizes are what makes a null model: with fewer, what
- * words hold in programs at large stands in. */
-#define NULL_OF_SIZE 48
-#define NULL_SIZES   10
-
-/* What one observation can say, in nats. */
-#define LARGEST_RATIO  3.0
-#define SMALLEST_RATIO (-4.0)
-#define VTABLE_RATIO   5.0
-#define UNION_RATIO    1.5
-
-/* What these very chunks' words are of the null model; the rest is words of all sizes. */
-#define OWN_SHARE (1.0 / 3)
-
-/* Nothing is less likely than this by chance. */
-#define LEAST_CHANCE 0.003
+/* What a union can say, in nats. */
+#define UNION_RATIO 1.5
 
 /* Different values past which more of them say nothing new. */
 #define DISTINCT_MAX 8
@@ -58,22 +39,6 @@ struct PmDeepMemo {
     } entries[MEMO_ENTRIES];
 };
 
-/* What leaves have in common that share a table; compared byte by byte. */
-typedef struct {
-    const PmType *type;
-    guint64 size_bytes;
-    guint64 inner_bytes;
-    guint32 kind;
-    guint32 bit_offset;
-    guint32 bit_count;
-    guint32 plain;
-} LeafKey;
-
-typedef struct {
-    LeafKey key;
-    double values[PM_SEEN_KINDS];
-} LeafTable;
-
 /* What the chunks said of one leaf, or of one field. */
 typedef struct {
     double sum;
@@ -87,175 +52,6 @@ void
 pm_fit_clear(PmFit *fit)
 {
     g_clear_pointer(&fit->worst, g_free);
-}
-
-static guint
-hash_key(gconstpointer data)
-{
-    const LeafKey *key = data;
-    guint64 hash = GPOINTER_TO_SIZE(key->type) ^ (key->size_bytes << 7) ^ (key->inner_bytes << 17) ^
-                   ((guint64)key->kind << 27) ^ ((guint64)key->bit_offset << 33) ^
-                   ((guint64)key->bit_count << 41) ^ key->plain;
-    return (guint)((hash * G_GUINT64_CONSTANT(0x9e3779b97f4a7c15)) >> 32);
-}
-
-static gboolean
-equal_keys(gconstpointer a, gconstpointer b)
-{
-    return memcmp(a, b, sizeof(LeafKey)) == 0;
-}
-
-static const PmFitPlan *get_target(PmFitter *fitter, const PmLeaf *leaf);
-
-/* Of a pointer that is not followed only the size of its target matters. */
-static LeafKey
-make_key(PmFitter *fitter, const PmLeaf *leaf, gboolean deep)
-{
-    LeafKey key = {
-        .type = leaf->type,
-        .size_bytes = leaf->size_bytes,
-        .inner_bytes = leaf->inner_bytes,
-        .kind = (guint32)leaf->kind,
-        .bit_offset = leaf->bit_offset,
-        .bit_count = leaf->bit_count,
-        .plain = leaf->plain ? 1 : 0,
-    };
-    if (leaf->kind != PM_LEAF_POINTER || leaf->type == NULL || deep)
-        return key;
-    key.type = NULL;
-    key.inner_bytes = leaf->type->size_bytes;
-    if (leaf->type->kind == PM_TYPE_UNKNOWN)
-        key.plain = 1;
-    else if (leaf->type->kind != PM_TYPE_STRUCT && leaf->type->kind != PM_TYPE_UNION)
-        key.plain = 2;
-    else
-        key.plain = pm_leaf_is_link(leaf, get_target(fitter, leaf)) ? 3 : 4;
-    return key;
-}
-
-static GHashTable *
-new_tables(void)
-{
-    return g_hash_table_new_full(hash_key, equal_keys, NULL, g_free);
-}
-
-static const PmSubject *
-get_subject(const PmFitter *fitter)
-{
-    return pm_places_get_subject(fitter->places);
-}
-
-/* Words of chunks of all sizes: of each size some, or a heap full of one structure would make that
- * what chance gives. */
-static const PmBlock *
-get_null(PmFitter *fitter)
-{
-    if (fitter->null != NULL)
-        return fitter->null;
-    PmChunkFilter filter = {.states = 1U << PM_CHUNK_USED};
-    g_autoptr(PmSample) sample =
-        pm_sample_new(get_subject(fitter), NULL, &filter, NULL_DRAWN, NULL_SEED);
-    g_autoptr(GHashTable) of_size = g_hash_table_new(NULL, NULL);
-    gsize count = 0;
-    for (gsize i = 0; i < sample->count; i++) {
-        gpointer size = GSIZE_TO_POINTER((gsize)sample->chunks[i].chunk_bytes);
-        guint taken = GPOINTER_TO_UINT(g_hash_table_lookup(of_size, size));
-        if (taken >= NULL_OF_SIZE)
-            continue;
-        g_hash_table_insert(of_size, size, GUINT_TO_POINTER(taken + 1));
-        sample->chunks[count++] = sample->chunks[i];
-    }
-    fitter->null_weight = MIN(1, (double)g_hash_table_size(of_size) / NULL_SIZES);
-    const PmBlockWanted wanted = {.max_chunks = NULL_CHUNKS, .max_bytes = NULL_BYTES};
-    fitter->null =
-        pm_block_new(fitter->observer, get_subject(fitter), sample->chunks, count, &wanted);
-    pm_observer_set_header(fitter->observer, pm_block_find_header(fitter->null));
-    return fitter->null;
-}
-
-/* The plan of what @leaf points to, or NULL. */
-static const PmFitPlan *
-get_target(PmFitter *fitter, const PmLeaf *leaf)
-{
-    if (leaf->kind != PM_LEAF_POINTER || leaf->type == NULL || leaf->type->size_bytes == 0)
-        return NULL;
-    return pm_fit_plans_get(fitter->plans, leaf->type);
-}
-
-/* What chance gives in programs at large, of the categories that can come up. */
-static void
-make_prior(const PmLeaf *leaf, const double *expect, double *ret_prior)
-{
-    const double *large = pm_leaf_chance(leaf);
-    double total = 0;
-    for (guint i = 1; i < PM_SEEN_KINDS; i++)
-        total += expect[i] > 0 ? MAX(large[i], LEAST_CHANCE) : 0;
-    for (guint i = 1; i < PM_SEEN_KINDS; i++)
-        ret_prior[i] = expect[i] > 0 ? MAX(large[i], LEAST_CHANCE) / total : 0;
-}
-
-/* What chance gives: one half programs at large, one half this program's chunks of all sizes. */
-static const double *
-get_shares(PmFitter *fitter, const PmLeaf *leaf, gboolean deep, const double *expect)
-{
-    GHashTable *tables = deep ? fitter->deep_shares : fitter->shares;
-    LeafKey key = make_key(fitter, leaf, deep);
-    LeafTable *table = g_hash_table_lookup(tables, &key);
-    if (table != NULL)
-        return table->values;
-    double prior[PM_SEEN_KINDS] = {0};
-    make_prior(leaf, expect, prior);
-    table = g_new0(LeafTable, 1);
-    table->key = key;
-    g_hash_table_insert(tables, &table->key, table);
-    pm_null_tally(fitter->observer, get_null(fitter), leaf, deep, prior, table->values);
-    /* That a vtable names this very class is no matter of chance, however many objects there are.
-     */
-    double weight = leaf->kind == PM_LEAF_VTABLE ? 0 : fitter->null_weight / 2;
-    for (guint i = 1; i < PM_SEEN_KINDS; i++)
-        table->values[i] = weight * table->values[i] + (1 - weight) * prior[i];
-    return table->values;
-}
-
-static double
-bound_ratio(const PmLeaf *leaf, double ratio)
-{
-    if (leaf->kind == PM_LEAF_VTABLE)
-        return CLAMP(ratio, -VTABLE_RATIO, VTABLE_RATIO);
-    /* Integers: that they are none is news, that they are is not. */
-    if (leaf->kind == PM_LEAF_WORD)
-        return CLAMP(ratio, SMALLEST_RATIO, 0);
-    return CLAMP(ratio, SMALLEST_RATIO, LARGEST_RATIO);
-}
-
-/* log P(seen | leaf) − log P(seen | null) for every category. @scene: NULL for the null model over
- * all sizes alone. */
-static const double *
-get_ratios(PmFitter *fitter, PmScene *scene, const PmLeaf *leaf, gboolean deep)
-{
-    GHashTable *tables = deep ? scene->deep : scene->shallow;
-    LeafKey key = make_key(fitter, leaf, deep);
-    LeafTable *table = g_hash_table_lookup(tables, &key);
-    if (table != NULL)
-        return table->values;
-    const double *expect = pm_leaf_expect(leaf, deep, get_target(fitter, leaf));
-    const double *shares = get_shares(fitter, leaf, deep, expect);
-    double own[PM_SEEN_KINDS] = {0};
-    if (scene->block != NULL && leaf->kind != PM_LEAF_VTABLE)
-        pm_null_tally(fitter->observer, scene->block, leaf, deep, shares, own);
-    else
-        memcpy(own, shares, sizeof own);
-    table = g_new0(LeafTable, 1);
-    table->key = key;
-    for (guint i = 1; i < PM_SEEN_KINDS; i++) {
-        double chance = (1 - OWN_SHARE) * shares[i] + OWN_SHARE * own[i];
-        if (expect[i] > 0 && chance > 0)
-            table->values[i] = bound_ratio(leaf, log(expect[i] / chance));
-    }
-    if (leaf->kind == PM_LEAF_WORD)
-        table->values[PM_SEEN_RIGHT] = 0;
-    g_hash_table_insert(tables, &table->key, table);
-    return table->values;
 }
 
 static void
@@ -312,7 +108,8 @@ make_view(PmFitter *fitter, PmScene *scene, gsize chunk, gboolean deep)
                   .bytes = block->bytes + chunk * block->stride_bytes,
                   .length = block->lengths[chunk],
                   .looked = block->looked + chunk * block->words,
-                  .word_bytes = pm_image_get_target(get_subject(fitter)->image)->word_bytes,
+                  .word_bytes =
+                      pm_image_get_target(pm_places_get_subject(fitter->places)->image)->word_bytes,
                   .deep = deep};
 }
 
@@ -341,7 +138,7 @@ see_leaf(const View *view, const PmLeaf *leaf, Said *said)
     if (seen == PM_SEEN_SILENT)
         return FALSE;
     if (said->ratios == NULL)
-        said->ratios = get_ratios(view->fitter, view->scene, leaf, view->deep);
+        said->ratios = pm_fitter_get_ratios(view->fitter, view->scene, leaf, view->deep);
     said->ratio = said->ratios[seen];
     said->forbidden = pm_leaf_forbids(leaf, seen);
     return TRUE;
@@ -375,7 +172,7 @@ see_union(const View *view, const PmLeaf *leaf, Said *said)
     for (guint i = 0; i < leaf->alternative_count; i++) {
         gboolean forbidden = FALSE;
         double sum = see_all(&inner, leaf->alternatives[i], &forbidden);
-        likelihood += exp(CLAMP(sum, 2 * SMALLEST_RATIO, 2 * LARGEST_RATIO));
+        likelihood += exp(CLAMP(sum, 2 * PM_RATIO_SMALLEST, 2 * PM_RATIO_LARGEST));
         said->forbidden = said->forbidden && forbidden;
     }
     if (leaf->alternative_count > 0)
@@ -507,12 +304,14 @@ check_deep(gpointer data, const PmType *type, PmAddr address, guint64 room_bytes
         return 0;
     fitter->deep_left--;
     guint8 bytes[DEEP_BYTES];
-    const View view = {.fitter = fitter,
-                       .scene = fitter->null_scene,
-                       .bytes = bytes,
-                       .length = (gsize)MIN(MIN(type->size_bytes, room_bytes), sizeof bytes),
-                       .word_bytes = pm_image_get_target(get_subject(fitter)->image)->word_bytes};
-    const PmSpace *space = pm_process_get_space(get_subject(fitter)->process);
+    const View view = {
+        .fitter = fitter,
+        .scene = fitter->null_scene,
+        .bytes = bytes,
+        .length = (gsize)MIN(MIN(type->size_bytes, room_bytes), sizeof bytes),
+        .word_bytes =
+            pm_image_get_target(pm_places_get_subject(fitter->places)->image)->word_bytes};
+    const PmSpace *space = pm_process_get_space(pm_places_get_subject(fitter->places)->process);
     gboolean forbidden = FALSE;
     if (!pm_space_read(space, address, bytes, view.length))
         return 0;
@@ -538,10 +337,11 @@ pm_scene_new(PmFitter *fitter, const PmChunk *chunks, gsize count, gsize max_chu
         const PmBlockWanted wanted = {.max_chunks = shown,
                                       .offset_bytes = offset_bytes,
                                       .max_bytes = MIN(PM_SCENE_BYTES / shown, PM_PLAN_BYTES_MAX)};
-        scene->block = pm_block_new(fitter->observer, get_subject(fitter), chunks, count, &wanted);
+        scene->block = pm_block_new(fitter->observer, pm_places_get_subject(fitter->places), chunks,
+                                    count, &wanted);
     }
-    scene->shallow = new_tables();
-    scene->deep = new_tables();
+    scene->shallow = pm_fit_tables_new();
+    scene->deep = pm_fit_tables_new();
     return scene;
 }
 
@@ -562,10 +362,10 @@ pm_fitter_new(PmPlaces *places, PmTypes *types)
     fitter->places = places;
     fitter->types = types;
     fitter->observer = pm_observer_new(places, types, check_deep, fitter);
-    fitter->plans =
-        pm_fit_plans_new(types, pm_image_get_target(get_subject(fitter)->image)->word_bytes);
-    fitter->shares = new_tables();
-    fitter->deep_shares = new_tables();
+    fitter->plans = pm_fit_plans_new(
+        types, pm_image_get_target(pm_places_get_subject(fitter->places)->image)->word_bytes);
+    fitter->shares = pm_fit_tables_new();
+    fitter->deep_shares = pm_fit_tables_new();
     fitter->memo = g_new0(struct PmDeepMemo, 1);
     fitter->null_scene = pm_scene_new(fitter, NULL, 0, 0, 0);
     return fitter;

@@ -5,10 +5,10 @@
  * For each field the bytes of every chunk are put into one of few categories (observe.h: "the start
  * of a chunk that was requested for a struct item, with right contents", "a number that is no
  * enumerator"). A field says log P(category | the field is there) − log P(category | null), where
- * the null model is one half words of chunks of all sizes, one half words of these very chunks at
- * any offset; both tell how often chance gives the same. Zeros say nothing: a null pointer is as
- * good as a zero of an integer. So do integers, as long as no pointers, texts or floating-point
- * numbers stand where they should be.
+ * the null model is in equal parts words of programs at large, words of this heap's chunks of all
+ * sizes, and words of these very chunks at any offset: how often chance gives the same. Zeros say
+ * nothing: a null pointer is as good as a zero of an integer. So do integers, as long as no
+ * pointers, texts or floating-point numbers stand where they should be.
  *
  * Over chunks the mean is taken, not the sum: many chunks do not make weak evidence strong; what
  * counts is how many different values were seen (one value in a thousand chunks is one observation;
