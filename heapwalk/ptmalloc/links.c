@@ -1,6 +1,5 @@
 /*
- * Singly linked lists of free chunks: how a link is read, how a chunk on such a list is marked, and
- * the fastbins.
+ * Singly linked lists of free chunks: how a link is read, and how a chunk on such a list is marked.
  */
 #include "ptmalloc/ptmalloc-private.h"
 
@@ -114,54 +113,4 @@ pm_ptmalloc_take_free(PmPtmalloc *ptmalloc, const PmFreeLink *link, PmChunk *ret
         return FALSE;
     }
     return FALSE;
-}
-
-/* malloc.c, fastbin_index. */
-static guint
-fastbin_index(const PmPtmalloc *ptmalloc, guint64 chunk_bytes)
-{
-    const guint64 index = (chunk_bytes >> (ptmalloc->word_bytes == 8 ? 4 : 3)) - 2;
-    return (guint)MIN(index, G_MAXUINT);
-}
-
-static void
-mark_fastbin(PmPtmalloc *ptmalloc, const PmArenaBuild *build, guint index, PmAddr slot)
-{
-    const guint64 header_bytes = 2 * ptmalloc->word_bytes;
-    g_autofree char *list = g_strdup_printf("fastbin %u", index);
-    PmFreeLink link = {.build = build, .state = PM_CHUNK_FASTBIN, .list = list, .holder = slot};
-    guint64 header = 0;
-
-    if (!pm_read(ptmalloc, slot, &header))
-        return;
-    while (header != 0) {
-        PmChunk chunk;
-        guint64 stored = 0;
-        link.target = header + header_bytes;
-        if (!pm_ptmalloc_take_free(ptmalloc, &link, &chunk))
-            return;
-        if (fastbin_index(ptmalloc, chunk.chunk_bytes) != index)
-            pm_ptmalloc_violation(ptmalloc, build, "fastbin-size", chunk.address,
-                                  "a chunk of 0x%" G_GINT64_MODIFIER "x bytes in fastbin %u",
-                                  chunk.chunk_bytes, index);
-        if (!pm_read(ptmalloc, chunk.address, &stored))
-            return;
-        header = pm_ptmalloc_decode_link(ptmalloc, chunk.address, stored);
-        link.holder = chunk.address;
-    }
-}
-
-void
-pm_ptmalloc_mark_fastbins(PmPtmalloc *ptmalloc)
-{
-    const PmStateLayout *layout = ptmalloc->layout;
-    if (layout->fastbins < 0)
-        return;
-    for (guint i = 0; i < ptmalloc->arenas->len; i++) {
-        const PmArenaBuild *build = pm_ptmalloc_get_build(ptmalloc, i);
-        for (guint j = 0; j < layout->fastbin_count; j++)
-            mark_fastbin(ptmalloc, build, j,
-                         build->arena.address + (guint)layout->fastbins +
-                             (PmAddr)j * ptmalloc->word_bytes);
-    }
 }

@@ -4,8 +4,8 @@
 #pragma once
 
 #include "analysis/reach/reach.h"
-#include "analysis/reach/reader.h"
 #include "heap/resolver.h"
+#include "image/reader.h"
 
 /*
  * Every chunk has two bits in each plane, at its first slot and at the one behind it:

@@ -1,12 +1,12 @@
 /* What the files of the typing share. */
 #pragma once
 
-#include "analysis/reach/reader.h"
 #include "analysis/types/assignments.h"
 #include "analysis/types/plan.h"
 #include "analysis/types/queue.h"
 #include "analysis/types/recogniser.h"
 #include "analysis/types/typing.h"
+#include "image/reader.h"
 
 /* How a type fills its chunk. */
 typedef enum {
