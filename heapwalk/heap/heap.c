@@ -329,6 +329,15 @@ pm_heap_iter_next(PmHeapIter *iter, PmChunk *ret_chunk)
     return FALSE;
 }
 
+/* Whether the bits of the chunk that starts at @granule are those of one on a bin's list or in a
+ * fastbin. */
+static gboolean
+is_listed(const PmFrozenRegion *region, guint64 granule)
+{
+    const PmHeapCode code = get_code(region, granule);
+    return code == PM_CODE_BIN || code == PM_CODE_FASTBIN;
+}
+
 gboolean
 pm_heap_find_free(const PmHeap *heap, gsize index, PmAddr from, PmChunk *ret_chunk)
 {
@@ -350,13 +359,21 @@ pm_heap_find_free(const PmHeap *heap, gsize index, PmAddr from, PmChunk *ret_chu
         /* A fastbin's bit is at the second granule. */
         const guint64 start = pm_heap_find_start(region, granule);
         PmChunk chunk;
-        if (start != PM_HEAP_NO_GRANULE && start >= first &&
+        if (start != PM_HEAP_NO_GRANULE && start >= first && is_listed(region, start) &&
             pm_heap_get_chunk_at(heap, index, start, &chunk) &&
             (chunk.state == PM_CHUNK_BIN || chunk.state == PM_CHUNK_FASTBIN)) {
             *ret_chunk = chunk;
             return TRUE;
         }
     }
+}
+
+gboolean
+pm_heap_may_be_free(const PmHeap *heap, gsize index, PmAddr header)
+{
+    const PmFrozenRegion *region = &heap->frozen[index];
+    const guint64 granule = (header - region->base) >> heap->shift;
+    return header < region->base || granule >= region->granules || is_listed(region, granule);
 }
 
 GArray *

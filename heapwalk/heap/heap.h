@@ -107,6 +107,10 @@ gboolean pm_heap_iter_next(PmHeapIter *iter, PmChunk *ret_chunk);
  */
 gboolean pm_heap_find_free(const PmHeap *heap, gsize index, PmAddr from, PmChunk *ret_chunk);
 
+/* FALSE: the chunk of the region with @index that begins at @header is on no bin's list and in no
+ * fastbin. TRUE: it may be, or it is not of this region. O(1). */
+gboolean pm_heap_may_be_free(const PmHeap *heap, gsize index, PmAddr header);
+
 /*
  * What lies between the chunks of regions: fenceposts, damage, what was not in the core, a foreign
  * sbrk.

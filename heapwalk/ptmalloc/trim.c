@@ -87,13 +87,14 @@ is_loose(const PmChunk *chunk)
  * side of it. (Two in bins side by side are the work of an interrupted free().)
  */
 static PmAddr
-find_run_end(const Trim *trim, const PmChunk *first)
+find_run_end(const Trim *trim, gsize region, const PmChunk *first)
 {
     const guint64 header_bytes = 2 * trim->ptmalloc->word_bytes;
     PmAddr end = first->address - header_bytes + first->chunk_bytes;
     gboolean in_fastbin = first->state == PM_CHUNK_FASTBIN;
     PmChunk next;
-    while (pm_heap_find_chunk(trim->heap, end + header_bytes, &next, NULL) &&
+    while (pm_heap_may_be_free(trim->heap, region, end) &&
+           pm_heap_find_chunk(trim->heap, end + header_bytes, &next, NULL) &&
            next.address == end + header_bytes && !next.mmapped && is_loose(&next) &&
            (in_fastbin || next.state == PM_CHUNK_FASTBIN)) {
         in_fastbin = next.state == PM_CHUNK_FASTBIN;
@@ -119,7 +120,7 @@ measure_region(Trim *trim, gsize region, PmRange range)
     PmAddr at = range.start;
     while (at < range.end && pm_heap_find_free(trim->heap, region, at, &chunk)) {
         const PmAddr header = chunk.address - 2 * trim->ptmalloc->word_bytes;
-        at = find_run_end(trim, &chunk);
+        at = find_run_end(trim, region, &chunk);
         if (at == trim->top)
             trim->top_start = header;
         else
