@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Benchmarks over real cores that are made for it and removed afterwards. Never a test: it prints, and judges nothing.
 
-    bench.py [--count N] [--runs N] [--temp FOLDER] --build FOLDER case1|nodes|sparse|regions|dwarf|sites
+    bench.py [--count N] [--runs N] [--temp FOLDER] --build FOLDER case1|churn|nodes|sparse|regions|dwarf|sites
 
 case1: the core of samples/case1 with N chunks of 20 bytes (1.2 GB for the default). `cat CORE` and `postmalloc sizes CORE`
     and `schema --size 20`, `leaks` and `report` run alternately with the file in the page cache; then each under a limit on its data.
+churn: the same core after blocks of many sizes came and went (1.6 GB), with millions of chunks in fastbins.
 nodes: N nodes (10,000,000) in one shuffled list, and in a binary tree, all reachable: `leaks` beside a plain loop over the same
     pointers in memory.
 sparse: a process like case 3, of N forgotten stacks (28,000) of 10,240 KB with 80 KB touched: a core of N times 10 MiB that takes a
@@ -110,8 +111,8 @@ def alternate(commands, runs):
     return {name: describe(name, values) for name, values in seconds.items()}
 
 
-def bench_case1(arguments, tool, folder):
-    core = make_core([arguments.build / "samples" / "case1", str(arguments.count or 37000000)], folder)
+def bench_case1(arguments, tool, folder, *options):
+    core = make_core([arguments.build / "samples" / "case1", str(arguments.count or 37000000), *options], folder)
     chunks = arguments.count or 37000000
     run(["cat", core])  # into the page cache
     medians = alternate(
@@ -133,6 +134,10 @@ def bench_case1(arguments, tool, folder):
         print(f"{command}: {measure_anonymous([tool, command, core]) / 1e6:.1f} MB of anonymous memory at most")
         run(["prlimit", f"--data={limit}", tool, command, core])
         print(f"{command}: runs under prlimit --data={limit}")
+
+
+def bench_churn(arguments, tool, folder):
+    bench_case1(arguments, tool, folder, "--churn")
 
 
 def bench_nodes(arguments, tool, folder):
@@ -247,11 +252,11 @@ def main():
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--temp", help="where the core goes (default: the usual temporary folder)")
     parser.add_argument("--build", type=Path, required=True)
-    parser.add_argument("which", choices=["case1", "nodes", "sparse", "regions", "dwarf", "sites"])
+    parser.add_argument("which", choices=["case1", "churn", "nodes", "sparse", "regions", "dwarf", "sites"])
     arguments = parser.parse_args()
     arguments.build = arguments.build.resolve()
     tool = arguments.build / "analyzer" / "postmalloc"
-    benches = {"case1": bench_case1, "nodes": bench_nodes, "sparse": bench_sparse, "regions": bench_regions, "dwarf": bench_dwarf, "sites": bench_sites}
+    benches = {"case1": bench_case1, "churn": bench_churn, "nodes": bench_nodes, "sparse": bench_sparse, "regions": bench_regions, "dwarf": bench_dwarf, "sites": bench_sites}
     bench = benches[arguments.which]
     with tempfile.TemporaryDirectory(prefix="postmalloc-bench-", dir=arguments.temp) as folder:
         bench(arguments, tool, Path(folder))
