@@ -608,6 +608,9 @@ test_random_code(void)
             .ranges = &range, .range_count = 1, .entry = CODE, .read = read_nothing};
         (void)pm_flow_run(flow, &function, &all);
     }
+    /* Of a function that frame descriptions put where no code is there are no bytes at all. */
+    const PmFunctionCode nowhere = {.entry = CODE, .read = read_nothing};
+    g_assert_cmpuint(pm_flow_run(flow, &nowhere, &all)->len, ==, 0);
 }
 
 /* An instruction that was seen before is the same as when it was decoded. */

@@ -297,7 +297,8 @@ pm_flow_run(PmFlow *flow, const PmFunctionCode *function, const PmFlowTargets *t
     };
     pm_flow_reset(flow);
     pm_graph_build(&flow->graph, flow->machine, flow->decoder, function, targets->endless);
-    const gboolean solvable = flow->graph.blocks->len <= PM_BLOCKS_MAX && !flow->graph.unsure;
+    const guint blocks = flow->graph.blocks->len;
+    const gboolean solvable = blocks > 0 && blocks <= PM_BLOCKS_MAX && !flow->graph.unsure;
     pm_flow_assign_roles(flow);
     if (solvable)
         solve(flow);

@@ -4,8 +4,6 @@
  */
 #include "analysis/sites/flow-private.h"
 
-#include <string.h>
-
 /* Whether @operand names one of the wanted words or functions. */
 static gboolean
 names_wanted(const PmFlow *flow, const PmOperand *operand)
@@ -167,8 +165,8 @@ pm_flow_assign_roles(PmFlow *flow)
 {
     const PmGraph *graph = &flow->graph;
     const gboolean takes = takes_wanted(flow);
+    g_array_set_size(flow->roles, 0);
     g_array_set_size(flow->roles, graph->blocks->len);
-    memset(flow->roles->data, 0, flow->roles->len);
     for (guint i = 0; i < graph->blocks->len; i++) {
         const PmBlock *block = pm_graph_block(graph, i);
         if (flow->targets->of_argument)
@@ -213,8 +211,8 @@ pm_flow_guess_escapes(PmFlow *flow)
 {
     const PmGraph *graph = &flow->graph;
     gint64 lowest = G_MAXINT64;
+    g_array_set_size(flow->frames, 0);
     g_array_set_size(flow->frames, graph->blocks->len);
-    memset(flow->frames->data, 0, graph->blocks->len * sizeof(PmFrameGuess));
     if (graph->entry == PM_NO_BLOCK)
         return;
     g_array_index(flow->frames, PmFrameGuess, graph->entry).known = TRUE;

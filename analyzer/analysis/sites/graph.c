@@ -7,8 +7,6 @@
 
 #include "image/space.h"
 
-#include <string.h>
-
 /* The most entries of one jump table; interpreters have some hundreds. */
 #define TABLE_ENTRIES_MAX 4096
 #define TABLES_MAX        256
@@ -162,7 +160,6 @@ mark_leaders(Build *build)
     const PmGraph *graph = build->graph;
     const PmFunctionCode *function = build->function;
     g_array_set_size(build->leaders, graph->ops->len);
-    memset(build->leaders->data, 0, build->leaders->len);
     for (guint i = 0; i < function->range_count; i++)
         mark_leader(build, function->ranges[i].start);
     for (guint i = 0; i < graph->ops->len; i++)
@@ -365,7 +362,7 @@ void
 pm_graph_build(PmGraph *graph, const PmMachine *machine, PmDecoder *decoder,
                const PmFunctionCode *function, const PmTargets *endless)
 {
-    g_autoptr(GArray) leaders = g_array_new(FALSE, FALSE, sizeof(guint8));
+    g_autoptr(GArray) leaders = g_array_new(FALSE, TRUE, sizeof(guint8));
     g_autoptr(GArray) tables = g_array_new(FALSE, FALSE, sizeof(guint64));
     Build build = {
         .graph = graph,
