@@ -2,6 +2,7 @@
  * What `report` has to judge, one scene a run:
  *
  *   records   5,000 records of 56 bytes are lost, each with a name of its own length on it
+ *   parts     5,000 such records are lost, each with a buffer of 100 bytes; 1,000 keys are not
  *   list      a list of 50,000 nodes of 24 bytes is lost with its head
  *   rings     5,000 rings are lost, each of two blocks of different sizes
  *   names     20,000 names of 5 to 200 characters are lost
@@ -29,6 +30,7 @@
 #include <unistd.h>
 
 #define RECORDS 5000
+#define KEYS    1000
 #define NODES   50000
 #define NAMES   20000
 #define ENTRIES 100000
@@ -71,7 +73,9 @@ typedef struct __attribute__((packed)) {
     void *record;
 } Packed;
 
-/* What holds the records of the last scenes. Not static: what nobody reads would not be written. */
+/* What holds the keys, and the records of the last scenes. Not static: what nobody reads would not
+ * be written. */
+void *keys[KEYS];
 Packed packed[HELD];
 uint64_t words[HELD];
 
@@ -118,6 +122,25 @@ make_record(uint64_t id)
     record->weight = (double)record->size / 7;
     record->flags = 3;
     record->uses = 1;
+}
+
+static __attribute__((noinline)) void
+make_parts(uint64_t id)
+{
+    Record *record = calloc(1, sizeof *record);
+    if (!record)
+        abort();
+    record->id = id;
+    record->flags = 0x70617274;
+    note(record, sizeof *record, LEDGER_LEAK_ROOT);
+    record->name = note(malloc(100), 100, LEDGER_LEAK_INDIRECT);
+    memset(record->name, 'b', 100);
+}
+
+static __attribute__((noinline)) void *
+make_key(int id)
+{
+    return memset(note(malloc(48), 48, LEDGER_REACHABLE), id, 48);
 }
 
 static __attribute__((noinline)) void
@@ -247,6 +270,11 @@ play(const char *scene)
     if (strcmp(scene, "records") == 0) {
         for (uint64_t i = 0; i < RECORDS; i++)
             make_record(i);
+    } else if (strcmp(scene, "parts") == 0) {
+        for (uint64_t i = 0; i < RECORDS; i++)
+            make_parts(i);
+        for (int i = 0; i < KEYS; i++)
+            keys[i] = make_key(i);
     } else if (strcmp(scene, "list") == 0) {
         make_list();
     } else if (strcmp(scene, "rings") == 0) {

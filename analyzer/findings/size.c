@@ -34,10 +34,27 @@ typedef struct {
     const PmSchema *schema;
 } Making;
 
+/* Whether what is sampled, the lost ones or the others, is as good as all. */
+static gboolean
+speaks_for_all(const PmSizeFinding *finding)
+{
+    const double lost_share = finding->suspect->lost_share;
+    return lost_share < 0 || (finding->samples_lost ? lost_share : 1 - lost_share) >= UNIFORM;
+}
+
 static const PmNamedRow *
 get_main_row(const PmSizeFinding *finding)
 {
     return finding->naming->row_count > 0 ? &finding->naming->rows[0] : NULL;
+}
+
+/* What a sample of one side is called, where there is another. */
+static const char *
+get_sampled(const Making *making)
+{
+    if (speaks_for_all(making->finding))
+        return "sampled";
+    return making->finding->samples_lost ? "lost ones sampled" : "that are not lost sampled";
 }
 
 static PmNaming *
@@ -74,18 +91,19 @@ add_lost(const Making *making)
             pm_format_count(row->lost_chunks).text, pm_format_share(suspect->lost_share).text);
 }
 
-/* How lost chunks hang together. */
+/* How lost chunks hang together. Those that others answer for are no suspects of their own. */
 static void
 add_ties(const Making *making)
 {
     const PmSizeCandidate *candidate = making->candidate;
+    const gboolean is_answered = making->finding->samples_lost && !making->finding->is_lost;
     if (candidate->roots > 0 && candidate->hanging_chunks > 0)
         pm_evidence_add(making->suspect->evidence, "hanging", PM_WEIGHT_HANGING,
                         "%s, %s, only they lead to",
                         pm_format_more(candidate->hanging_chunks, "lost chunk").text,
                         pm_format_bytes(candidate->hanging_bytes).text);
     if (candidate->indirect > candidate->roots)
-        pm_evidence_add(making->suspect->evidence, "indirect", 0,
+        pm_evidence_add(making->suspect->evidence, "indirect", is_answered ? PM_WEIGHT_LIVE : 0,
                         "%s of them hang on other lost chunks: postmalloc leaks names the roots",
                         pm_format_count(candidate->indirect).text);
 }
@@ -127,11 +145,11 @@ add_homogeneity(const Making *making)
     if (row == NULL || count < 2)
         return;
     const double share = pm_share(row->sampled, count);
-    pm_evidence_add(making->suspect->evidence, "homogeneity",
-                    share >= HOMOGENEOUS ? PM_WEIGHT_HOMOGENEOUS : 0,
-                    naming->row_count == 1 ? "one kind in %s of %s sampled"
-                                           : "the largest of several kinds is %s of %s sampled",
-                    pm_format_count(row->sampled).text, pm_format_count(count).text);
+    pm_evidence_add(
+        making->suspect->evidence, "homogeneity", share >= HOMOGENEOUS ? PM_WEIGHT_HOMOGENEOUS : 0,
+        naming->row_count == 1 ? "one kind in %s of %s %s"
+                               : "the largest of several kinds is %s of %s %s",
+        pm_format_count(row->sampled).text, pm_format_count(count).text, get_sampled(making));
 }
 
 static void
@@ -226,25 +244,27 @@ set_looks(const Making *making)
         has_text |= layout->columns[i].kind == PM_COLUMN_TEXT;
     }
     making->suspect->looks = g_strdup_printf(
-        "%s; %s of %s sampled%s", layout->signature, pm_format_count(layout->chunks_sampled).text,
-        pm_format_count(making->schema->sample->count).text,
+        "%s; %s of %s %s%s", layout->signature, pm_format_count(layout->chunks_sampled).text,
+        pm_format_count(making->schema->sample->count).text, get_sampled(making),
         has_pointers || has_text ? "" : "; no pointers, no text");
 }
 
+/* What the sample tells of the request is the title's where it speaks for all that this counts. */
 static char *
-describe_request(const PmSuspect *suspect, const PmRequests *requests)
+describe_request(const PmSizeFinding *finding)
 {
-    if (suspect->request_bytes != PM_SUSPECT_NONE)
-        return g_strdup_printf("requests of %" G_GUINT64_FORMAT " bytes", suspect->request_bytes);
+    if (finding->suspect->request_bytes != PM_SUSPECT_NONE && speaks_for_all(finding))
+        return g_strdup_printf("requests of %" G_GUINT64_FORMAT " bytes",
+                               finding->suspect->request_bytes);
     return g_strdup_printf("requests of %" G_GUINT64_FORMAT "–%" G_GUINT64_FORMAT " bytes",
-                           requests->min, requests->max);
+                           finding->requests.min, finding->requests.max);
 }
 
 static void
 set_title(const PmSizeFinding *finding)
 {
     PmSuspect *suspect = finding->suspect;
-    g_autofree char *request = describe_request(suspect, &finding->requests);
+    g_autofree char *request = describe_request(finding);
     suspect->title = g_strdup_printf("%s · %s · %s · %s of what is in use", request,
                                      pm_format_things(suspect->chunks, "chunk").text,
                                      pm_format_bytes(suspect->bytes).text,
@@ -265,7 +285,8 @@ pm_size_finding_new(const PmFindingsInput *input, const PmSizeCandidate *candida
     const PmSizeRow *row = candidate->row;
     PmSizeFinding *finding = g_new0(PmSizeFinding, 1);
     finding->is_lost = candidate->blame_bytes > 0;
-    finding->naming = name_chunks(input, candidate, finding->is_lost);
+    finding->samples_lost = finding->is_lost || row->lost_chunks > row->used_chunks / 2;
+    finding->naming = name_chunks(input, candidate, finding->samples_lost);
     finding->requests = pm_size_row_requests(
         row, input->subject->ptmalloc, pm_image_get_target(input->subject->image)->word_bytes);
     finding->suspect = pm_suspect_new(PM_SUSPECT_SIZE);
@@ -284,7 +305,7 @@ pm_size_finding_new(const PmFindingsInput *input, const PmSizeCandidate *candida
                            .schema = finding->naming->schema};
     if (finding->is_lost)
         add_lost(&making);
-    else if (input->reach != NULL)
+    else if (input->reach != NULL && !finding->samples_lost)
         add_reachable(&making);
     add_ties(&making);
     add_share(&making);
@@ -335,14 +356,14 @@ add_next(PmSizeFinding *finding, const PmFindingsInput *input)
         pm_suspect_add_next(suspect, "sites %s --chunk-size 0x%" G_GINT64_MODIFIER "x", again,
                             suspect->chunk_bytes);
     pm_suspect_add_next(suspect, "schema %s --chunk-size 0x%" G_GINT64_MODIFIER "x%s", again,
-                        suspect->chunk_bytes, finding->is_lost ? " --reach lost" : "");
+                        suspect->chunk_bytes, finding->samples_lost ? " --reach lost" : "");
     const gboolean has_live = input->reach != NULL && suspect->lost_share < 1;
     const PmAddr twin = has_live ? find_twin(input, suspect->chunk_bytes) : PM_ADDR_NONE;
     if (twin != PM_ADDR_NONE)
         pm_suspect_add_next(suspect, "path %s 0x%" G_GINT64_MODIFIER "x", again, twin);
     else
         pm_suspect_add_next(suspect, "sample %s --chunk-size 0x%" G_GINT64_MODIFIER "x%s", again,
-                            suspect->chunk_bytes, finding->is_lost ? " --reach lost" : "");
+                            suspect->chunk_bytes, finding->samples_lost ? " --reach lost" : "");
 }
 
 /* Whether all but very few of those that were looked at are of one kind. */

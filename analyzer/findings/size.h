@@ -11,7 +11,8 @@
  * What a size suspect is made of, kept for the sites that are ranked by it.
  *
  * @suspect: (transfer full). @naming: of a sample of its lost chunks where it is suspected for
- * these, else of its used ones; owned. @requests: that give the size.
+ * these, or most are lost, else of the others; owned. @samples_lost: which. @requests: that give
+ * the size. @is_lost: it is suspected for what is lost of it.
  * @interest_bytes: that could be had back. @most: what its confidence can be.
  */
 typedef struct {
@@ -19,6 +20,7 @@ typedef struct {
     PmNaming *naming;
     PmRequests requests;
     gboolean is_lost;
+    gboolean samples_lost;
     double interest_bytes;
     double most;
 } PmSizeFinding;

@@ -52,8 +52,9 @@ pm_weigh_rate(const PmFindingsInput *input, PmSuspect *suspect, guint64 count)
     if (uptime == 0)
         return;
     suspect->per_hour = pm_per_hour(count, uptime);
-    pm_evidence_add(suspect->evidence, "rate", 0, "%s an hour over %s, if they came evenly",
-                    pm_format_rate(suspect->per_hour).text, pm_format_duration(uptime).text);
+    pm_evidence_add(suspect->evidence, "rate", 0, "%s an hour over %s, if they came evenly%s",
+                    pm_format_rate(suspect->per_hour).text, pm_format_duration(uptime).text,
+                    count < suspect->chunks ? "; the lost ones alone count" : "");
 }
 
 double

@@ -29,8 +29,8 @@ double pm_weigh_live_share(double share);
  * too little to be what the memory went for. */
 void pm_weigh_trifle(GArray *evidence, guint64 bytes, double share);
 
-/* How many of @suspect's chunks or regions, @count, came an hour; nothing where the uptime is not
- * known. */
+/* How many of @suspect's chunks or regions came an hour: @count, all or those that are lost;
+ * nothing where the uptime is not known. */
 void pm_weigh_rate(const PmFindingsInput *input, PmSuspect *suspect, guint64 count);
 
 /* The sum of all weights of @evidence, within what a confidence can be, at most @most. */

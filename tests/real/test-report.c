@@ -86,6 +86,31 @@ test_records(void)
     g_assert_null(find_signal(first, "hidden"));
 }
 
+/* Records that are lost beside others of their class, and buffers that only they lead to: what a
+ * sample of the lost ones tells is not said of all, and the buffers are nothing that is in use. */
+static void
+test_parts(void)
+{
+    g_autoptr(RealRun) run = real_run_built_sample("suspects", "parts", REAL_KERNEL_CORE);
+    g_autoptr(JsonNode) document = run == NULL ? NULL : report_on(run, "--uptime 10h");
+    JsonObject *first = document == NULL ? NULL : get_suspect(document, 0);
+    JsonObject *buffers = document == NULL ? NULL : get_suspect(document, 1);
+    if (first == NULL || buffers == NULL)
+        return;
+    g_assert_cmpuint(real_member_uint(first, "chunks"), ==, 6000);
+    g_assert_cmpuint(real_member_uint(first, "request_bytes"), ==, 56);
+    g_assert_true(g_str_has_prefix(real_member_text(first, "title"), "requests of 41–56 bytes"));
+    g_assert_nonnull(strstr(real_member_text(first, "looks_like"), "lost ones sampled"));
+    g_assert_cmpstr(find_signal(first, "rate"), ==,
+                    "500 an hour over 10 hours, if they came evenly; the lost ones alone count");
+    g_assert_cmpuint(real_member_uint(buffers, "chunk_bytes"), ==, 0x70);
+    g_assert_cmpfloat(json_object_get_double_member(buffers, "lost_share"), ==, 1);
+    g_assert_cmpfloat(get_confidence(buffers), <, MEDIUM);
+    g_assert_null(find_signal(buffers, "reachable"));
+    g_assert_nonnull(find_signal(buffers, "indirect"));
+    g_assert_cmpstr(json_object_get_string_member(buffers, "type"), !=, NULL);
+}
+
 /* A million nodes on one head: what there are many of was not freed. */
 static void
 test_list(void)
@@ -432,6 +457,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_set_nonfatal_assertions();
     g_test_add_func("/real/report/records", test_records);
+    g_test_add_func("/real/report/parts", test_parts);
     g_test_add_func("/real/report/list", test_list);
     g_test_add_func("/real/report/rings", test_rings);
     g_test_add_func("/real/report/names", test_names);
