@@ -9,9 +9,10 @@
 /* Modules whose code is not here that are named. */
 #define UNREAD_NAMED 3
 
-static GPtrArray *
+static void
 rank_sites(PmSiteRanker *ranker, const PmSizeFinding *finding, PmFitter *fitter)
 {
+    PmSuspect *suspect = finding->suspect;
     const PmSiteClues clues = {.request_min = finding->requests.min,
                                .request_max = finding->requests.max,
                                .schema = finding->naming->schema,
@@ -19,10 +20,13 @@ rank_sites(PmSiteRanker *ranker, const PmSizeFinding *finding, PmFitter *fitter)
                                .variable = TRUE,
                                .described_max = PM_CULPRITS_SITES,
                                .fitter = fitter};
-    GPtrArray *ranked = pm_sites_rank(ranker, &clues);
-    if (ranked->len > PM_CULPRITS_SITES)
-        g_ptr_array_set_size(ranked, PM_CULPRITS_SITES);
-    return ranked;
+    suspect->sites = pm_sites_rank(ranker, &clues);
+    for (guint i = 0; i < suspect->sites->len; i++) {
+        const PmRankedSite *ranked = g_ptr_array_index(suspect->sites, i);
+        suspect->askers += ranked->site->kind <= PM_SITE_SEVERAL;
+    }
+    if (suspect->sites->len > PM_CULPRITS_SITES)
+        g_ptr_array_set_size(suspect->sites, PM_CULPRITS_SITES);
 }
 
 /* Code that is not here may hold the site, whatever the others' scores are. */
@@ -44,6 +48,21 @@ add_unread(PmSuspect *suspect, const PmSites *sites)
                         count > UNREAD_NAMED ? " …" : "");
 }
 
+/* Nor are calls of a malloc that nobody knows the place of. */
+static void
+add_nameless(PmSuspect *suspect, const PmSites *sites)
+{
+    gsize count = 0;
+    const PmModule *const *nameless = pm_sites_get_nameless(sites, &count);
+    for (gsize i = 0; i < count; i++) {
+        g_autofree char *name = g_path_get_basename(nameless[i]->path);
+        pm_evidence_add(suspect->evidence, "malloc-unknown", PM_WEIGHT_UNREAD,
+                        "%s holds malloc, but no symbol says where: who calls it is not known "
+                        "(--exe, --debug-dir: the same build with its symbols)",
+                        name);
+    }
+}
+
 void
 pm_culprits_find(PmFindings *findings, const PmFindingsInput *input, const GPtrArray *sizes)
 {
@@ -60,7 +79,8 @@ pm_culprits_find(PmFindings *findings, const PmFindingsInput *input, const GPtrA
         pm_site_ranker_new(input->subject, findings->sites, input->namer->places);
     for (guint i = 0; i < MIN(sizes->len, PM_CULPRITS_SUSPECTS); i++) {
         PmSizeFinding *finding = g_ptr_array_index(sizes, i);
-        finding->suspect->sites = rank_sites(ranker, finding, input->namer->fitter);
+        rank_sites(ranker, finding, input->namer->fitter);
         add_unread(finding->suspect, findings->sites);
+        add_nameless(finding->suspect, findings->sites);
     }
 }

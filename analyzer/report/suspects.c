@@ -173,14 +173,26 @@ print_reason(const PmSink *sink, const PmRankedSite *ranked)
     }
 }
 
-/* Whether one of @sites asks for a size that is known. */
-static gboolean
-has_constant(const GPtrArray *sites)
+/* Of a suspect of which no site is likely enough to be named. */
+static void
+print_no_site(const PmSink *sink, const char *label, const PmSuspect *suspect)
 {
-    for (guint i = 0; i < sites->len; i++)
-        if (((const PmRankedSite *)g_ptr_array_index(sites, i))->site->kind <= PM_SITE_SEVERAL)
-            return TRUE;
-    return FALSE;
+    if (suspect->sites->len == 0) {
+        print_line(sink, label, "not known: no call of malloc is found in the code that is here");
+        return;
+    }
+    if (suspect->askers == 0) {
+        print_line(sink, label,
+                   "no call that is known to ask for such a size; sites --variable "
+                   "lists those of which the size is not known");
+        return;
+    }
+    g_autofree char *text = g_strdup_printf(
+        suspect->askers == 1 ? "%s is known to ask for such a size, and is not likely; sites has it"
+                             : "%s are known to ask for such a size, and none stands out; sites "
+                               "lists them",
+        pm_format_things(suspect->askers, "call").text);
+    print_line(sink, label, text);
 }
 
 /* Who made them, likeliest first; what tells the first from others in a line below. */
@@ -203,13 +215,8 @@ print_sites(const PmSink *sink, const PmFindings *findings, const PmSuspect *sus
         if (shown++ == 0)
             print_reason(sink, ranked);
     }
-    if (shown == 0 && has_constant(suspect->sites))
-        print_line(sink, label,
-                   "many calls may have, and none stands out; sites lists those of this size");
-    else if (shown == 0)
-        print_line(sink, label,
-                   "no call that is known to ask for such a size; sites --variable "
-                   "lists those of which the size is not known");
+    if (shown == 0)
+        print_no_site(sink, label, suspect);
 }
 
 static void

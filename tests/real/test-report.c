@@ -2,6 +2,7 @@
  * report: the suspects that it names, of programs of which the ledger or the scene says what went
  * wrong.
  */
+#include "build.h"
 #include "run.h"
 #include "tool.h"
 
@@ -418,6 +419,42 @@ test_container(void)
     real_remove(folder);
 }
 
+/* The page about @run in text. (transfer full) */
+static char *
+read_page(const RealRun *run)
+{
+    g_autofree char *output = g_build_filename(run->folder, "page", NULL);
+    const char *const words[] = {g_getenv("POSTMALLOC"), "report", run->core, NULL};
+    char *page = NULL;
+    g_assert_cmpint(real_run_command(words, NULL, output, NULL, 60), ==, 0);
+    g_assert_true(g_file_get_contents(output, &page, NULL, NULL));
+    return page;
+}
+
+/* In a static program without symbols nobody knows which function is malloc: that is said, and not
+ * that no call asks for such a size. */
+static void
+test_nameless(void)
+{
+    g_autofree char *folder = g_dir_make_tmp("postmalloc-report-XXXXXX", NULL);
+    g_autofree char *program = g_build_filename(folder, "case2", NULL);
+    g_autofree char *why = NULL;
+    const char *const words[] = {program, NULL};
+    if (!real_build_sample("case2", program, "-static -s", &why)) {
+        g_test_skip(why);
+        real_remove(folder);
+        return;
+    }
+    g_autoptr(RealRun) run = real_run_sample(words, "500", REAL_KERNEL_CORE);
+    g_autoptr(JsonNode) document = run == NULL ? NULL : report_on(run, NULL);
+    if (document != NULL) {
+        g_autofree char *page = read_page(run);
+        g_assert_nonnull(find_signal(get_suspect(document, 0), "malloc-unknown"));
+        g_assert_nonnull(strstr(page, "made by      not known: no call of malloc is found"));
+    }
+    real_remove(folder);
+}
+
 /* A library that asks for as much, and was never called: where functions are bound when they are
  * first called, that can be seen. */
 static void
@@ -474,6 +511,7 @@ main(int argc, char **argv)
     g_test_add_func("/real/report/rate", test_rate);
     g_test_add_func("/real/report/next", test_next);
     g_test_add_func("/real/report/container", test_container);
+    g_test_add_func("/real/report/nameless", test_nameless);
     g_test_add_func("/real/report/unbound", test_unbound);
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *path = g_strconcat("/real/report/", cases[i].name, NULL);
