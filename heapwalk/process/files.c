@@ -232,6 +232,23 @@ offer_segments(const Search *search)
     }
 }
 
+/*
+ * The dynamic section lies in writable memory, but ld.so alone writes to it, and only adds the bias
+ * to addresses, which its readers have to expect anyway: lost, it is as good from the file.
+ */
+static void
+offer_dynamic(const Search *search)
+{
+    const PmElfFile *file = search->parts->file;
+    const Elf64_Phdr *phdr = pm_elf_head_find(&file->head, PT_DYNAMIC);
+    if (phdr == NULL || phdr->p_offset >= file->size_bytes)
+        return;
+    const guint64 length = MIN(phdr->p_filesz, file->size_bytes - phdr->p_offset);
+    PmRange range = {search->module->bias + phdr->p_vaddr, 0};
+    if (pm_addr_add(range.start, length, &range.end))
+        offer_bytes(search, range, phdr->p_offset, FALSE);
+}
+
 /* What is known of a module through its file, now that there is one. */
 static void
 take_file(const Search *search)
@@ -252,6 +269,8 @@ take_file(const Search *search)
             module->bias = pm_elf_head_get_bias(&file->head, module->start);
         pm_process_describe_module(search->process, module);
     }
+    /* First, because the first offer wins. */
+    offer_dynamic(search);
     offer_segments(search);
 }
 
