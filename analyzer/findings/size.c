@@ -188,39 +188,18 @@ add_times(const Making *making)
     }
 }
 
-static gsize
-count_untyped_modules(const PmSubject *subject)
-{
-    gsize count = 0, untyped = 0;
-    const PmModule *modules = pm_process_get_modules(subject->process, &count);
-    for (gsize i = 0; i < count; i++)
-        untyped += !modules[i].is_vdso && !modules[i].dwarf;
-    return untyped;
-}
-
 static void
 add_type(const Making *making)
 {
     const PmNamedRow *row = get_main_row(making->finding);
     PmSuspect *suspect = making->suspect;
-    if (row == NULL)
+    if (row == NULL || row->typed.by == PM_TYPED_BY_LAYOUT)
         return;
-    if (row->typed.by != PM_TYPED_BY_LAYOUT) {
-        suspect->type = g_strdup(row->typed.name);
-        pm_evidence_add(suspect->evidence, "type", 0, "%s, %.0f %% sure: %s", row->typed.name,
-                        row->typed.confidence * 100,
-                        row->typed.reason != NULL ? row->typed.reason
-                                                  : pm_typed_by_name(row->typed.by));
-        return;
-    }
-    if (row->nearest != NULL)
-        pm_evidence_add(suspect->evidence, "type", 0, "none fits; the nearest is %s, fit %.2f",
-                        row->nearest->name, row->nearest_fit);
-    const gsize untyped = count_untyped_modules(making->input->subject);
-    if (untyped > 0)
-        pm_evidence_add(suspect->evidence, "types-missing", PM_WEIGHT_UNTYPED,
-                        "%s without DWARF could not be searched for types",
-                        pm_format_things(untyped, "module").text);
+    suspect->type = g_strdup(row->typed.name);
+    pm_evidence_add(suspect->evidence, "type", 0, "%s, %.0f %% sure: %s", row->typed.name,
+                    row->typed.confidence * 100,
+                    row->typed.reason != NULL ? row->typed.reason
+                                              : pm_typed_by_name(row->typed.by));
 }
 
 /* ---- the lines of the page ---- */
@@ -425,11 +404,40 @@ take_type(const PmSizeFinding *finding)
                     best->site->type->name, best->site->variable);
 }
 
+static gsize
+count_untyped_modules(const PmSubject *subject)
+{
+    gsize count = 0, untyped = 0;
+    const PmModule *modules = pm_process_get_modules(subject->process, &count);
+    for (gsize i = 0; i < count; i++)
+        untyped += !modules[i].is_vdso && !modules[i].dwarf;
+    return untyped;
+}
+
+/* What comes nearest to a type where neither the chunks nor a site tell one. */
+static void
+add_nearest(const PmSizeFinding *finding, const PmFindingsInput *input)
+{
+    const PmNamedRow *row = get_main_row(finding);
+    PmSuspect *suspect = finding->suspect;
+    if (suspect->type != NULL || row == NULL)
+        return;
+    if (row->nearest != NULL)
+        pm_evidence_add(suspect->evidence, "type", 0, "none fits; the nearest is %s, fit %.2f",
+                        row->nearest->name, row->nearest_fit);
+    const gsize untyped = count_untyped_modules(input->subject);
+    if (untyped > 0)
+        pm_evidence_add(suspect->evidence, "types-missing", PM_WEIGHT_UNTYPED,
+                        "%s without DWARF could not be searched for types",
+                        pm_format_things(untyped, "module").text);
+}
+
 void
 pm_size_finding_finish(PmSizeFinding *finding, const PmFindingsInput *input)
 {
     take_request(finding);
     take_type(finding);
+    add_nearest(finding, input);
     pm_size_finding_weigh(finding);
     set_title(finding);
     add_next(finding, input);

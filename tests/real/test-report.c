@@ -102,6 +102,8 @@ test_parts(void)
     g_assert_cmpuint(real_member_uint(first, "request_bytes"), ==, 56);
     g_assert_true(g_str_has_prefix(real_member_text(first, "title"), "requests of 41–56 bytes"));
     g_assert_nonnull(strstr(real_member_text(first, "looks_like"), "lost ones sampled"));
+    /* It is said to be of no type, or of one. */
+    g_assert_true(g_str_has_prefix(find_signal(first, "type"), "Record, by the variable record"));
     g_assert_cmpstr(find_signal(first, "rate"), ==,
                     "500 an hour over 10 hours, if they came evenly; the lost ones alone count");
     g_assert_cmpuint(real_member_uint(buffers, "chunk_bytes"), ==, 0x70);
