@@ -178,9 +178,8 @@ explain_layouts(const Ranking *ranking, const Candidate *candidate, const float 
                         "it writes a number or an address where the text begins");
     else if (ranking->is_text[index])
         pm_evidence_add(ranked->evidence, "contents", is_constant ? -0.3 : 0.3,
-                        "the chunks hold text: %s",
-                        is_constant ? "strings are mostly of sizes that vary"
-                                    : "its size varies, as that of strings does");
+                        "the chunks hold text: strings are mostly of sizes that vary%s",
+                        is_constant ? "" : ", as what it asks for may");
 }
 
 static gboolean
