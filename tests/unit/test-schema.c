@@ -70,6 +70,16 @@ fill_reals(Rows *rows, gsize row, G_GNUC_UNUSED gsize count)
     rows_put_double(rows, row, 32, rows_below(rows, 3) ? -real : 0);
 }
 
+/* A number of 16 bits, a constant and a larger one: as milliseconds they are of 2010. */
+static void
+fill_packed(Rows *rows, gsize row, G_GNUC_UNUSED gsize count)
+{
+    rows_put(rows, row, 0, 2, row == 0 ? 0 : rows_below(rows, 60000));
+    rows_put(rows, row, 2, 2, 1);
+    rows_put(rows, row, 4, 4, 300);
+    rows_put(rows, row, 8, 8, (guint64)ROWS_NOW * 1000 - 7 * row);
+}
+
 /* Fractions of ten, and a time that goes on regularly: each could be told as two fields as shortly.
  */
 static void
@@ -177,6 +187,7 @@ static const Case cases[] = {
      "32+8 seconds, 40+4 random, 44+4 seconds"},
     {"regular", fill_regular, 32,
      "0+8 double, 8+8 microseconds, 16+8 double, 24+4 seconds, 28+4 float"},
+    {"packed", fill_packed, 16, "0+8 number, 8+8 milliseconds"},
     {"reals", fill_reals, 40,
      "0+8 double, 8+8 double, 16+4 float, 20+4 float, 24+4 float, 28+4 number, 32+8 double"},
     {"decimals", fill_decimals, 32, "0+8 double, 8+8 double, 16+8 double, 24+4 random, 28+4 float"},

@@ -30,6 +30,8 @@
 
 /* And for what is a time in a range that is narrow for its width. */
 #define TIME_BONUS 8.0
+/* The least of a field's values is no more than this part of their range where they begin at 0. */
+#define NARROW_START 64
 
 /* Bits to tell the class of each of @total values. */
 static double
@@ -294,6 +296,24 @@ cost_by_float(const guint64 *values, gsize count, gsize width)
     return width == 8 ? MIN(bits, cost_by_decimal(values, count)) : bits;
 }
 
+/* Whether the values are those of a field of 16 or 32 bits with others above it that do not change:
+ * they begin where such a field does, which times do by chance alone. */
+static gboolean
+is_above_constant(const guint64 *values, gsize count)
+{
+    guint64 min = G_MAXUINT64, max = 0;
+    for (gsize i = 0; i < count; i++) {
+        min = values[i] != 0 ? MIN(min, values[i]) : min;
+        max = MAX(max, values[i]);
+    }
+    for (guint bits = 16; bits <= 32 && min < max; bits += 16) {
+        const guint64 rest = min & ((G_GUINT64_CONSTANT(1) << bits) - 1);
+        if (min >> bits == max >> bits && rest <= (max - min) / NARROW_START)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 guint64
 pm_find_time_unit(const guint64 *values, gsize count, gsize width, gint64 newest_seconds)
 {
@@ -307,7 +327,7 @@ pm_find_time_unit(const guint64 *values, gsize count, gsize width, gint64 newest
         for (gsize j = 0; j < count; j++)
             within += values[j] >= oldest && values[j] <= newest ? 1 : 0;
         if (count > 0 && (double)within >= FLOAT_SHARE * (double)count)
-            return units[i];
+            return is_above_constant(values, count) ? 0 : units[i];
     }
     return 0;
 }
