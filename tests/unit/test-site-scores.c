@@ -168,6 +168,36 @@ test_alternatives(void)
     g_assert_cmpfloat(weigh(&made), <, -2);
 }
 
+static PmStore
+make_store(gint32 offset, guint32 width, guint64 value)
+{
+    return (PmStore){
+        .offset = offset, .width_bytes = width, .value = value, .kind = PM_STORED_CONSTANT};
+}
+
+/* A compiler writes two fields of 16 bits with one store, a length and a capacity: the first one
+ * changes, and the second stays. */
+static void
+test_merged(void)
+{
+    g_auto(Case) made = {0};
+    const PmStore store = make_store(8, 4, 0x1000000);
+    PmSite site = {.allocator = (char *)"malloc",
+                   .stores = g_array_new(FALSE, FALSE, sizeof(PmStore))};
+    case_init(&made);
+    pm_claims_clear(&made.claims);
+    g_array_append_val(site.stores, store);
+    pm_claims_init(&made.claims, &site, 40, NULL, BYTES);
+    put_all(&made, 1, PM_WORD_NUMBER, 0x1000000);
+    g_assert_cmpfloat(weigh(&made), >, 4);
+    for (gsize row = 0; row < ROWS; row++)
+        put_word(&made, row, 1, PM_WORD_NUMBER, 0x1000000 + 1 + row);
+    g_assert_cmpfloat(weigh(&made), >, 4);
+    put_all(&made, 1, PM_WORD_NUMBER, 0x2000000);
+    g_assert_cmpfloat(weigh(&made), <, -2);
+    g_array_unref(site.stores);
+}
+
 /* calloc() clears what lies behind the request, too. */
 static void
 test_clearing(void)
@@ -252,13 +282,6 @@ test_requests(void)
     g_assert_cmpfloat(pm_prior_of_end(&layout, &reaches_it), ==, 1);
 }
 
-static PmStore
-make_store(gint32 offset, guint32 width, guint64 value)
-{
-    return (PmStore){
-        .offset = offset, .width_bytes = width, .value = value, .kind = PM_STORED_CONSTANT};
-}
-
 static void
 test_stores(void)
 {
@@ -302,6 +325,7 @@ main(int argc, char **argv)
     g_test_add_func("/site-scores/zeros", test_zeros);
     g_test_add_func("/site-scores/changes", test_changes);
     g_test_add_func("/site-scores/alternatives", test_alternatives);
+    g_test_add_func("/site-scores/merged", test_merged);
     g_test_add_func("/site-scores/clearing", test_clearing);
     g_test_add_func("/site-scores/evidence", test_evidence);
     g_test_add_func("/site-scores/requests", test_requests);

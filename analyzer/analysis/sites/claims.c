@@ -160,9 +160,8 @@ read_store(const PmStore *store, PmPlaces *places, Said *said)
 /* Adds what one more store says of the same place: another thing that may be there. Of vtables the
  * last one stays: constructors of derived classes follow those of their bases. */
 static void
-add_said(PmClaim *claim, const PmStore *store, const Said *said)
+add_said(PmClaim *claim, gboolean is_late, const Said *said)
 {
-    const gboolean is_late = store->is_late != 0;
     const gboolean replaces =
         claim->count > 0 && said->target == PM_WORD_VTABLE && claim->target == PM_WORD_VTABLE;
     if (claim->count == 0 || replaces) {
@@ -234,6 +233,26 @@ is_inside(const PmStore *store, gsize stride)
     return store->kind != PM_STORED_PASSED && store->offset >= 0 && (gsize)store->offset < stride;
 }
 
+/* Adds the halves of @claim to the parts, and their own, and tells @claim. */
+static void
+add_parts(PmClaims *claims, PmClaim *claim, PmPlaces *places)
+{
+    const gsize half_bytes = claim->width_bytes / 2;
+    PmClaim halves[2] = {{.offset = claim->offset, .width_bytes = half_bytes},
+                         {.offset = claim->offset + half_bytes, .width_bytes = half_bytes}};
+    if (claim->kind != PM_CLAIM_NUMBER || claim->count != 1 || half_bytes == 0)
+        return;
+    for (gsize i = 0; i < G_N_ELEMENTS(halves); i++) {
+        Said said = {.value = 0};
+        memcpy(said.bytes, claim->bytes[0] + i * half_bytes, half_bytes);
+        set_worth(&said, half_bytes, places);
+        add_said(&halves[i], claim->change >= LATE_CHANGE, &said);
+        add_parts(claims, &halves[i], places);
+    }
+    claim->parts = claims->parts->len + 1;
+    g_array_append_vals(claims->parts, halves, G_N_ELEMENTS(halves));
+}
+
 /* The claim of all stores of the place of number @first, the first of them. Nothing where one is of
  * something that is not known, but for one that comes late. */
 static void
@@ -248,14 +267,16 @@ add_place(PmClaims *claims, const GArray *stores, guint first, PmPlaces *places)
         if (store->kind == PM_STORED_PASSED || !is_same_place(start, store))
             continue;
         if (read_store(store, places, &said) && claim.count < PM_STORES_AT_ONE_PLACE)
-            add_said(&claim, store, &said);
+            add_said(&claim, store->is_late != 0, &said);
         else if (!store->is_late)
             return;
         else
             claim.change = MAX(claim.change, LATE_CHANGE);
     }
-    if (claim.count > 0)
-        g_array_append_val(claims->claims, claim);
+    if (claim.count == 0)
+        return;
+    add_parts(claims, &claim, places);
+    g_array_append_val(claims->claims, claim);
 }
 
 /* Whether a store of the same place comes before number @index. */
@@ -288,6 +309,7 @@ pm_claims_init(PmClaims *ret_claims, const PmSite *site, guint64 request_bytes, 
                gsize stride_bytes)
 {
     PmClaims claims = {.claims = g_array_new(FALSE, FALSE, sizeof(PmClaim)),
+                       .parts = g_array_new(FALSE, FALSE, sizeof(PmClaim)),
                        .zeroed = g_new0(gboolean, stride_bytes + 1),
                        .clears_all = clears_all(site),
                        .request_bytes = request_bytes};
@@ -315,6 +337,8 @@ pm_claims_clear(PmClaims *claims)
 {
     if (claims->claims != NULL)
         g_array_unref(claims->claims);
+    if (claims->parts != NULL)
+        g_array_unref(claims->parts);
     g_free(claims->zeroed);
     *claims = (PmClaims){0};
 }

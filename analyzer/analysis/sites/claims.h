@@ -24,6 +24,8 @@ typedef enum {
  * @chance: how often a chunk of another site holds the same there.
  * @change: how often the program puts something else there later; @change_often: where other chunks
  * of the layout still have what was stored, so that the field is known to be one that changes.
+ * @parts: one more than the number, in the site's parts, of the first of its two halves; 0 where it
+ * has none.
  */
 typedef struct {
     PmClaimKind kind;
@@ -36,18 +38,21 @@ typedef struct {
     double chance;
     double change;
     double change_often;
+    guint parts;
 } PmClaim;
 
 /*
  * All of a site.
  *
- * @claims: PmClaim, by offset. @zeroed: of each byte whether it was zeroed with many others, and
- * not written since as far as is known; @zeroed_bytes of them. @clears_all: by the allocator, which
- * clears what lies behind the request, too: (malloc.c, __libc_calloc) all of the chunk's usable
- * bytes. @request_bytes: what it asks for, PM_SIZE_UNKNOWN where that is not one number.
+ * @claims: PmClaim, by offset. @parts: PmClaim, the halves of numbers, and theirs: compilers write
+ * neighbouring fields with one store. @zeroed: of each byte whether it was zeroed with many others,
+ * and not written since as far as is known; @zeroed_bytes of them. @clears_all: by the allocator,
+ * which clears what lies behind the request, too: (malloc.c, __libc_calloc) all of the chunk's
+ * usable bytes. @request_bytes: what it asks for, PM_SIZE_UNKNOWN where that is not one number.
  */
 typedef struct {
     GArray *claims;
+    GArray *parts;
     gboolean *zeroed;
     gsize zeroed_bytes;
     gboolean clears_all;

@@ -11,6 +11,10 @@
 
 /* A field is known to change where this share of a layout's chunks still have what was stored. */
 #define STILL_SHARE 0.05
+/* A constant is that of several fields where one of its parts is in at least STILL_SHARE of the
+ * chunks, in so many times as many as the whole, and in so many times as many as chance gives. */
+#define PART_RATIO 20
+#define PART_ODDS  3
 /* What is there is of another nature than what was stored: fields seldom change that. */
 #define NATURE_FACTOR 0.3
 /* No single chunk says more than this for or against a site. */
@@ -74,14 +78,14 @@ is_module_kind(PmWordKind kind)
            kind == PM_WORD_DATA;
 }
 
-/* Whether a field that was set to what @claim says would hardly be a word of @kind later. */
+/* Whether a field that was set to what @claim says would hardly be in a word of @kind later. */
 static gboolean
 is_of_other_nature(const PmClaim *claim, PmWordKind kind, gsize word_bytes)
 {
+    if (claim->kind == PM_CLAIM_NUMBER && claim->width_bytes <= word_bytes)
+        return pm_word_kind_is_pointer(kind);
     if (claim->offset % word_bytes != 0 || claim->width_bytes != word_bytes)
         return FALSE;
-    if (claim->kind == PM_CLAIM_NUMBER)
-        return pm_word_kind_is_pointer(kind);
     if (claim->kind == PM_CLAIM_CHUNK)
         return kind == PM_WORD_NUMBER || is_module_kind(kind);
     if (claim->kind == PM_CLAIM_ADDRESS)
@@ -99,10 +103,14 @@ try_row(const PmMatrix *matrix, gsize row, const PmClaim *claim)
     const guint8 *bytes = pm_matrix_get_row(matrix, row) + claim->offset;
     if (claim->kind == PM_CLAIM_CHUNK && (kind == PM_WORD_CHUNK || kind == PM_WORD_FREE_CHUNK))
         return OUTCOME_KEPT;
+    const gboolean is_other = is_of_other_nature(claim, kind, matrix->word_bytes);
+    /* A part of a pointer is no number, whatever it is by chance. */
+    if (is_other && claim->width_bytes < matrix->word_bytes)
+        return OUTCOME_NATURE;
     for (guint i = 0; claim->kind != PM_CLAIM_CHUNK && i < claim->count; i++)
         if (memcmp(bytes, claim->bytes[i], claim->width_bytes) == 0)
             return OUTCOME_KEPT;
-    return is_of_other_nature(claim, kind, matrix->word_bytes) ? OUTCOME_NATURE : OUTCOME_OTHER;
+    return is_other ? OUTCOME_NATURE : OUTCOME_OTHER;
 }
 
 /* How often a field of @claim changes in a layout of which @kept of @count chunks still have what
@@ -138,28 +146,75 @@ judge_trial(const PmSiteRows *rows, Trial *trial, const float *shares)
             log_row = log(change / (1 - chance));
         trial->logs[row] = (float)log_row;
         trial->mean += log_row * (double)shares[row];
-        trial->kept += trial->outcomes[row] == OUTCOME_KEPT ? 1 : 0;
     }
+}
+
+static Trial
+make_trial(const PmMatrix *matrix, const PmClaim *claim)
+{
+    Trial trial = {.claim = claim,
+                   .outcomes = g_new(guint8, matrix->rows + 1),
+                   .logs = g_new(float, matrix->rows + 1)};
+    for (gsize row = 0; row < matrix->rows; row++) {
+        trial.outcomes[row] = (guint8)try_row(matrix, row, claim);
+        trial.kept += trial.outcomes[row] == OUTCOME_KEPT ? 1 : 0;
+    }
+    return trial;
+}
+
+static GArray *
+trials_new(void)
+{
+    GArray *trials = g_array_new(FALSE, TRUE, sizeof(Trial));
+    g_array_set_clear_func(trials, trial_clear);
+    return trials;
+}
+
+/* Whether @parts, of a constant that @whole rows of @count hold, are fields of their own. */
+static gboolean
+are_fields(const GArray *parts, gsize whole, gsize count)
+{
+    for (guint i = 0; i < parts->len; i++) {
+        const Trial *part = &g_array_index(parts, Trial, i);
+        const double least = MAX(STILL_SHARE, PART_ODDS * part->claim->chance) * (double)count;
+        if (part->claim->kind != PM_CLAIM_ZERO && part->kept >= whole * PART_RATIO &&
+            (double)part->kept > least)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Tries @claim, or its parts in its place. */
+static void
+try_claim(const PmMatrix *matrix, const PmClaims *claims, const PmClaim *claim, GArray *trials)
+{
+    Trial trial = make_trial(matrix, claim);
+    if (claim->parts > 0) {
+        g_autoptr(GArray) parts = trials_new();
+        for (guint i = 0; i < 2; i++)
+            try_claim(matrix, claims, &g_array_index(claims->parts, PmClaim, claim->parts - 1 + i),
+                      parts);
+        if (are_fields(parts, trial.kept, matrix->rows)) {
+            trial_clear(&trial);
+            g_array_append_vals(trials, parts->data, parts->len);
+            g_array_set_clear_func(parts, NULL);
+            return;
+        }
+    }
+    g_array_append_val(trials, trial);
 }
 
 static GArray *
 try_claims(const PmSiteRows *rows, const PmClaims *claims, const float *shares)
 {
-    const PmMatrix *matrix = rows->matrix;
-    GArray *trials = g_array_new(FALSE, TRUE, sizeof(Trial));
-    g_array_set_clear_func(trials, trial_clear);
+    GArray *trials = trials_new();
     for (guint i = 0; i < claims->claims->len; i++) {
         const PmClaim *claim = &g_array_index(claims->claims, PmClaim, i);
-        if (claim->offset + claim->width_bytes > matrix->stride)
-            continue;
-        Trial trial = {.claim = claim,
-                       .outcomes = g_new(guint8, matrix->rows + 1),
-                       .logs = g_new(float, matrix->rows + 1)};
-        for (gsize row = 0; row < matrix->rows; row++)
-            trial.outcomes[row] = (guint8)try_row(matrix, row, claim);
-        judge_trial(rows, &trial, shares);
-        g_array_append_val(trials, trial);
+        if (claim->offset + claim->width_bytes <= rows->matrix->stride)
+            try_claim(rows->matrix, claims, claim, trials);
     }
+    for (guint i = 0; i < trials->len; i++)
+        judge_trial(rows, &g_array_index(trials, Trial, i), shares);
     return trials;
 }
 
