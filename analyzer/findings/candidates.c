@@ -22,7 +22,7 @@ typedef struct {
     GHashTable *by_size; /* chunk_bytes → index of candidates */
     GArray *candidates;
     guint64 indirect_bytes; /* all of them */
-    guint64 answered_bytes; /* those that hang on roots which are many */
+    guint64 answered_bytes; /* those that hang on roots which are many, or are in their rings */
 } Blame;
 
 static PmSizeCandidate *
@@ -75,6 +75,8 @@ add_group(const Blame *blame, const PmLostGroup *group)
     const guint64 roots = MIN(chunks, candidate->indirect);
     candidate->roots += roots;
     candidate->indirect -= roots;
+    candidate->ring_chunks += chunks - roots;
+    candidate->ring_bytes += group->root_bytes - MIN(roots * group->chunk_bytes, group->root_bytes);
     candidate->hanging_chunks += group->lost_chunks - MIN(chunks, group->lost_chunks);
     candidate->hanging_bytes += group->lost_bytes - MIN(group->root_bytes, group->lost_bytes);
     if (candidate->root_example == PM_ADDR_NONE)
@@ -90,7 +92,7 @@ add_groups(Blame *blame, const PmReachResult *result)
         const PmSizeCandidate *candidate = &g_array_index(blame->candidates, PmSizeCandidate, i);
         blame->indirect_bytes += candidate->indirect * candidate->row->chunk_bytes;
         if (candidate->roots >= ROOTS_REPEATED)
-            blame->answered_bytes += candidate->hanging_bytes;
+            blame->answered_bytes += candidate->ring_bytes + candidate->hanging_bytes;
     }
 }
 
@@ -104,7 +106,7 @@ set_blame(Blame *blame, const PmReachResult *result)
         guint64 bytes = candidate->roots * candidate->row->chunk_bytes;
         bytes += (guint64)((double)indirect * (1 - answered));
         if (candidate->roots >= ROOTS_REPEATED)
-            bytes += candidate->hanging_bytes;
+            bytes += candidate->ring_bytes + candidate->hanging_bytes;
         const double share = pm_share(bytes, result->lost.chunk_bytes);
         candidate->blame_bytes = share >= BLAME_SHARE ? bytes : 0;
     }

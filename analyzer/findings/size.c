@@ -97,6 +97,11 @@ add_ties(const Making *making)
 {
     const PmSizeCandidate *candidate = making->candidate;
     const gboolean is_answered = making->finding->samples_lost && !making->finding->is_lost;
+    if (candidate->roots > 0 && candidate->ring_chunks > 0)
+        pm_evidence_add(making->suspect->evidence, "rings", 0,
+                        "%s, %s, are in rings with them that nothing else leads to",
+                        pm_format_more(candidate->ring_chunks, "lost chunk").text,
+                        pm_format_bytes(candidate->ring_bytes).text);
     if (candidate->roots > 0 && candidate->hanging_chunks > 0)
         pm_evidence_add(making->suspect->evidence, "hanging", PM_WEIGHT_HANGING,
                         "%s, %s, only they lead to",
@@ -129,7 +134,7 @@ add_share(const Making *making)
     const double weight = is_lost ? pm_weigh_lost_share(share) : pm_weigh_live_share(share);
     pm_evidence_add(making->suspect->evidence, "share", weight, "%s, %s of what is in use%s",
                     pm_format_bytes(bytes).text, pm_format_share(share).text,
-                    is_lost && making->candidate->hanging_bytes > 0
+                    is_lost && making->candidate->ring_bytes + making->candidate->hanging_bytes > 0
                         ? ", are lost with what hangs on them"
                         : "");
     if (is_lost)

@@ -128,7 +128,7 @@ test_list(void)
     g_assert_nonnull(find_signal(first, "indirect"));
 }
 
-/* Rings of blocks of two sizes: nothing hangs on them. */
+/* Rings of blocks of two sizes: nothing hangs on them, and the larger ones are to blame for all. */
 static void
 test_rings(void)
 {
@@ -139,6 +139,11 @@ test_rings(void)
     g_assert_cmpuint(real_member_uint(first, "chunk_bytes"), ==, 0x30);
     g_assert_cmpuint(real_member_uint(first, "chunks"), ==, 5000);
     g_assert_null(find_signal(first, "hanging"));
+    const char *rings = find_signal(first, "rings");
+    g_assert_nonnull(rings);
+    g_assert_true(g_str_has_prefix(rings, "5,000 more lost chunks"));
+    if (json_array_get_length(real_get_array(document, "data.suspects")) > 1)
+        g_assert_cmpfloat(get_confidence(get_suspect(document, 1)), <, MEDIUM);
 }
 
 /* Texts of all lengths: no size stands out, all of them do. */
