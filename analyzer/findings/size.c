@@ -427,8 +427,8 @@ add_nearest(const PmSizeFinding *finding, const PmFindingsInput *input)
     PmSuspect *suspect = finding->suspect;
     if (suspect->type != NULL || row == NULL)
         return;
-    if (row->nearest != NULL)
-        pm_evidence_add(suspect->evidence, "type", 0, "none fits; the nearest is %s, fit %.2f",
+    if (pm_named_row_has_near(row))
+        pm_evidence_add(suspect->evidence, "type", 0, "none fits well; the nearest is %s, fit %.2f",
                         row->nearest->name, row->nearest_fit);
     const gsize untyped = count_untyped_modules(input->subject);
     if (untyped > 0)

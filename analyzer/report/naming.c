@@ -1,14 +1,5 @@
 #include "report/naming.h"
 
-/* Below this a structure that comes nearest comes not near: its fields say next to nothing. */
-#define NEAR_FIT 0.6
-
-static gboolean
-has_near(const PmNamedRow *row)
-{
-    return row->nearest != NULL && row->nearest_fit >= NEAR_FIT;
-}
-
 static const PmNamedRow *
 get_row(const PmNaming *naming, gsize row)
 {
@@ -61,8 +52,8 @@ pm_named_write_json(PmJson *json, const PmNaming *naming, gsize row)
     else
         pm_json_null(json, "type_confidence");
     pm_json_string(json, "type_reason", is_typed ? named->typed.reason : NULL);
-    pm_json_string(json, "nearest", has_near(named) ? named->nearest->name : NULL);
-    if (has_near(named))
+    pm_json_string(json, "nearest", pm_named_row_has_near(named) ? named->nearest->name : NULL);
+    if (pm_named_row_has_near(named))
         pm_json_double(json, "nearest_fit", named->nearest_fit);
     else
         pm_json_null(json, "nearest_fit");
@@ -82,7 +73,7 @@ pm_named_describe(const PmNaming *naming, gsize row)
     case PM_TYPED_BY_FIT:
         return g_strdup_printf("%s (fits best, %.2f)", typed->name, typed->confidence);
     case PM_TYPED_BY_LAYOUT:
-        if (!has_near(named))
+        if (!pm_named_row_has_near(named))
             return g_strdup_printf("no type; %s", typed->name);
         return g_strdup_printf("no type; %s; nearest %s, fit %.2f", typed->name,
                                named->nearest->name, named->nearest_fit);

@@ -9,6 +9,8 @@
 /* From here on an inferred request rules out structures of other sizes. */
 #define SURE_REQUEST 0.9
 
+#define NEAR_FIT 0.6
+
 typedef struct {
     const PmNamer *namer;
     PmNaming *naming;
@@ -323,6 +325,12 @@ pm_naming_new(const PmNamer *namer, PmSample *sample)
     g_array_unref(work.counts);
     g_free(work.count_of);
     return naming;
+}
+
+gboolean
+pm_named_row_has_near(const PmNamedRow *row)
+{
+    return row->nearest != NULL && row->nearest_fit >= NEAR_FIT;
 }
 
 void

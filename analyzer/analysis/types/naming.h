@@ -66,6 +66,9 @@ PmNaming *pm_naming_new(const PmNamer *namer, PmSample *sample);
 void pm_naming_free(PmNaming *naming);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmNaming, pm_naming_free)
 
+/* Whether the structure that came nearest is near: else its fields say next to nothing. */
+gboolean pm_named_row_has_near(const PmNamedRow *row);
+
 /*
  * The row for any chunk of the same size, whether it was in the sample or not; row_count for one
  * that looks like none of them. Reads the chunk. One thread at a time.
