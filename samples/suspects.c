@@ -6,6 +6,7 @@
  *   list      a list of 50,000 nodes of 24 bytes is lost with its head
  *   rings     5,000 rings are lost, each of two blocks of different sizes
  *   names     20,000 names of 5 to 200 characters are lost
+ *   grown     2,000 buffers that realloc() made ever larger are lost, with text in them
  *   one       one buffer of 8 MiB is lost
  *   live      a hash table of 100,000 nodes, 60 characters each; nothing is lost
  *   few       like live, but five blocks of some sizes are lost, as in most programs
@@ -33,6 +34,7 @@
 #define KEYS    1000
 #define NODES   50000
 #define NAMES   20000
+#define BUFFERS 2000
 #define ENTRIES 100000
 #define BUCKETS 65536
 #define HELD    20000
@@ -159,6 +161,31 @@ make_list(void)
     }
 }
 
+/* By powers of two, as far as it takes: nobody can tell the size from the code. */
+static __attribute__((noinline)) char *
+grow(char *buffer, size_t wanted)
+{
+    size_t bytes = 16;
+    while (bytes < wanted)
+        bytes *= 2;
+    char *grown = realloc(buffer, bytes);
+    if (!grown)
+        abort();
+    return grown;
+}
+
+static __attribute__((noinline)) void
+make_buffer(void)
+{
+    const size_t length = 520 + next_random() % 480;
+    char *buffer = NULL;
+    for (size_t used = 40; used < length; used += 40)
+        buffer = grow(buffer, used + 40);
+    memset(buffer, (int)('a' + next_random() % 26), length);
+    buffer[length] = '\0';
+    sink = note(buffer, 1024, LEDGER_LEAK_ROOT);
+}
+
 static __attribute__((noinline)) void
 make_ring(void)
 {
@@ -283,6 +310,9 @@ play(const char *scene)
     } else if (strcmp(scene, "names") == 0) {
         for (uint64_t i = 0; i < NAMES; i++)
             sink = make_name(5, 200, LEDGER_LEAK_ROOT);
+    } else if (strcmp(scene, "grown") == 0) {
+        for (uint64_t i = 0; i < BUFFERS; i++)
+            make_buffer();
     } else if (strcmp(scene, "one") == 0) {
         memset(note(malloc(8 << 20), 8 << 20, LEDGER_LEAK_ROOT), 'x', 8 << 20);
     } else if (strcmp(scene, "live") == 0) {

@@ -9,10 +9,24 @@
 /* Modules whose code is not here that are named. */
 #define UNREAD_NAMED 3
 
+/* Any number, so that two runs give one answer. */
+#define SEED 1
+
 static void
-rank_sites(PmSiteRanker *ranker, const PmSizeFinding *finding, PmFitter *fitter)
+rank_sites(PmSiteRanker *ranker, PmSuspect *suspect, const PmSiteClues *clues)
 {
-    PmSuspect *suspect = finding->suspect;
+    suspect->sites = pm_sites_rank(ranker, clues);
+    for (guint i = 0; i < suspect->sites->len; i++) {
+        const PmRankedSite *ranked = g_ptr_array_index(suspect->sites, i);
+        suspect->askers += ranked->site->kind <= PM_SITE_SEVERAL;
+    }
+    if (suspect->sites->len > PM_CULPRITS_SITES)
+        g_ptr_array_set_size(suspect->sites, PM_CULPRITS_SITES);
+}
+
+static void
+rank_size(PmSiteRanker *ranker, const PmSizeFinding *finding, PmFitter *fitter)
+{
     const PmSiteClues clues = {.request_min = finding->requests.min,
                                .request_max = finding->requests.max,
                                .schema = finding->naming->schema,
@@ -20,13 +34,29 @@ rank_sites(PmSiteRanker *ranker, const PmSizeFinding *finding, PmFitter *fitter)
                                .variable = TRUE,
                                .described_max = PM_CULPRITS_SITES,
                                .fitter = fitter};
-    suspect->sites = pm_sites_rank(ranker, &clues);
-    for (guint i = 0; i < suspect->sites->len; i++) {
-        const PmRankedSite *ranked = g_ptr_array_index(suspect->sites, i);
-        suspect->askers += ranked->site->kind <= PM_SITE_SEVERAL;
-    }
-    if (suspect->sites->len > PM_CULPRITS_SITES)
-        g_ptr_array_set_size(suspect->sites, PM_CULPRITS_SITES);
+    rank_sites(ranker, finding->suspect, &clues);
+}
+
+/* By the lost chunks of the family's commonest size. */
+static void
+rank_family(PmSiteRanker *ranker, const PmFindingsInput *input, const PmFamilyFinding *family)
+{
+    const PmChunkFilter filter = {.states = 1U << PM_CHUNK_USED,
+                                  .by_chunk_bytes = TRUE,
+                                  .chunk_bytes = family->chunk_bytes,
+                                  .reaches = PM_REACH_LOST};
+    g_autoptr(PmSchema) schema =
+        pm_schema_new(input->namer->places,
+                      pm_sample_new(input->subject, input->reach, &filter, PM_SCHEMA_SAMPLE, SEED));
+    const PmSiteClues clues = {.request_min = schema->requests.min,
+                               .request_max = schema->requests.max,
+                               .schema = schema,
+                               .layout = PM_RANK_ALL_LAYOUTS,
+                               .variable = TRUE,
+                               .varied = TRUE,
+                               .described_max = PM_CULPRITS_SITES,
+                               .fitter = input->namer->fitter};
+    rank_sites(ranker, family->suspect, &clues);
 }
 
 /* Code that is not here may hold the site, whatever the others' scores are. */
@@ -64,11 +94,12 @@ add_nameless(PmSuspect *suspect, const PmSites *sites)
 }
 
 void
-pm_culprits_find(PmFindings *findings, const PmFindingsInput *input, const GPtrArray *sizes)
+pm_culprits_find(PmFindings *findings, const PmFindingsInput *input, const GPtrArray *sizes,
+                 const PmFamilyFinding *family)
 {
     const PmSiteQuery all = {.variable = TRUE, .unlocated = TRUE};
     g_autoptr(GError) error = NULL;
-    if (sizes->len == 0)
+    if (sizes->len == 0 && family == NULL)
         return;
     findings->sites = pm_sites_new(input->subject, &all, input->jobs, &error);
     if (findings->sites == NULL) {
@@ -79,8 +110,13 @@ pm_culprits_find(PmFindings *findings, const PmFindingsInput *input, const GPtrA
         pm_site_ranker_new(input->subject, findings->sites, input->namer->places);
     for (guint i = 0; i < MIN(sizes->len, PM_CULPRITS_SUSPECTS); i++) {
         PmSizeFinding *finding = g_ptr_array_index(sizes, i);
-        rank_sites(ranker, finding, input->namer->fitter);
+        rank_size(ranker, finding, input->namer->fitter);
         add_unread(finding->suspect, findings->sites);
         add_nameless(finding->suspect, findings->sites);
+    }
+    if (family != NULL) {
+        rank_family(ranker, input, family);
+        add_unread(family->suspect, findings->sites);
+        add_nameless(family->suspect, findings->sites);
     }
 }

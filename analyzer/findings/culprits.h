@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "findings/family.h"
 #include "findings/size.h"
 
 /* Suspects of which the sites are ranked, and sites that each of them keeps. */
@@ -11,6 +12,8 @@
 
 /*
  * Ranks the sites for the first PM_CULPRITS_SUSPECTS of @sizes (PmSizeFinding *, most interesting
- * first). Where no code can be read, findings->sites_message says why.
+ * first), and those of @family (nullable) by its commonest size. Where no code can be read,
+ * findings->sites_message says why.
  */
-void pm_culprits_find(PmFindings *findings, const PmFindingsInput *input, const GPtrArray *sizes);
+void pm_culprits_find(PmFindings *findings, const PmFindingsInput *input, const GPtrArray *sizes,
+                      const PmFamilyFinding *family);

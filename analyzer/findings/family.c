@@ -15,9 +15,9 @@
 #define CHUNKS_LEAST 10
 #define OUTWEIGHS    1.5
 
-/* @name: NULL for chunks that nothing names. @sizes: the chunk_bytes, a set. @some: there may be
- * more sizes, for a sample was looked at. @estimated: the sample holds other things as well, so
- * that nobody counted how many there are. */
+/* @name: NULL for chunks that nothing names. @sizes: the chunk_bytes, and how many of each. @some:
+ * there may be more sizes, for a sample was looked at. @estimated: the sample holds other things as
+ * well, so that nobody counted how many there are. */
 typedef struct {
     const char *name;
     gboolean some;
@@ -74,7 +74,29 @@ add_chunk(Family *family, const PmChunk *chunk)
     family->bytes += chunk->chunk_bytes;
     family->smallest = MIN(family->smallest, chunk->chunk_bytes);
     family->largest = MAX(family->largest, chunk->chunk_bytes);
-    g_hash_table_add(family->sizes, g_memdup2(&chunk->chunk_bytes, sizeof chunk->chunk_bytes));
+    const gpointer count = g_hash_table_lookup(family->sizes, &chunk->chunk_bytes);
+    g_hash_table_insert(family->sizes, g_memdup2(&chunk->chunk_bytes, sizeof chunk->chunk_bytes),
+                        GUINT_TO_POINTER(GPOINTER_TO_UINT(count) + 1));
+}
+
+/* The size that most of its chunks have, of several the smallest. */
+static guint64
+get_commonest(const Family *family)
+{
+    GHashTableIter iter;
+    gpointer size = NULL, count = NULL;
+    guint64 commonest = 0;
+    guint most = 0;
+    g_hash_table_iter_init(&iter, family->sizes);
+    while (g_hash_table_iter_next(&iter, &size, &count)) {
+        const guint64 chunk_bytes = *(const guint64 *)size;
+        const guint chunks = GPOINTER_TO_UINT(count);
+        if (chunks < most || (chunks == most && chunk_bytes > commonest))
+            continue;
+        most = chunks;
+        commonest = chunk_bytes;
+    }
+    return commonest;
 }
 
 /* A number of the sample as one of all lost chunks. */
@@ -123,6 +145,8 @@ make_suspect(const PmFindingsInput *input, const Family *family, guint64 chunks,
         pm_format_things(chunks, "chunk").text, pm_format_bytes(bytes).text,
         pm_format_share(share).text);
     add_evidence(suspect, input, family, share);
+    pm_suspect_add_next(suspect, "sites %s --variable --chunk-size 0x%" G_GINT64_MODIFIER "x",
+                        input->again, get_commonest(family));
     pm_suspect_add_next(suspect, "leaks %s --top 0", input->again);
     pm_suspect_add_next(suspect, "sample %s --reach lost --count 20", input->again);
     if (g_strcmp0(family->name, "text") == 0)
@@ -152,16 +176,17 @@ find_largest(const GArray *families)
     return largest;
 }
 
-PmSuspect *
-pm_family_find(const PmFindingsInput *input, const PmHidden *hidden, guint64 most_blamed)
+gboolean
+pm_family_find(const PmFindingsInput *input, const PmHidden *hidden, guint64 most_blamed,
+               PmFamilyFinding *ret_finding)
 {
     if (input->reach == NULL)
-        return NULL;
+        return FALSE;
     const PmReachResult *result = pm_reach_get_result(input->reach);
     const PmReachSum *lost = &result->lost;
     const PmChunkFilter filter = {.states = 1U << PM_CHUNK_USED, .reaches = PM_REACH_LOST};
     if ((double)lost->chunk_bytes <= (double)most_blamed * OUTWEIGHS)
-        return NULL;
+        return FALSE;
     g_autoptr(PmSample) sample = pm_sample_new(input->subject, input->reach, &filter, SAMPLE, SEED);
     g_autoptr(GArray) families = g_array_new(FALSE, FALSE, sizeof(Family));
     g_array_set_clear_func(families, clear_family);
@@ -173,13 +198,13 @@ pm_family_find(const PmFindingsInput *input, const PmHidden *hidden, guint64 mos
     }
     Family *largest = find_largest(families);
     if (largest == NULL)
-        return NULL;
+        return FALSE;
     largest->some =
         g_hash_table_size(largest->sizes) < count_lost_sizes(input->sizes) && !sample->is_whole;
     largest->estimated = !sample->is_whole && largest->chunks < sample->count;
     const guint64 bytes = scale(largest->bytes, sampled_bytes, lost->chunk_bytes);
     if ((double)bytes <= (double)most_blamed * OUTWEIGHS)
-        return NULL;
+        return FALSE;
     PmSuspect *suspect =
         make_suspect(input, largest, scale(largest->chunks, sample->count, lost->chunks), bytes);
     const guint64 roots =
@@ -188,5 +213,6 @@ pm_family_find(const PmFindingsInput *input, const PmHidden *hidden, guint64 mos
         pm_hidden_weigh(hidden, 0, suspect->evidence);
     suspect->confidence = pm_weigh_all(suspect->evidence, pm_weigh_most(input, roots));
     suspect->interest = (double)bytes * suspect->confidence;
-    return suspect;
+    *ret_finding = (PmFamilyFinding){suspect, get_commonest(largest)};
+    return TRUE;
 }

@@ -79,17 +79,18 @@ add_sizes(PmFindings *findings, const PmFindingsInput *input)
     g_autoptr(PmHidden) hidden = look_for_hidden(input, sizes);
     weigh_hidden(hidden, sizes);
     g_ptr_array_sort(sizes, compare_findings);
-    pm_culprits_find(findings, input, sizes);
+    const guint64 most_blamed =
+        candidates->len > 0 ? g_array_index(candidates, PmSizeCandidate, 0).blame_bytes : 0;
+    PmFamilyFinding family;
+    const gboolean has_family = pm_family_find(input, hidden, most_blamed, &family);
+    pm_culprits_find(findings, input, sizes, has_family ? &family : NULL);
     for (guint i = 0; i < sizes->len; i++) {
         PmSizeFinding *finding = g_ptr_array_index(sizes, i);
         pm_size_finding_finish(finding, input);
         g_ptr_array_add(findings->suspects, g_steal_pointer(&finding->suspect));
     }
-    const guint64 most_blamed =
-        candidates->len > 0 ? g_array_index(candidates, PmSizeCandidate, 0).blame_bytes : 0;
-    PmSuspect *family = pm_family_find(input, hidden, most_blamed);
-    if (family != NULL)
-        add_family(findings, family);
+    if (has_family)
+        add_family(findings, family.suspect);
 }
 
 PmFindings *

@@ -328,17 +328,26 @@ find_twin(const PmFindingsInput *input, guint64 chunk_bytes)
     return sample->count > 0 ? sample->chunks[0].address : PM_ADDR_NONE;
 }
 
+static const PmRankedSite *
+get_best_site(const PmSuspect *suspect)
+{
+    return suspect->sites != NULL && suspect->sites->len > 0 ? g_ptr_array_index(suspect->sites, 0)
+                                                             : NULL;
+}
+
 static void
 add_next(PmSizeFinding *finding, const PmFindingsInput *input)
 {
     PmSuspect *suspect = finding->suspect;
     const char *again = input->again;
+    const PmRankedSite *best = get_best_site(suspect);
+    const char *more = best != NULL && best->site->kind >= PM_SITE_RANGE ? " --variable" : "";
     if (suspect->request_bytes != PM_SUSPECT_NONE)
-        pm_suspect_add_next(suspect, "sites %s --size %" G_GUINT64_FORMAT, again,
-                            suspect->request_bytes);
+        pm_suspect_add_next(suspect, "sites %s --size %" G_GUINT64_FORMAT "%s", again,
+                            suspect->request_bytes, more);
     else
-        pm_suspect_add_next(suspect, "sites %s --chunk-size 0x%" G_GINT64_MODIFIER "x", again,
-                            suspect->chunk_bytes);
+        pm_suspect_add_next(suspect, "sites %s --chunk-size 0x%" G_GINT64_MODIFIER "x%s", again,
+                            suspect->chunk_bytes, more);
     pm_suspect_add_next(suspect, "schema %s --chunk-size 0x%" G_GINT64_MODIFIER "x%s", again,
                         suspect->chunk_bytes, finding->samples_lost ? " --reach lost" : "");
     const gboolean has_live = input->reach != NULL && suspect->lost_share < 1;
@@ -364,9 +373,7 @@ static void
 take_request(const PmSizeFinding *finding)
 {
     PmSuspect *suspect = finding->suspect;
-    const PmRankedSite *best = suspect->sites != NULL && suspect->sites->len > 0
-                                   ? g_ptr_array_index(suspect->sites, 0)
-                                   : NULL;
+    const PmRankedSite *best = get_best_site(suspect);
     if (suspect->request_bytes != PM_SUSPECT_NONE || best == NULL ||
         best->request_bytes == PM_SIZE_UNKNOWN || best->score < TELLING_SCORE ||
         !is_uniform(finding))
@@ -395,9 +402,7 @@ static void
 take_type(const PmSizeFinding *finding)
 {
     PmSuspect *suspect = finding->suspect;
-    const PmRankedSite *best = suspect->sites != NULL && suspect->sites->len > 0
-                                   ? g_ptr_array_index(suspect->sites, 0)
-                                   : NULL;
+    const PmRankedSite *best = get_best_site(suspect);
     if (suspect->type != NULL || best == NULL || best->score < TELLING_SCORE ||
         best->site->type == NULL || best->site->type->size_bytes != best->request_bytes ||
         (best->site->type->kind != PM_TYPE_STRUCT && best->site->type->kind != PM_TYPE_UNION) ||

@@ -148,6 +148,33 @@ test_rings(void)
         g_assert_cmpfloat(get_confidence(get_suspect(document, 1)), <, MEDIUM);
 }
 
+/* One of the three likeliest sites is in @function. */
+static void
+assert_made_by(JsonObject *suspect, const char *function)
+{
+    JsonArray *sites = json_object_get_array_member(suspect, "sites");
+    gboolean found = FALSE;
+    for (guint i = 0; i < MIN(json_array_get_length(sites), 3); i++) {
+        JsonObject *site = json_array_get_object_element(sites, i);
+        const char *name = json_object_get_string_member(site, "function");
+        found = found || g_strcmp0(name, function) == 0;
+    }
+    g_assert_true(found);
+}
+
+/* Buffers of a size that no call is known to ask for: the program's own calls of unknown sizes are
+ * likelier than the runtime's. */
+static void
+test_grown(void)
+{
+    g_autoptr(JsonNode) document = play("suspects", "grown");
+    JsonObject *first = document == NULL ? NULL : get_suspect(document, 0);
+    if (first == NULL)
+        return;
+    g_assert_cmpuint(real_member_uint(first, "chunk_bytes"), ==, 0x410);
+    assert_made_by(first, "grow");
+}
+
 /* Texts of all lengths: no size stands out, all of them do. */
 static void
 test_names(void)
@@ -160,6 +187,7 @@ test_names(void)
     g_assert_cmpuint(real_member_uint(first, "chunks"), ==, 20000);
     g_assert_cmpstr(json_object_get_string_member(first, "type"), ==, "text");
     g_assert_cmpfloat(get_confidence(first), >=, HIGH);
+    assert_made_by(first, "make_name");
     /* Its sizes are not suspects once more. */
     g_assert_cmpuint(json_array_get_length(real_get_array(document, "data.suspects")), ==, 1);
 }
@@ -525,6 +553,7 @@ main(int argc, char **argv)
     g_test_add_func("/real/report/parts", test_parts);
     g_test_add_func("/real/report/list", test_list);
     g_test_add_func("/real/report/rings", test_rings);
+    g_test_add_func("/real/report/grown", test_grown);
     g_test_add_func("/real/report/names", test_names);
     g_test_add_func("/real/report/one", test_one);
     g_test_add_func("/real/report/live", test_live);

@@ -111,7 +111,7 @@ pm_prior_of_size(const PmSiteClues *clues, const PmSite *site, PmRankedSite *ran
         return clues->variable ? weigh_range(clues, size->v[0], size->v[1]) : 0;
     }
     guint matches = 0;
-    for (guint i = 0; i < size->count; i++) {
+    for (guint i = 0; i < size->count && !clues->varied; i++) {
         if (size->v[i] < clues->request_min || size->v[i] > clues->request_max)
             continue;
         ranked->request_bytes = matches++ == 0 ? size->v[i] : PM_SIZE_UNKNOWN;
@@ -124,9 +124,8 @@ pm_prior_of_size(const PmSiteClues *clues, const PmSite *site, PmRankedSite *ran
     return (double)matches / size->count * (site->by_pointer ? WEIGHT_POINTER : 1);
 }
 
-/* The C library, the dynamic linker, and what belongs to the C++ compiler. */
-static gboolean
-is_runtime(const PmProcess *process, const PmModule *module)
+gboolean
+pm_prior_is_runtime(const PmProcess *process, const PmModule *module)
 {
     static const char *const names[] = {"libstdc++.so", "libgcc_s.so", "libc++.so", "libc++abi.so"};
     if (module->is_executable)
@@ -150,7 +149,7 @@ pm_prior_of_module(const PmProcess *process, const PmSiteClues *clues, PmRankedS
                         "the dynamic linker asks for little once the program runs");
         return RUNTIME_LINKER;
     }
-    if (!is_runtime(process, ranked->site->module))
+    if (!pm_prior_is_runtime(process, ranked->site->module))
         return 1;
     if (ranked->site->kind >= PM_SITE_RANGE) {
         pm_evidence_add(ranked->evidence, "module", tanh(log(RUNTIME_VARIED) / 3),

@@ -12,6 +12,9 @@
  */
 double pm_prior_of_size(const PmSiteClues *clues, const PmSite *site, PmRankedSite *ranked);
 
+/* The C library, the dynamic linker, and what belongs to the C++ compiler. */
+gboolean pm_prior_is_runtime(const PmProcess *process, const PmModule *module);
+
 /* As a factor: what the runtime itself asks for is seldom asked for often. Adds "module". */
 double pm_prior_of_module(const PmProcess *process, const PmSiteClues *clues, PmRankedSite *ranked);
 

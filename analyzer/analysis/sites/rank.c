@@ -13,6 +13,9 @@
 /* All sites together of which only bounds or nothing is known weigh at most this, beside one that
  * always asks for the size: one of them may have made the chunks, but there are thousands. */
 #define ODD_MASS 0.5
+/* Of these the runtime's together weigh at most this, beside those of the program and its
+ * libraries: it has hundreds, and few of them work for callers. */
+#define ODD_RUNTIME 0.5
 
 /* Chunks that begin with text come from copies of strings, whose sizes vary. */
 #define TEXT_VARIABLE 6.0
@@ -45,6 +48,7 @@ struct PmSiteRanker {
  */
 typedef struct {
     PmRankedSite *ranked;
+    gboolean is_runtime;
     double weight;
     float *logs;
     double *by_layout;
@@ -206,31 +210,56 @@ add_candidate(Ranking *ranking, const PmSite *site)
     PmRankedSite *ranked = g_new0(PmRankedSite, 1);
     ranked->site = site;
     ranked->evidence = pm_evidence_new();
-    Candidate candidate = {.ranked = ranked};
+    const PmProcess *process = ranking->ranker->subject->process;
+    Candidate candidate = {.ranked = ranked,
+                           .is_runtime = pm_prior_is_runtime(process, site->module)};
     candidate.weight = pm_prior_of_size(ranking->clues, site, ranked);
     if (candidate.weight <= 0) {
         pm_ranked_site_free(ranked);
         return;
     }
-    candidate.weight *=
-        pm_prior_of_module(ranking->ranker->subject->process, ranking->clues, ranked);
+    candidate.weight *= pm_prior_of_module(process, ranking->clues, ranked);
     candidate.weight *= pm_prior_of_use(ranking->ranker->sites, ranked);
     g_array_append_val(ranking->candidates, candidate);
 }
 
-/* Sites without a constant size weigh no more than ODD_MASS together. */
+/* Sites that weigh something together: those with constant sizes, of the others the program's and
+ * its libraries', and the runtime's. */
+typedef enum {
+    GROUP_CONSTANT,
+    GROUP_ODD,
+    GROUP_ODD_RUNTIME,
+    GROUPS,
+} Group;
+
+static Group
+get_group(const Candidate *candidate)
+{
+    if (candidate->ranked->site->kind <= PM_SITE_SEVERAL)
+        return GROUP_CONSTANT;
+    return candidate->is_runtime ? GROUP_ODD_RUNTIME : GROUP_ODD;
+}
+
+/* Sites without a constant size weigh no more than ODD_MASS together; no less either where no other
+ * can have made the chunks, for somebody did. */
 static void
 bound_odd(const GArray *candidates)
 {
-    double mass = 0;
+    double masses[GROUPS] = {0}, factors[GROUPS] = {1, 1, 1};
     for (guint i = 0; i < candidates->len; i++) {
         const Candidate *candidate = &g_array_index(candidates, Candidate, i);
-        mass += candidate->ranked->site->kind >= PM_SITE_RANGE ? candidate->weight : 0;
+        masses[get_group(candidate)] += candidate->weight;
     }
-    for (guint i = 0; mass > ODD_MASS && i < candidates->len; i++) {
+    const double own = masses[GROUP_ODD], runtime = masses[GROUP_ODD_RUNTIME];
+    const double kept = own > 0 ? MIN(runtime, own * ODD_RUNTIME) : runtime;
+    const double least = ODD_MASS * MAX(0, 1 - masses[GROUP_CONSTANT]);
+    if (own + kept <= 0)
+        return;
+    factors[GROUP_ODD] = CLAMP(own + kept, least, ODD_MASS) / (own + kept);
+    factors[GROUP_ODD_RUNTIME] = factors[GROUP_ODD] * (runtime > 0 ? kept / runtime : 1);
+    for (guint i = 0; i < candidates->len; i++) {
         Candidate *candidate = &g_array_index(candidates, Candidate, i);
-        if (candidate->ranked->site->kind >= PM_SITE_RANGE)
-            candidate->weight *= ODD_MASS / mass;
+        candidate->weight *= factors[get_group(candidate)];
     }
 }
 

@@ -49,7 +49,8 @@
  * @schema: (nullable): of a sample of the chunks that are asked about (lost ones, say); without it
  *   only the calls and the stacks count. @layout: the one whose chunks are asked about, or
  *   PM_RANK_ALL_LAYOUTS.
- * @variable: also sites of which it is not known that they can ask for such a size.
+ * @variable: also sites of which it is not known that they can ask for such a size. @varied: the
+ *   chunks are of many sizes, of which this class is one: no site that asks for one or a few.
  * @described_max: so many sites at the top get their function, file and line looked up; 0 for all.
  * @fitter: (nullable): of the same subject, for how well the chunks fit the type of the variable
  * that a site's result goes to.
@@ -60,6 +61,7 @@ typedef struct {
     const PmSchema *schema;
     gsize layout;
     gboolean variable;
+    gboolean varied;
     guint described_max;
     PmFitter *fitter;
 } PmSiteClues;
