@@ -3,6 +3,7 @@
  */
 #include "report/sites.h"
 
+#include "dwarf/inlined.h"
 #include "report/evidence.h"
 #include "report/table.h"
 
@@ -44,6 +45,25 @@ write_requests(const PmSink *sink, const PmSite *site)
             pm_json_uint(json, NULL, site->size.v[i]);
         pm_json_end_array(json);
     }
+}
+
+static void
+write_inlined(const PmSink *sink, const GArray *inlined)
+{
+    PmJson *json = sink->json;
+    pm_json_begin_array(json, "inlined");
+    for (guint i = 0; inlined != NULL && i < inlined->len; i++) {
+        const PmInlined *call = &g_array_index(inlined, PmInlined, i);
+        pm_json_begin_object(json, NULL);
+        pm_json_string(json, "function", call->function);
+        pm_json_string(json, "call_file", call->file);
+        if (call->line != 0)
+            pm_json_uint(json, "call_line", call->line);
+        else
+            pm_json_null(json, "call_line");
+        pm_json_end_object(json);
+    }
+    pm_json_end_array(json);
 }
 
 static void
@@ -91,6 +111,7 @@ pm_site_write_json(const PmSink *sink, const char *key, const PmRankedSite *rank
         pm_json_uint(json, "line", site->line);
     else
         pm_json_null(json, "line");
+    write_inlined(sink, site->inlined);
     pm_json_string(json, "allocator", site->allocator);
     pm_json_begin_array(json, "through");
     for (gsize i = 0; site->through != NULL && site->through[i] != NULL; i++)
@@ -246,6 +267,18 @@ append_stores(GString *text, const GArray *stores)
     }
 }
 
+char *
+pm_site_describe_inlined(const PmSite *site)
+{
+    if (site->inlined == NULL || site->inlined->len == 0)
+        return NULL;
+    GString *text = g_string_new("inlined: ");
+    for (guint i = 0; i < site->inlined->len; i++)
+        g_string_append_printf(text, "%s%s", i > 0 ? " in " : "",
+                               g_array_index(site->inlined, PmInlined, i).function);
+    return g_string_free(text, FALSE);
+}
+
 /* How the call gets to what it calls, where that is not plain, the variable that its result goes
  * to, and (-v) what its function writes there. (transfer full) (nullable) */
 static char *
@@ -315,6 +348,11 @@ print_table(const PmSink *sink, const GPtrArray *ranked)
         pm_table_add_cell(table, line);
         pm_table_add_cell(table, module);
         pm_table_add_cell(table, score);
+        g_autofree char *inlined = pm_site_describe_inlined(site);
+        if (inlined != NULL) {
+            g_autofree char *plain = pm_sanitise_short(inlined, sink->utf8, PM_SINK_COLUMNS - 8);
+            pm_table_add_note(table, 4, plain);
+        }
         g_autofree char *note = format_note(sink, site);
         if (note != NULL) {
             g_autofree char *plain = pm_sanitise_short(note, sink->utf8, PM_SINK_COLUMNS - 8);

@@ -27,3 +27,7 @@ void pm_site_write_json(const PmSink *sink, const char *key, const PmRankedSite 
 
 /* "parse_event+0x1f  msg.c:118  app_server  malloc(20)". (transfer full): safe for the terminal. */
 char *pm_site_describe(const PmSink *sink, const PmSite *site);
+
+/* "inlined: mem_get in pool_alloc in open_connection", the functions at its line that are inlined
+ * in its own; NULL where there are none. (transfer full) */
+char *pm_site_describe_inlined(const PmSite *site);

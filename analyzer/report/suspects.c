@@ -157,6 +157,11 @@ print_site(const PmSink *sink, const char *label, const PmRankedSite *ranked)
     g_autofree char *cut = pm_sanitise_short(text, sink->utf8, SITE_COLUMNS);
     g_autofree char *scored = g_strdup_printf("%-*s %.2f", SITE_COLUMNS, cut, ranked->score);
     print_line(sink, label, scored);
+    g_autofree char *inlined = pm_site_describe_inlined(ranked->site);
+    if (inlined == NULL)
+        return;
+    g_autofree char *indented = g_strdup_printf("  %s", inlined);
+    print_line(sink, "", indented);
 }
 
 /* The strongest of what tells a site from others that ask for the same size. */

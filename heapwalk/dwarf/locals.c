@@ -105,9 +105,8 @@ get_function_ranges(PmTypes *types, Dwarf_Die *root)
     return ranges;
 }
 
-/* The function whose code holds @code. */
-static gboolean
-find_function(PmTypes *types, PmTypeModule *module, guint64 code, Dwarf_Die *ret_function)
+gboolean
+pm_types_find_function(PmTypes *types, PmTypeModule *module, guint64 code, Dwarf_Die *ret_function)
 {
     Dwarf_Die root, split;
     if (!find_range(get_unit_ranges(types, module), code, &root))
@@ -135,8 +134,8 @@ typedef struct {
     guint count;
 } Frame;
 
-static const char *
-name_function(PmTypes *types, Dwarf_Die *die)
+const char *
+pm_types_name_function(PmTypes *types, Dwarf_Die *die)
 {
     GString *text = g_string_new(NULL);
     if (pm_names_is_scoped(types->names, die))
@@ -204,7 +203,7 @@ enter_function(Frame *frame, const PmDieWalk *walk, Dwarf_Die *die)
 {
     if (frame->count == NEST_MAX)
         return;
-    frame->functions[frame->count] = name_function(frame->types, die);
+    frame->functions[frame->count] = pm_types_name_function(frame->types, die);
     frame->depths[frame->count++] = walk->depth;
     if (walk->tag == DW_TAG_subprogram)
         set_frame_base(frame, die);
@@ -263,7 +262,7 @@ add_frame(PmTypes *types, PmAddr code, const PmFrameRegisters *registers,
     const PmModule *loaded = pm_process_find_module(types->process, code);
     PmTypeModule *module = loaded != NULL ? pm_types_open_module(types, loaded) : NULL;
     Dwarf_Die function;
-    if (module == NULL || !find_function(types, module, code - module->bias, &function))
+    if (module == NULL || !pm_types_find_function(types, module, code - module->bias, &function))
         return;
     Frame frame = {
         .types = types,

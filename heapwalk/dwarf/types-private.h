@@ -142,6 +142,12 @@ PmTypeEntry *pm_types_intern(PmTypes *types, const PmModule *module, Dwarf_Die *
  */
 PmTypeEntry *pm_types_intern_of(PmTypes *types, const PmModule *module, Dwarf_Die *die);
 
+/* locals.c: the function of @module whose code holds @code, a module address. */
+gboolean pm_types_find_function(PmTypes *types, PmTypeModule *module, guint64 code,
+                                Dwarf_Die *ret_function);
+/* locals.c: what the function @die is called, with its scopes; borrowed from @types. */
+const char *pm_types_name_function(PmTypes *types, Dwarf_Die *die);
+
 /* records.c: a structure, union or enumeration; declarations are resolved. */
 PmTypeEntry *pm_types_intern_record(PmTypes *types, const PmModule *module, Dwarf_Die *die,
                                     guint depth);

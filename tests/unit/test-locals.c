@@ -1,6 +1,8 @@
 /*
- * heapwalk/dwarf/locals.h on programs that are compiled here and die in known functions.
+ * heapwalk/dwarf/locals.h and inlined.h on programs that are compiled here and die in known
+ * functions.
  */
+#include "dwarf/inlined.h"
 #include "dwarf/locals.h"
 
 #include "compiled.h"
@@ -120,6 +122,37 @@ check_always(const Subject *subject)
     g_assert_cmpstr(text, ==, "copied");
 }
 
+/* deepest() is in innermost() where that died, and nothing is in outer(). */
+static void
+check_inlined(const Subject *subject, PmTypes *types, const PmThread *thread)
+{
+    gboolean complete = FALSE;
+    gsize count = 0;
+    guint found = 0;
+    g_autofree PmFrame *frames =
+        pm_process_unwind(subject->compiled->process, thread, &count, &complete);
+    for (gsize i = 0; i < count; i++) {
+        g_autoptr(GArray) inlined = pm_types_get_inlined(types, pm_frame_get_code(&frames[i]));
+        PmSymbol symbol;
+        guint64 offset = 0;
+        if (!pm_process_symbolize(subject->compiled->process, pm_frame_get_code(&frames[i]),
+                                  &symbol, &offset))
+            continue;
+        if (g_str_has_prefix(symbol.name, "outer"))
+            g_assert_cmpuint(inlined->len, ==, 0);
+        if (!g_str_has_prefix(symbol.name, "innermost")) /* or its .cold part */
+            continue;
+        const PmInlined *call = &g_array_index(inlined, PmInlined, 0);
+        g_assert_cmpuint(inlined->len, ==, 1);
+        g_assert_cmpstr(call->function, ==, "deepest");
+        g_assert_nonnull(call->file);
+        g_assert_true(g_str_has_suffix(call->file, "main.c"));
+        g_assert_cmpuint(call->line, ==, 19);
+        found++;
+    }
+    g_assert_cmpuint(found, ==, 1);
+}
+
 static void
 test_locals(gconstpointer flags)
 {
@@ -139,6 +172,7 @@ test_locals(gconstpointer flags)
         .second = find_symbol(compiled, "second"),
     };
     check_always(&subject);
+    check_inlined(&subject, types, &threads[0]);
     check_local(&subject, "outer", "argument", "struct item *", subject.second);
     check_local(&subject, "innermost", "list", "struct item *", subject.second);
     check_local(&subject, "deepest", "inlined", "struct item *", subject.second);

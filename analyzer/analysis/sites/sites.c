@@ -6,6 +6,7 @@
 #include "analysis/sites/callable.h"
 #include "analysis/sites/describe.h"
 #include "analysis/sites/initialisers.h"
+#include "analysis/sites/inlining.h"
 #include "analysis/sites/links.h"
 #include "analysis/sites/receiver.h"
 #include "analysis/sites/wrappers.h"
@@ -43,6 +44,8 @@ site_clear(gpointer data)
     g_strfreev(site->through);
     g_free(site->argument);
     g_array_unref(site->stores);
+    if (site->inlined != NULL)
+        g_array_unref(site->inlined);
 }
 
 static PmSiteKind
@@ -123,7 +126,9 @@ locate(PmSites *sites, PmSite *site)
         site->function = pm_describe_function(symbol.name);
         site->offset_bytes = offset;
     }
-    pm_lines_find(sites->lines, site->address, &site->file, &site->line);
+    if (pm_lines_find(sites->lines, site->address, &site->file, &site->line) &&
+        sites->subject->types != NULL)
+        pm_inlining_find(sites->subject->types, site);
     site->is_located = TRUE;
 }
 

@@ -22,8 +22,11 @@ typedef enum {
  * @target: the function that it calls, or the word that holds the address of that.
  * @function: the symbol that covers it, demangled, without parameters, or NULL; @offset_bytes: from
  *   the symbol, or from the module's start where there is none.
- * @file, @line: by DWARF; NULL and 0 where there is none. Bytes of the DWARF.
- * @is_located: these three were looked up.
+ * @file, @line: by DWARF; NULL and 0 where there is none. Bytes of the DWARF. Not of a library's
+ *   header where what is inlined from there was called elsewhere.
+ * @inlined: (nullable): PmInlined, innermost first: the functions around that line that were
+ *   inlined in @function, without those of libraries' headers.
+ * @is_located: these four were looked up.
  * @allocator: what it calls, "malloc", "operator new[]", "xcalloc", "libfoo.so+0x1f0".
  * @through: (nullable): what that calls to allocate, innermost last: "xmalloc", "malloc"; NULL-
  *   terminated, NULL for none.
@@ -47,6 +50,7 @@ typedef struct {
     guint64 offset_bytes;
     const char *file;
     guint line;
+    GArray *inlined;
     gboolean is_located;
     char *allocator;
     char **through;
