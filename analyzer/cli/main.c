@@ -219,6 +219,8 @@ main(int argc, char **argv)
     choose_locale();
     /* A closed pipe ends the program quietly, even where the parent ignored the signal. */
     (void)signal(SIGPIPE, SIG_DFL);
+    /* Past the limit of file sizes (ulimit -f) a write fails, as on a full disk. */
+    (void)signal(SIGXFSZ, SIG_IGN);
     g_autoptr(GError) error = NULL;
     /* Before the options are read: they may be those of the later version. */
     if (argc > 1 && is_reserved(argv[1]))

@@ -511,6 +511,23 @@ test_nameless(void)
     real_remove(folder);
 }
 
+/* Where no file may be written, the answer is the same: what was found out is not kept. */
+static void
+test_no_files(void)
+{
+    g_autoptr(RealRun) run = real_run_built_sample("case1", "2000", REAL_KERNEL_CORE);
+    if (run == NULL)
+        return;
+    const char *const words[] = {"sh",
+                                 "-c",
+                                 "ulimit -f 0; XDG_CACHE_HOME=$0/cache exec \"$1\" report \"$2\"",
+                                 run->folder,
+                                 g_getenv("POSTMALLOC"),
+                                 run->core,
+                                 NULL};
+    g_assert_cmpint(real_run_command(words, NULL, NULL, NULL, 60), ==, 0);
+}
+
 /* A library that asks for as much, and was never called: where functions are bound when they are
  * first called, that can be seen. */
 static void
@@ -570,6 +587,7 @@ main(int argc, char **argv)
     g_test_add_func("/real/report/container", test_container);
     g_test_add_func("/real/report/cut", test_cut);
     g_test_add_func("/real/report/nameless", test_nameless);
+    g_test_add_func("/real/report/no-files", test_no_files);
     g_test_add_func("/real/report/unbound", test_unbound);
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *path = g_strconcat("/real/report/", cases[i].name, NULL);
