@@ -20,8 +20,10 @@ rank_sites(PmSiteRanker *ranker, PmSuspect *suspect, const PmSiteClues *clues)
         const PmRankedSite *ranked = g_ptr_array_index(suspect->sites, i);
         suspect->askers += ranked->site->kind <= PM_SITE_SEVERAL;
     }
-    if (suspect->sites->len > PM_CULPRITS_SITES)
+    if (suspect->sites->len > PM_CULPRITS_SITES) {
+        suspect->sites_omitted = suspect->sites->len - PM_CULPRITS_SITES;
         g_ptr_array_set_size(suspect->sites, PM_CULPRITS_SITES);
+    }
 }
 
 static void

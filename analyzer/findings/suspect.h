@@ -40,8 +40,8 @@ const char *pm_confidence_word(double confidence);
  * @type: name, or NULL.
  * @looks: (nullable): the line of the page about the contents.
  * @sites: PmRankedSite *, best first; NULL where no code was looked at; owned; the sites that they
- *   rank are the findings'. @askers: how many calls, of all there are, are known to ask for such a
- *   size.
+ *   rank are the findings'. @sites_omitted: the less likely ones that are not among them. @askers:
+ *   how many calls, of all there are, are known to ask for such a size.
  * @confidence: 0 … 1, that this is what it is suspected of, not that each word of it is right.
  * @interest: what ranks it among all suspects: bytes that could be had back, weighed by confidence.
  * @evidence: PmEvidence; negative weights speak against it.
@@ -61,6 +61,7 @@ typedef struct {
     char *type;
     char *looks;
     GPtrArray *sites;
+    guint sites_omitted;
     guint askers;
     double confidence;
     double interest;

@@ -46,9 +46,10 @@ write_size(PmJson *json, const char *key, guint64 bytes)
 
 /* "site" is the first of "sites". */
 static void
-write_sites(const PmSink *sink, const GPtrArray *sites)
+write_sites(const PmSink *sink, const PmSuspect *suspect)
 {
     PmJson *json = sink->json;
+    const GPtrArray *sites = suspect->sites;
     if (sites == NULL || sites->len == 0)
         pm_json_null(json, "site");
     else
@@ -57,6 +58,7 @@ write_sites(const PmSink *sink, const GPtrArray *sites)
     for (guint i = 0; sites != NULL && i < sites->len; i++)
         pm_site_write_json(sink, NULL, g_ptr_array_index(sites, i));
     pm_json_end_array(json);
+    pm_sink_json_omitted(sink, "sites", suspect->sites_omitted);
 }
 
 static void
@@ -89,7 +91,7 @@ write_suspect(const PmSink *sink, const PmSuspect *suspect, guint rank)
     pm_json_string(json, "looks_like", suspect->looks);
     pm_json_double(json, "confidence", suspect->confidence);
     pm_json_string(json, "confidence_word", pm_confidence_word(suspect->confidence));
-    write_sites(sink, suspect->sites);
+    write_sites(sink, suspect);
     pm_evidence_write_json(json, suspect->evidence);
     write_next(json, suspect->next);
     pm_json_end_object(json);

@@ -102,6 +102,8 @@ test_parts(void)
     g_assert_cmpuint(real_member_uint(first, "request_bytes"), ==, 56);
     g_assert_true(g_str_has_prefix(real_member_text(first, "title"), "requests of 41–56 bytes"));
     g_assert_nonnull(strstr(real_member_text(first, "looks_like"), "lost ones sampled"));
+    g_assert_cmpuint(json_array_get_length(json_object_get_array_member(first, "sites")), ==, 10);
+    g_assert_cmpuint(real_member_uint(first, "sites_omitted"), >, 100);
     /* It is said to be of no type, or of one. */
     g_assert_true(g_str_has_prefix(find_signal(first, "type"), "Record, by the variable record"));
     g_assert_cmpstr(find_signal(first, "rate"), ==,
