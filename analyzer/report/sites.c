@@ -211,8 +211,10 @@ print_answer(const PmSink *sink, const PmSiteQuery *query, const PmSites *sites,
                            pm_format_count(counts->sites[PM_SITE_RANGE]).text,
                            pm_format_count(counts->sites[PM_SITE_VARIABLE]).text,
                            query->variable ? "" : " (--variable)");
-    g_string_append_printf(rest, " %s on what their callers ask for.",
-                           pm_format_things(counts->wrappers, "function").text);
+    g_string_append_printf(rest, " %s %s on what %s callers ask for.",
+                           pm_format_things(counts->wrappers, "function").text,
+                           counts->wrappers == 1 ? "passes" : "pass",
+                           counts->wrappers == 1 ? "its" : "their");
     g_autofree char *text = g_string_free(rest, FALSE);
     pm_sink_paragraph(sink, "", 0, text);
 }
