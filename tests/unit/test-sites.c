@@ -613,6 +613,49 @@ test_random_code(void)
     g_assert_cmpuint(pm_flow_run(flow, &nowhere, &all)->len, ==, 0);
 }
 
+/* Cases of an interpreter that fetches the next instruction in each of them. */
+#define CASES      4000
+#define CASE_BYTES 7
+#define CASE_FIRST (CODE + 9)
+#define TABLE      G_GUINT64_CONSTANT(0x20000)
+
+static gboolean
+read_cases(G_GNUC_UNUSED gconstpointer data, guint64 address, gpointer buffer, gsize count)
+{
+    const guint64 index = (address - TABLE) / 4;
+    if (address < TABLE || count != 4 || index >= CASES)
+        return FALSE;
+    const guint32 entry = GUINT32_TO_LE((guint32)(CASE_FIRST + index * CASE_BYTES - TABLE));
+    memcpy(buffer, &entry, sizeof entry);
+    return TRUE;
+}
+
+/* Where each of thousands of cases jumps through the table, what that takes does not multiply. */
+static void
+test_cases(void)
+{
+    g_autoptr(PmFlow) flow = pm_flow_new(&pm_machine_x86_64);
+    const guint64 wanted[] = {WANTED};
+    g_autoptr(PmTargets) targets = pm_targets_new(wanted, 1);
+    const PmFlowTargets all = {targets, NULL, NULL, NULL};
+    g_autofree guint8 *bytes = g_malloc(9 + CASES * CASE_BYTES);
+    Code code = {.count = 0};
+    emit_to(&code, "48 8d 15", TABLE); /* lea TABLE(%rip), %rdx */
+    emit(&code, "ff e0");              /* jmp *%rax */
+    memcpy(bytes, code.bytes, code.count);
+    for (guint64 i = 0; i < CASES; i++) {
+        const guint64 at = 9 + i * CASE_BYTES;
+        const guint32 distance = GUINT32_TO_LE((guint32)(WANTED - (CODE + at + 5)));
+        bytes[at] = 0xe8; /* call */
+        memcpy(bytes + at + 1, &distance, sizeof distance);
+        memcpy(bytes + at + 5, "\xff\xe0", 2);
+    }
+    const PmCodeRange range = {CODE, CODE + 9 + CASES * CASE_BYTES, bytes};
+    const PmFunctionCode function = {
+        .ranges = &range, .range_count = 1, .entry = CODE, .read = read_cases};
+    g_assert_cmpuint(pm_flow_run(flow, &function, &all)->len, ==, CASES);
+}
+
 /* An instruction that was seen before is the same as when it was decoded. */
 static void
 test_memo(void)
@@ -863,6 +906,7 @@ main(int argc, char **argv)
     g_test_add_func("/sites/stores", test_stores);
     g_test_add_func("/sites/loops", test_loops);
     g_test_add_func("/sites/random-code", test_random_code);
+    g_test_add_func("/sites/cases", test_cases);
     g_test_add_func("/sites/memo", test_memo);
     g_test_add_func("/sites/lengths", test_lengths);
     g_test_add_func("/sites/frames", test_frames);

@@ -57,11 +57,25 @@ queue_block(PmFlow *flow, guint block, guint role)
     g_array_append_val(flow->queue, block);
 }
 
+/* Where @block jumps through a table, queues all that this leads to: what every such jump does, so
+ * that once is enough. */
+static void
+queue_table(PmFlow *flow, const PmBlock *block, guint role, gboolean *is_queued)
+{
+    const GArray *targets = flow->graph.table_targets;
+    if (!block->through_table || *is_queued)
+        return;
+    *is_queued = TRUE;
+    for (guint i = 0; i < targets->len; i++)
+        queue_block(flow, g_array_index(targets, guint, i), role);
+}
+
 /* Marks what is reached from blocks with calls, themselves included. */
 void
 pm_flow_mark_behind(PmFlow *flow)
 {
     const PmGraph *graph = &flow->graph;
+    gboolean is_queued = FALSE;
     for (guint i = 0; i < graph->blocks->len; i++)
         if ((g_array_index(flow->roles, guint8, i) & PM_ROLE_CALLS) != 0)
             queue_block(flow, i, PM_ROLE_BEHIND);
@@ -71,8 +85,7 @@ pm_flow_mark_behind(PmFlow *flow)
         const PmBlock *block = pm_graph_block(graph, at);
         queue_block(flow, block->next, PM_ROLE_BEHIND);
         queue_block(flow, block->target, PM_ROLE_BEHIND);
-        for (guint i = 0; block->through_table && i < graph->table_targets->len; i++)
-            queue_block(flow, g_array_index(graph->table_targets, guint, i), PM_ROLE_BEHIND);
+        queue_table(flow, block, PM_ROLE_BEHIND, &is_queued);
     }
 }
 
@@ -107,24 +120,25 @@ pm_flow_is_sure(PmFlow *flow, guint64 address)
     const PmGraph *graph = &flow->graph;
     const guint without = pm_graph_find_block(graph, address);
     gboolean left = graph->entry == PM_NO_BLOCK || without == PM_NO_BLOCK;
+    gboolean is_queued = FALSE;
     for (guint i = 0; i < graph->blocks->len; i++)
         g_array_index(flow->roles, guint8, i) &= (guint8)~PM_ROLE_WALKED;
     if (left || graph->entry == without)
         return !left;
     pm_flow_mark(flow, without, PM_ROLE_WALKED);
     queue_block(flow, graph->entry, PM_ROLE_WALKED);
-    while (flow->queue->len > 0) {
+    while (flow->queue->len > 0 && !left) {
         const guint at = g_array_index(flow->queue, guint, flow->queue->len - 1);
         const PmBlock *block = pm_graph_block(graph, at);
         g_array_set_size(flow->queue, flow->queue->len - 1);
-        left = left || leaves(flow, at);
+        left = leaves(flow, at);
         if (!has_role(flow, at, PM_ROLE_NULL_NEXT))
             queue_block(flow, block->next, PM_ROLE_WALKED);
         if (!has_role(flow, at, PM_ROLE_NULL_TARGET))
             queue_block(flow, block->target, PM_ROLE_WALKED);
-        for (guint i = 0; block->through_table && i < graph->table_targets->len; i++)
-            queue_block(flow, g_array_index(graph->table_targets, guint, i), PM_ROLE_WALKED);
+        queue_table(flow, block, PM_ROLE_WALKED, &is_queued);
     }
+    g_array_set_size(flow->queue, 0);
     return !left;
 }
 
