@@ -4,6 +4,7 @@
  */
 #include "analysis/sites/flow.h"
 #include "analysis/sites/frames.h"
+#include "analysis/sites/graph.h"
 #include "analysis/sites/indexfile.h"
 #include "analysis/sites/x86scan.h"
 #include "base/cachefile.h"
@@ -616,7 +617,8 @@ test_random_code(void)
 /* Cases of an interpreter that fetches the next instruction in each of them. */
 #define CASES      4000
 #define CASE_BYTES 7
-#define CASE_FIRST (CODE + 9)
+#define CASE_HEAD  16
+#define CASE_FIRST (CODE + CASE_HEAD)
 #define TABLE      G_GUINT64_CONSTANT(0x20000)
 
 static gboolean
@@ -638,22 +640,32 @@ test_cases(void)
     const guint64 wanted[] = {WANTED};
     g_autoptr(PmTargets) targets = pm_targets_new(wanted, 1);
     const PmFlowTargets all = {targets, NULL, NULL, NULL};
-    g_autofree guint8 *bytes = g_malloc(9 + CASES * CASE_BYTES);
+    g_autofree guint8 *bytes = g_malloc(CASE_HEAD + CASES * CASE_BYTES);
     Code code = {.count = 0};
-    emit_to(&code, "48 8d 15", TABLE); /* lea TABLE(%rip), %rdx */
-    emit(&code, "ff e0");              /* jmp *%rax */
+    /* lea TABLE(%rip), %rdx; the same once more; jmp *%rax */
+    emit_to(&code, "48 8d 15", TABLE);
+    emit_to(&code, "48 8d 15", TABLE);
+    emit(&code, "ff e0");
     memcpy(bytes, code.bytes, code.count);
     for (guint64 i = 0; i < CASES; i++) {
-        const guint64 at = 9 + i * CASE_BYTES;
+        const guint64 at = CASE_HEAD + i * CASE_BYTES;
         const guint32 distance = GUINT32_TO_LE((guint32)(WANTED - (CODE + at + 5)));
         bytes[at] = 0xe8; /* call */
         memcpy(bytes + at + 1, &distance, sizeof distance);
         memcpy(bytes + at + 5, "\xff\xe0", 2);
     }
-    const PmCodeRange range = {CODE, CODE + 9 + CASES * CASE_BYTES, bytes};
+    const PmCodeRange range = {CODE, CASE_FIRST + CASES * CASE_BYTES, bytes};
     const PmFunctionCode function = {
         .ranges = &range, .range_count = 1, .entry = CODE, .read = read_cases};
     g_assert_cmpuint(pm_flow_run(flow, &function, &all)->len, ==, CASES);
+
+    PmDecoder *decoder = pm_machine_x86_64.decoder_new();
+    PmGraph graph;
+    pm_graph_init(&graph);
+    pm_graph_build(&graph, &pm_machine_x86_64, decoder, &function, NULL);
+    g_assert_cmpuint(graph.table_targets->len, ==, CASES);
+    pm_graph_clear(&graph);
+    pm_machine_x86_64.decoder_free(decoder);
 }
 
 /* An instruction that was seen before is the same as when it was decoded. */

@@ -10,6 +10,12 @@
 /* The most entries of one jump table; interpreters have some hundreds. */
 #define TABLE_ENTRIES_MAX 4096
 #define TABLES_MAX        256
+/* Of all tables of one function. */
+#define ENTRIES_MAX 65536
+
+/* Why a block begins with an operation. */
+#define LEADER_OF_BLOCK 1
+#define LEADER_OF_TABLE 2
 
 typedef struct {
     PmGraph *graph;
@@ -17,9 +23,10 @@ typedef struct {
     PmDecoder *decoder;
     const PmFunctionCode *function;
     const PmTargets *endless;
-    GArray *leaders; /* guint8 flags, one an operation */
+    GArray *leaders; /* guint8: LEADER_OF…, one an operation */
     GArray *tables;  /* guint64: addresses that may be those of jump tables */
     gboolean jumps_indirectly;
+    guint entries; /* of tables, that were read */
 } Build;
 
 void
@@ -85,7 +92,7 @@ mark_leader(Build *build, guint64 address)
 {
     guint index = 0;
     if (find_op(build->graph, address, &index))
-        g_array_index(build->leaders, guint8, index) = 1;
+        g_array_index(build->leaders, guint8, index) |= LEADER_OF_BLOCK;
 }
 
 /* Whether a call is one that is known not to return. */
@@ -175,10 +182,20 @@ mark_leaders(Build *build)
     for (guint i = 0; i + 1 < graph->ops->len; i++) {
         const PmOp *op = pm_graph_op(graph, i);
         if (ends_flow(op) || op->kind == PM_OP_BRANCH)
-            g_array_index(build->leaders, guint8, i + 1) = 1;
+            g_array_index(build->leaders, guint8, i + 1) |= LEADER_OF_BLOCK;
     }
     if (function->entry != PM_ADDR_NONE)
         mark_leader(build, function->entry);
+}
+
+/* That a table leads to the operation @index; each once, for tables may be many and alike. */
+static void
+add_table_target(Build *build, guint index)
+{
+    guint8 *leader = &g_array_index(build->leaders, guint8, index);
+    if ((*leader & LEADER_OF_TABLE) == 0)
+        g_array_append_val(build->graph->table_targets, index);
+    *leader |= LEADER_OF_TABLE;
 }
 
 /*
@@ -190,7 +207,7 @@ static void
 read_table(Build *build, guint64 table, guint width_bytes)
 {
     const PmFunctionCode *function = build->function;
-    for (guint i = 0; i < TABLE_ENTRIES_MAX; i++) {
+    for (guint i = 0; i < TABLE_ENTRIES_MAX && build->entries < ENTRIES_MAX; i++) {
         guint8 entry[8];
         guint64 address = 0;
         guint index = 0;
@@ -203,8 +220,8 @@ read_table(Build *build, guint64 table, guint width_bytes)
         if (!find_op(build->graph, target, &index) ||
             pm_graph_op(build->graph, index)->address != target)
             return;
-        g_array_index(build->leaders, guint8, index) = 1;
-        g_array_append_val(build->graph->table_targets, index);
+        add_table_target(build, index);
+        build->entries++;
     }
 }
 
