@@ -768,6 +768,30 @@ test_frames(void)
     }
 }
 
+/* Common entries whose text never ends, and descriptions that name one and the other by turns: the
+ * text is not read again for each. */
+static void
+test_endless_frames(void)
+{
+    const guint32 common_bytes = 16U << 20, count = 300000;
+    const gsize size = 2 * ((gsize)common_bytes + 4) + (gsize)count * 20;
+    g_autofree guint8 *bytes = g_malloc(size);
+    memset(bytes, 'z', size);
+    for (guint32 i = 0; i < 2; i++) {
+        guint8 *common = bytes + (gsize)i * (common_bytes + 4);
+        const guint32 head[] = {GUINT32_TO_LE(common_bytes), 0};
+        memcpy(common, head, sizeof head);
+    }
+    for (guint32 i = 0; i < count; i++) {
+        const guint32 at = 2 * (common_bytes + 4) + i * 20;
+        const guint32 head[] = {GUINT32_TO_LE(16),
+                                GUINT32_TO_LE(at + 4 - (i % 2) * (common_bytes + 4))};
+        memcpy(bytes + at, head, sizeof head);
+    }
+    g_autoptr(GArray) ranges = pm_frames_read(bytes, size, 0x400);
+    g_assert_cmpuint(ranges->len, ==, 0);
+}
+
 /* A module of which nothing is there but its build-id. */
 typedef struct {
     PmModule module;
@@ -922,6 +946,7 @@ main(int argc, char **argv)
     g_test_add_func("/sites/memo", test_memo);
     g_test_add_func("/sites/lengths", test_lengths);
     g_test_add_func("/sites/frames", test_frames);
+    g_test_add_func("/sites/endless-frames", test_endless_frames);
     g_test_add_func("/sites/file", test_file);
     return g_test_run();
 }

@@ -8,6 +8,9 @@
 #include <dwarf.h>
 #include <string.h>
 
+/* Of an augmentation string: longer ones than "zPLRSB" are nobody's. */
+#define AUGMENTATION_MAX 8
+
 /* A cursor in the section; @failed once it was moved past @end. */
 typedef struct {
     const guint8 *bytes;
@@ -84,8 +87,9 @@ read_common(Cursor cursor)
     Common common = {.encoding = DW_EH_PE_absptr};
     const guint64 version = take(&cursor, 1);
     const char *augmentation = (const char *)cursor.bytes + cursor.at;
-    const gsize length = strnlen(augmentation, cursor.failed ? 0 : cursor.end - cursor.at);
-    if (cursor.failed || length == cursor.end - cursor.at || length > 8)
+    const gsize most = cursor.failed ? 0 : MIN(cursor.end - cursor.at, AUGMENTATION_MAX + 1);
+    const gsize length = strnlen(augmentation, most);
+    if (length == most)
         return common;
     cursor.at += length + 1;
     take_leb(&cursor); /* code alignment */
