@@ -7,6 +7,7 @@
  *   rings     5,000 rings are lost, each of two blocks of different sizes
  *   names     20,000 names of 5 to 200 characters are lost
  *   grown     2,000 buffers that realloc() made ever larger are lost, with text in them
+ *   unsplit   2,000 tickets of 184 bytes are lost, in chunks of 200 that were free
  *   one       one buffer of 8 MiB is lost
  *   live      a hash table of 100,000 nodes, 60 characters each; nothing is lost
  *   few       like live, but five blocks of some sizes are lost, as in most programs
@@ -186,6 +187,37 @@ make_buffer(void)
     sink = note(buffer, 1024, LEDGER_LEAK_ROOT);
 }
 
+typedef struct {
+    uint64_t magic;
+    uint64_t words[22];
+} Ticket;
+
+/* Chunks of a granule more than tickets need, which are free between others in use. */
+static __attribute__((noinline)) void
+make_gaps(void)
+{
+    static void *gaps[2 * BUFFERS];
+    for (int i = 0; i < 2 * BUFFERS; i++) {
+        gaps[i] = malloc(sizeof(Ticket) + 16);
+        words[i] = (uintptr_t)note(malloc(24), 24, LEDGER_REACHABLE);
+    }
+    for (int i = 0; i < 2 * BUFFERS; i++)
+        free(gaps[i]);
+    memset(gaps, 0, sizeof gaps);
+}
+
+static __attribute__((noinline)) void
+make_ticket(uint64_t id)
+{
+    Ticket *ticket = malloc(sizeof *ticket);
+    if (!ticket)
+        abort();
+    ticket->magic = 0x7469636b;
+    for (uint64_t i = 0; i < 22; i++)
+        ticket->words[i] = id * i;
+    note(ticket, sizeof *ticket, LEDGER_LEAK_ROOT);
+}
+
 static __attribute__((noinline)) void
 make_ring(void)
 {
@@ -313,6 +345,10 @@ play(const char *scene)
     } else if (strcmp(scene, "grown") == 0) {
         for (uint64_t i = 0; i < BUFFERS; i++)
             make_buffer();
+    } else if (strcmp(scene, "unsplit") == 0) {
+        make_gaps();
+        for (uint64_t i = 0; i < BUFFERS; i++)
+            make_ticket(i);
     } else if (strcmp(scene, "one") == 0) {
         memset(note(malloc(8 << 20), 8 << 20, LEDGER_LEAK_ROOT), 'x', 8 << 20);
     } else if (strcmp(scene, "live") == 0) {

@@ -18,7 +18,8 @@ rank_sites(PmSiteRanker *ranker, PmSuspect *suspect, const PmSiteClues *clues)
     suspect->sites = pm_sites_rank(ranker, clues);
     for (guint i = 0; i < suspect->sites->len; i++) {
         const PmRankedSite *ranked = g_ptr_array_index(suspect->sites, i);
-        suspect->askers += ranked->site->kind <= PM_SITE_SEVERAL;
+        suspect->askers +=
+            ranked->site->kind <= PM_SITE_SEVERAL && ranked->request_bytes >= clues->request_min;
     }
     if (suspect->sites->len > PM_CULPRITS_SITES) {
         suspect->sites_omitted = suspect->sites->len - PM_CULPRITS_SITES;

@@ -177,6 +177,18 @@ test_grown(void)
     assert_made_by(first, "grow");
 }
 
+/* Requests that got a granule more than they need, because malloc could not split that off. */
+static void
+test_unsplit(void)
+{
+    g_autoptr(JsonNode) document = play("suspects", "unsplit");
+    JsonObject *first = document == NULL ? NULL : get_suspect(document, 0);
+    if (first == NULL)
+        return;
+    g_assert_cmpuint(real_member_uint(first, "chunk_bytes"), ==, 0xd0);
+    assert_made_by(first, "make_ticket");
+}
+
 /* Texts of all lengths: no size stands out, all of them do. */
 static void
 test_names(void)
@@ -573,6 +585,7 @@ main(int argc, char **argv)
     g_test_add_func("/real/report/list", test_list);
     g_test_add_func("/real/report/rings", test_rings);
     g_test_add_func("/real/report/grown", test_grown);
+    g_test_add_func("/real/report/unsplit", test_unsplit);
     g_test_add_func("/real/report/names", test_names);
     g_test_add_func("/real/report/one", test_one);
     g_test_add_func("/real/report/live", test_live);

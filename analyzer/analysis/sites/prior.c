@@ -22,6 +22,11 @@
 #define OPEN_SAME  5.0
 #define OPEN_OTHER 0.3
 
+/* Of a site that asks for a granule less: it gets the chunk where malloc cannot split that off,
+ * because less than a chunk would be left (malloc.c, _int_malloc: remainder_size < MINSIZE). */
+#define UNSPLIT       0.03
+#define GRANULE_BYTES 16
+
 /* The request that slack betrays, when that is certain: how much likelier a site that asks for it,
  * and how much less likely one that asks for less or for more. What asks for more may have left its
  * end unused; what asks for less would have written where it must not. */
@@ -93,6 +98,22 @@ weigh_open(const PmSiteClues *clues, const PmSite *site, PmRankedSite *ranked)
     return OPEN_OTHER * weigh_range(clues, 0, G_MAXUINT64);
 }
 
+static double
+weigh_unsplit(const PmSiteClues *clues, const PmSite *site, PmRankedSite *ranked)
+{
+    const guint64 width = clues->request_max - clues->request_min + 1;
+    if (clues->varied || width != GRANULE_BYTES || clues->request_min <= GRANULE_BYTES ||
+        site->kind != PM_SITE_EXACT || site->size.v[0] >= clues->request_min ||
+        site->size.v[0] < clues->request_min - GRANULE_BYTES)
+        return 0;
+    ranked->request_bytes = site->size.v[0];
+    pm_evidence_add(ranked->evidence, "size", -0.05,
+                    "it asks for %" G_GUINT64_FORMAT " bytes, which get such a chunk where malloc "
+                    "cannot split off the rest",
+                    site->size.v[0]);
+    return UNSPLIT;
+}
+
 double
 pm_prior_of_size(const PmSiteClues *clues, const PmSite *site, PmRankedSite *ranked)
 {
@@ -116,9 +137,10 @@ pm_prior_of_size(const PmSiteClues *clues, const PmSite *site, PmRankedSite *ran
             continue;
         ranked->request_bytes = matches++ == 0 ? size->v[i] : PM_SIZE_UNKNOWN;
     }
-    if (matches > 0)
-        add_set_evidence(site, matches, ranked);
-    if (matches > 0 && site->by_pointer)
+    if (matches == 0)
+        return weigh_unsplit(clues, site, ranked);
+    add_set_evidence(site, matches, ranked);
+    if (site->by_pointer)
         pm_evidence_add(ranked->evidence, "size", -0.05,
                         "through a pointer, which may have held another function before");
     return (double)matches / size->count * (site->by_pointer ? WEIGHT_POINTER : 1);
