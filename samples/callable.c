@@ -9,6 +9,13 @@
 
 #include <stdlib.h>
 
+/* Nothing refers to it, as to functions that are inlined wherever they are called. */
+void *
+callable_left(void)
+{
+    return malloc(CALLABLE_BYTES);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -17,6 +24,9 @@ main(int argc, char **argv)
         if (!ledger_parse_option(&options, argc, argv, &i))
             ledger_usage(argv[i]);
     ledger_open(&options);
+    /* The program has called malloc for once. */
+    void *volatile block = malloc(1);
+    free(block);
     for (int i = 0; i < 300; i++)
         ledger_note(callable_used(i % 3), CALLABLE_BYTES, LEDGER_MALLOC, true, LEDGER_LEAK_ROOT);
     ledger_finish(&options);

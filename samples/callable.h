@@ -8,3 +8,5 @@
 void *callable_used(int way);
 /* The same; nobody calls it. */
 void *callable_unused(void);
+/* The same, of the program itself. */
+void *callable_left(void);

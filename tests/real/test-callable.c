@@ -16,14 +16,14 @@ static const Expected expected[] = {
     {"callable_unused", FALSE}, {"under_unused", FALSE},
 };
 
-/* The evidence "unused" of @site, or NULL. */
+/* The evidence @signal of @site, or NULL. */
 static JsonObject *
-find_unused(JsonObject *site)
+find_signal(JsonObject *site, const char *signal)
 {
     JsonArray *evidence = json_object_get_array_member(site, "evidence");
     for (guint i = 0; i < json_array_get_length(evidence); i++) {
         JsonObject *one = json_array_get_object_element(evidence, i);
-        if (g_str_equal(real_member_text(one, "signal"), "unused"))
+        if (g_str_equal(real_member_text(one, "signal"), signal))
             return one;
     }
     return NULL;
@@ -36,7 +36,7 @@ check_site(JsonArray *sites, const Expected *one)
         JsonObject *site = json_array_get_object_element(sites, i);
         if (g_strcmp0(real_member_text(site, "function"), one->function) != 0)
             continue;
-        JsonObject *unused = find_unused(site);
+        JsonObject *unused = find_signal(site, "unused");
         g_test_message("%s: score %.4f", one->function,
                        json_object_get_double_member(site, "score"));
         if (one->is_called != (unused == NULL))
@@ -50,6 +50,18 @@ check_site(JsonArray *sites, const Expected *one)
     real_fail("there is no site in %s", one->function);
 }
 
+/* The program's own, which may have been called, comes behind those that are referred to. */
+static void
+check_left(JsonArray *sites)
+{
+    JsonObject *site = json_array_get_object_element(sites, 3);
+    g_assert_cmpstr(real_member_text(site, "function"), ==, "callable_left");
+    g_assert_nonnull(find_signal(site, "unreferred"));
+    g_assert_null(find_signal(site, "unused"));
+    for (guint i = 0; i < 3; i++)
+        g_assert_null(find_signal(json_array_get_object_element(sites, i), "unreferred"));
+}
+
 static void
 test_library(void)
 {
@@ -61,9 +73,10 @@ test_library(void)
     if (document == NULL)
         return;
     JsonArray *sites = real_get_array(document, "data.sites");
-    g_assert_cmpuint(json_array_get_length(sites), ==, G_N_ELEMENTS(expected));
+    g_assert_cmpuint(json_array_get_length(sites), ==, G_N_ELEMENTS(expected) + 1);
     for (gsize i = 0; i < G_N_ELEMENTS(expected); i++)
         check_site(sites, &expected[i]);
+    check_left(sites);
 }
 
 int

@@ -15,12 +15,13 @@ typedef struct {
 } Edge;
 
 /*
- * What was found in one module. @called: of each of the code's functions; NULL where that cannot be
- * told.
+ * What was found in one module. @called, @referred: of each of the code's functions; NULL where
+ * that cannot be told.
  */
 typedef struct {
     gboolean is_known;
     guint8 *called;
+    guint8 *referred;
 } Answer;
 
 /* @has_data: whether all words of data are there, as the process had them. */
@@ -84,8 +85,10 @@ pm_callable_free(PmCallable *callable)
 {
     if (callable == NULL)
         return;
-    for (guint i = 0; i < callable->world->modules->len; i++)
+    for (guint i = 0; i < callable->world->modules->len; i++) {
         g_free(callable->answers[i].called);
+        g_free(callable->answers[i].referred);
+    }
     g_free(callable->answers);
     g_free(callable);
 }
@@ -253,7 +256,6 @@ look_at(PmCallable *callable, guint index)
     const guint count = module->code->functions->len;
     if (count == 0)
         return;
-    g_autofree guint8 *is_entered = g_new0(guint8, count);
     g_autoptr(GArray) edges = g_array_new(FALSE, FALSE, sizeof(Edge));
     g_autoptr(GArray) queue = g_array_new(FALSE, FALSE, sizeof(guint));
     Search search = {
@@ -261,7 +263,7 @@ look_at(PmCallable *callable, guint index)
         .index = index,
         .code = module->code,
         .called = g_new0(guint8, count),
-        .is_entered = is_entered,
+        .is_entered = g_new0(guint8, count),
         .edges = edges,
         .queue = queue,
     };
@@ -272,19 +274,37 @@ look_at(PmCallable *callable, guint index)
     follow_rest(&search, !is_linked(&search) || module->module->is_executable);
     spread(&search);
     answer->called = search.called;
+    answer->referred = search.is_entered;
+}
+
+/* FALSE where nothing can be told of the function that holds @address of module number @module. */
+static gboolean
+find_answer(PmCallable *callable, guint module, guint64 address, const Answer **ret_answer,
+            guint *ret_number)
+{
+    if (module >= callable->world->modules->len || !callable->has_data)
+        return FALSE;
+    const Answer *answer = &callable->answers[module];
+    if (!answer->is_known)
+        look_at(callable, module);
+    *ret_answer = answer;
+    return answer->called != NULL &&
+           find_function(pm_site_world_get_module(callable->world, module)->code, address, FALSE,
+                         ret_number);
 }
 
 gboolean
 pm_callable_is_called(PmCallable *callable, guint module, guint64 address)
 {
+    const Answer *answer = NULL;
     guint number = 0;
-    if (module >= callable->world->modules->len || !callable->has_data)
-        return TRUE;
-    const Answer *answer = &callable->answers[module];
-    if (!answer->is_known)
-        look_at(callable, module);
-    return answer->called == NULL ||
-           !find_function(pm_site_world_get_module(callable->world, module)->code, address, FALSE,
-                          &number) ||
-           answer->called[number];
+    return !find_answer(callable, module, address, &answer, &number) || answer->called[number];
+}
+
+gboolean
+pm_callable_is_referred(PmCallable *callable, guint module, guint64 address)
+{
+    const Answer *answer = NULL;
+    guint number = 0;
+    return !find_answer(callable, module, address, &answer, &number) || answer->referred[number];
 }

@@ -24,3 +24,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmCallable, pm_callable_free)
  * time.
  */
 gboolean pm_callable_is_called(PmCallable *callable, guint module, guint64 address);
+
+/*
+ * Whether other code, called or not, or a word of data refers to the function that holds @address.
+ * One that is called for all that, because a linker keeps no function that is of no use, may be
+ * left over where it was inlined. TRUE also where it cannot be told.
+ */
+gboolean pm_callable_is_referred(PmCallable *callable, guint module, guint64 address);

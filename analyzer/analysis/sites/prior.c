@@ -36,6 +36,9 @@
 
 /* A function that nothing leads to may still have been looked up by name. */
 #define UNUSED 0.003
+/* One of the program's that nothing refers to, but that a linker kept: the compiler inlined all
+ * calls of it, or something refers to it in a way that is not seen. */
+#define LEFT_OVER 0.3
 
 /* Data behind the end of what a site asks for. */
 #define BEYOND_END 0.15
@@ -186,11 +189,18 @@ pm_prior_of_module(const PmProcess *process, const PmSiteClues *clues, PmRankedS
 double
 pm_prior_of_use(const PmSites *sites, PmRankedSite *ranked)
 {
-    if (pm_sites_may_run(sites, ranked->site))
+    if (!pm_sites_may_run(sites, ranked->site)) {
+        pm_evidence_add(
+            ranked->evidence, "unused", tanh(log(UNUSED) / 3),
+            "no code that may have run and no data of the process lead to its function");
+        return UNUSED;
+    }
+    if (pm_sites_is_referred(sites, ranked->site))
         return 1;
-    pm_evidence_add(ranked->evidence, "unused", tanh(log(UNUSED) / 3),
-                    "no code that may have run and no data of the process lead to its function");
-    return UNUSED;
+    pm_evidence_add(ranked->evidence, "unreferred", tanh(log(LEFT_OVER) / 3),
+                    "nothing refers to its function: it may be left over, inlined wherever it is "
+                    "called");
+    return LEFT_OVER;
 }
 
 double

@@ -68,10 +68,11 @@ typedef struct {
 
 /*
  * @site: borrowed from the PmSites. @request_bytes: the one size of it that the class serves, or
- * PM_SIZE_UNKNOWN; a granule less than the class where malloc may have given more. @score: 0 … 1, see above.
+ * PM_SIZE_UNKNOWN; a granule less than the class where malloc may have given more. @score: 0 … 1,
+ * see above.
  * @is_contradicted: what it writes is not what the chunks hold.
  * @evidence: PmEvidence, the strongest first, what speaks against it last; signals "size",
- *   "request", "stores", "zeroed", "stack", "module", "arena", "type", "unused".
+ *   "request", "stores", "zeroed", "stack", "module", "arena", "type", "unused", "unreferred".
  */
 typedef struct {
     const PmSite *site;

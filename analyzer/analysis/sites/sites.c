@@ -363,6 +363,14 @@ pm_sites_may_run(const PmSites *sites, const PmSite *site)
 }
 
 gboolean
+pm_sites_is_referred(const PmSites *sites, const PmSite *site)
+{
+    const guint module = find_module(sites, site);
+    return module >= sites->world->modules->len ||
+           pm_callable_is_referred(sites->callable, module, site->address - site->module->bias);
+}
+
+gboolean
 pm_sites_find_function(const PmSites *sites, const PmSite *site, PmRange *ret_function)
 {
     const PmSiteModule *module = find_coded_module(sites, site);

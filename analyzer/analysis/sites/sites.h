@@ -132,6 +132,10 @@ void pm_sites_complete(PmSites *sites, const PmSite *site);
  */
 gboolean pm_sites_may_run(const PmSites *sites, const PmSite *site);
 
+/* Whether anything in the process refers to that function; TRUE also where it cannot be told. One
+ * thread at a time. */
+gboolean pm_sites_is_referred(const PmSites *sites, const PmSite *site);
+
 /*
  * Where the function of @site begins and ends in the process, by .eh_frame.
  *
