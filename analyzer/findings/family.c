@@ -74,9 +74,9 @@ add_chunk(Family *family, const PmChunk *chunk)
     family->bytes += chunk->chunk_bytes;
     family->smallest = MIN(family->smallest, chunk->chunk_bytes);
     family->largest = MAX(family->largest, chunk->chunk_bytes);
-    const gpointer count = g_hash_table_lookup(family->sizes, &chunk->chunk_bytes);
+    const guint count = GPOINTER_TO_UINT(g_hash_table_lookup(family->sizes, &chunk->chunk_bytes));
     g_hash_table_insert(family->sizes, g_memdup2(&chunk->chunk_bytes, sizeof chunk->chunk_bytes),
-                        GUINT_TO_POINTER(GPOINTER_TO_UINT(count) + 1));
+                        GUINT_TO_POINTER(count + 1));
 }
 
 /* The size that most of its chunks have, of several the smallest. */
