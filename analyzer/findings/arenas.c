@@ -16,6 +16,9 @@
 #define PINS_SHARE 0.05
 /* A core shows one moment. */
 #define WEIGHT_MOMENT (-0.10)
+/* Where nothing keeps it but that nobody trimmed, it may all be in use again a moment later: never
+ * more than low. */
+#define PASSING_MOST (PM_CONFIDENCE_MEDIUM - 0.05)
 /* All of it at the end of the main heap, where free() trims once there is more. */
 #define WEIGHT_TOP (-0.15)
 
@@ -95,16 +98,17 @@ describe_kind(const PinKind *kind)
                               : g_strdup_printf("a chunk of %s", bytes.text);
 }
 
-static void
+/* Returns: whether chunks in use hold much of it. */
+static gboolean
 add_pins(const PmFindingsInput *input, GArray *evidence, guint64 held_free)
 {
     Pins pins;
     count_pins(input, &pins);
     if (pins.heaps == 0)
-        return;
+        return FALSE;
     const double share = pm_share(pins.below_bytes, held_free);
     if (share < PINS_SHARE)
-        return;
+        return FALSE;
     g_autofree char *what = describe_kind(&pins.most);
     g_autofree char *where = NULL;
     if (pins.heaps == 1)
@@ -119,6 +123,7 @@ add_pins(const PmFindingsInput *input, GArray *evidence, guint64 held_free)
     pm_evidence_add(evidence, "pins", WEIGHT_PINS * MIN(share, 1.0),
                     "%s stands behind %s of free chunks, touched or not", where,
                     pm_format_bytes(pins.below_bytes).text);
+    return TRUE;
 }
 
 static void
@@ -149,8 +154,9 @@ add_trim(const PmArenas *arenas, GArray *evidence, guint64 held_free)
                         pm_format_bytes(trim->top_bytes).text);
 }
 
-/* The advice that there are too many arenas, in the words that fit beside the rest. */
-static void
+/* The advice that there are too many arenas, in the words that fit beside the rest. Returns:
+ * whether it was given. */
+static gboolean
 add_crowd(const PmArenas *arenas, GArray *evidence)
 {
     const PmArenaTotals *totals = &arenas->thread_totals;
@@ -159,7 +165,7 @@ add_crowd(const PmArenas *arenas, GArray *evidence)
         advised = advised ||
                   g_str_equal(g_array_index(arenas->advice, PmAdvice, i).setting, "M_ARENA_MAX");
     if (!advised)
-        return;
+        return FALSE;
     g_autofree char *threadless = NULL;
     if (totals->threadless > 0)
         threadless = g_strdup_printf("; no thread is at %s of them",
@@ -170,6 +176,7 @@ add_crowd(const PmArenas *arenas, GArray *evidence)
                     pm_format_things(totals->thread_arenas, "thread arena").text,
                     pm_format_bytes(totals->reserved_bytes).text,
                     threadless != NULL ? threadless : "");
+    return TRUE;
 }
 
 PmSuspect *
@@ -195,13 +202,14 @@ pm_arenas_suspect(const PmFindingsInput *input)
                     "chunks in use take %s; what is free stays with the process",
                     pm_format_bytes(totals->used_bytes).text);
     add_trim(arenas, suspect->evidence, held_free);
-    add_pins(input, suspect->evidence, held_free);
-    add_crowd(arenas, suspect->evidence);
+    const gboolean is_held = add_pins(input, suspect->evidence, held_free);
+    const gboolean is_crowded = add_crowd(arenas, suspect->evidence);
     pm_evidence_add(
         suspect->evidence, "moment", WEIGHT_MOMENT,
         "a core shows one moment: between two peaks of its work a program looks so too");
     pm_weigh_doubts(input, suspect->evidence, FALSE);
-    suspect->confidence = pm_weigh_all(suspect->evidence, PM_CONFIDENCE_MOST);
+    suspect->confidence =
+        pm_weigh_all(suspect->evidence, is_held || is_crowded ? PM_CONFIDENCE_MOST : PASSING_MOST);
     suspect->interest = (double)held_free * suspect->confidence;
     pm_suspect_add_next(suspect, "arenas %s", input->again);
     return suspect;

@@ -27,7 +27,8 @@ static RealFetched fetched[SUITES];
 
 /*
  * @session: each heap is pinned by what its thread allocated last. @exited: threads that ended.
- * @suspect: the arenas are the report's first suspect.
+ * @suspect: the arenas are the report's first suspect. @passing: but with low confidence, for
+ * nothing keeps what is free there.
  * @advice: the settings that must be named, in the order of their names, parted by spaces.
  */
 typedef struct {
@@ -38,26 +39,27 @@ typedef struct {
     guint exited;
     gboolean session;
     gboolean suspect;
+    gboolean passing;
     const char *advice;
 } Case;
 
 static const Case cases[] = {
-    {"main-pinned", "--threads 0 --main-bytes 40M", REAL_KERNEL_CORE, 1, 0, TRUE, TRUE,
+    {"main-pinned", "--threads 0 --main-bytes 40M", REAL_KERNEL_CORE, 1, 0, TRUE, TRUE, FALSE,
      "malloc_trim"},
-    {"main-pinned/gcore", "--threads 0 --main-bytes 40M", REAL_GCORE, 1, 0, TRUE, TRUE,
+    {"main-pinned/gcore", "--threads 0 --main-bytes 40M", REAL_GCORE, 1, 0, TRUE, TRUE, FALSE,
      "malloc_trim"},
     {"main-unpinned", "--threads 0 --main-bytes 40M --unpinned --raise 31M", REAL_KERNEL_CORE, 1, 0,
-     FALSE, TRUE, "malloc_trim"},
-    {"threads", "", REAL_KERNEL_CORE, 65, 0, TRUE, TRUE, "M_ARENA_MAX malloc_trim"},
+     FALSE, TRUE, TRUE, "malloc_trim"},
+    {"threads", "", REAL_KERNEL_CORE, 65, 0, TRUE, TRUE, FALSE, "M_ARENA_MAX malloc_trim"},
     {"threads-exited", "--exit 20 --raise 31M --seed 2", REAL_KERNEL_CORE, 45, 20, TRUE, TRUE,
-     "M_ARENA_MAX M_MMAP_THRESHOLD malloc_trim"},
+     FALSE, "M_ARENA_MAX M_MMAP_THRESHOLD malloc_trim"},
     /* The tops of thread arenas stay, and some hold more than one heap. */
     {"threads-unpinned", "--threads 2 --thread-bytes 90M --unpinned --raise 31M --seed 3",
-     REAL_KERNEL_CORE, 3, 0, FALSE, TRUE, "M_MMAP_THRESHOLD malloc_trim"},
+     REAL_KERNEL_CORE, 3, 0, FALSE, TRUE, FALSE, "M_MMAP_THRESHOLD malloc_trim"},
     {"threads-two-heaps", "--threads 2 --thread-bytes 90M --raise 31M --seed 4", REAL_KERNEL_CORE,
-     3, 0, FALSE, TRUE, "M_MMAP_THRESHOLD malloc_trim"},
+     3, 0, FALSE, TRUE, FALSE, "M_MMAP_THRESHOLD malloc_trim"},
     {"threads-small", "--threads 4 --thread-bytes 256K --main-bytes 256K", REAL_KERNEL_CORE, 5, 0,
-     TRUE, FALSE, ""},
+     TRUE, FALSE, FALSE, ""},
 };
 
 /* Samples that have nothing of the kind. */
@@ -258,7 +260,7 @@ find_suspect(JsonNode *report)
 }
 
 /* Where the arenas hold more free memory than a program needs, they are the first suspect: nothing
- * in this sample leaks. */
+ * in this sample leaks. Where nothing keeps it there, it may be needed again a moment later. */
 static void
 compare_suspect(const Case *one, const RealSubject *subject, JsonNode *arenas)
 {
@@ -278,7 +280,8 @@ compare_suspect(const Case *one, const RealSubject *subject, JsonNode *arenas)
     g_assert_cmpuint(real_member_uint(suspect, "rank"), ==, 1);
     g_assert_cmpuint(real_member_uint(suspect, "bytes"), ==, held);
     g_assert_cmpuint(real_member_uint(suspect, "chunks"), ==, one->threads + one->exited);
-    g_assert_cmpstr(real_member_text(suspect, "confidence_word"), !=, "low");
+    const gboolean is_low = g_strcmp0(real_member_text(suspect, "confidence_word"), "low") == 0;
+    g_assert_cmpint(is_low, ==, one->passing);
 }
 
 static void
