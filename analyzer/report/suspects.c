@@ -301,11 +301,13 @@ print_suspect(const PmSink *sink, const PmFindings *findings, guint index)
     print_next(sink, suspect);
 }
 
-/* Whether a suspect of low confidence is worth a line beside "nothing stands out". */
+/* Whether a suspect of low confidence is worth a line beside "nothing stands out". Free memory has
+ * no share of what is in use; it is suspected only where there is much of it. */
 static gboolean
 is_notable(const PmSuspect *suspect)
 {
-    return suspect->confidence >= PM_CONFIDENCE_MEDIUM || suspect->share_of_used >= NOTABLE_SHARE;
+    return suspect->confidence >= PM_CONFIDENCE_MEDIUM || suspect->kind == PM_SUSPECT_ARENA ||
+           suspect->share_of_used >= NOTABLE_SHARE;
 }
 
 /* How many of the suspects the page has where the user did not say. */
