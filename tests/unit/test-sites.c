@@ -252,9 +252,9 @@ read_nothing(G_GNUC_UNUSED gconstpointer data, G_GNUC_UNUSED guint64 address,
     return FALSE;
 }
 
-/* Runs @code as one function and gives the first argument of its only call. */
-static PmFlowCall
-run_code(PmFlow *flow, const Code *code)
+/* Runs @code as one function and gives its calls. */
+static const GArray *
+run_calls(PmFlow *flow, const Code *code)
 {
     const guint64 wanted[] = {WANTED, SLOT, pm_field_make(BASE, 24)}, base = BASE,
                   endless[] = {ENDLESS}, passing[] = {PASSING, FILLING}, filling[] = {FILLING};
@@ -267,7 +267,14 @@ run_code(PmFlow *flow, const Code *code)
     const PmCodeRange range = {CODE, CODE + code->count, code->bytes};
     const PmFunctionCode function = {
         .ranges = &range, .range_count = 1, .entry = CODE, .read = read_nothing};
-    const GArray *calls = pm_flow_run(flow, &function, &targets);
+    return pm_flow_run(flow, &function, &targets);
+}
+
+/* The same of one with a single call. */
+static PmFlowCall
+run_code(PmFlow *flow, const Code *code)
+{
+    const GArray *calls = run_calls(flow, code);
     g_assert_cmpuint(calls->len, ==, 1);
     return g_array_index(calls, PmFlowCall, 0);
 }
@@ -562,6 +569,35 @@ test_stores(void)
     assert_store(&call, 0, 0, 40, PM_STORED_CONSTANT, 0);
     assert_store(&call, 1, 0, 8, PM_STORED_CONSTANT, 0x1234);
     g_assert_cmpint(call.returned_offset, ==, 16);
+}
+
+/* Two calls, behind which the ways are one: what is written there is written to the result of
+ * either, and late to that of the one that was passed on. */
+static void
+test_joined_stores(void)
+{
+    g_autoptr(PmFlow) flow = pm_flow_new(&pm_machine_x86_64);
+    Code code = {.count = 0};
+    emit(&code, "53 85 f6 bf 30 00 00 00 74 12"); /* test %esi, %esi; mov $48, %edi; je */
+    emit_to(&code, "e8", WANTED);
+    emit(&code, "48 89 c3 48 89 c7"); /* mov %rax, %rbx; mov %rax, %rdi */
+    emit_to(&code, "e8", OTHER);
+    emit(&code, "eb 08"); /* jmp */
+    emit_to(&code, "e8", WANTED);
+    emit(&code, "48 89 c3");                                                 /* mov %rax, %rbx */
+    emit(&code, "c7 43 08 05 00 00 00 48 8d 43 10 5b c3 90 90 90 90 90 90"); /* movl $5, 8(%rbx) */
+    const GArray *calls = run_calls(flow, &code);
+    g_assert_cmpuint(calls->len, ==, 2);
+    const PmFlowCall *passed = &g_array_index(calls, PmFlowCall, 0);
+    const PmFlowCall *kept = &g_array_index(calls, PmFlowCall, 1);
+    g_assert_cmpuint(passed->store_count, ==, 2);
+    assert_store(passed, 1, 8, 4, PM_STORED_CONSTANT, 5);
+    g_assert_true(passed->stores[1].is_late);
+    g_assert_cmpuint(kept->store_count, ==, 1);
+    assert_store(kept, 0, 8, 4, PM_STORED_CONSTANT, 5);
+    g_assert_false(kept->stores[0].is_late);
+    g_assert_cmpint(passed->returned_offset, ==, 16);
+    g_assert_cmpint(kept->returned_offset, ==, 16);
 }
 
 /* for (edi = 8; …; edi += 8) malloc(edi), and the same without the addition. */
@@ -940,6 +976,7 @@ main(int argc, char **argv)
     g_test_add_func("/sites/calls-between", test_calls_between);
     g_test_add_func("/sites/functions", test_functions);
     g_test_add_func("/sites/stores", test_stores);
+    g_test_add_func("/sites/joined-stores", test_joined_stores);
     g_test_add_func("/sites/loops", test_loops);
     g_test_add_func("/sites/random-code", test_random_code);
     g_test_add_func("/sites/cases", test_cases);

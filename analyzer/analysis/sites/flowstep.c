@@ -80,51 +80,52 @@ get_result(PmFlow *flow, guint number)
     return &g_array_index(flow->results, PmResult, number);
 }
 
-/* What is told of the memory that @value points into: of what a call returned, or of what the
- * argument that was asked about points to; NULL for other memory. @ret_offset: into it. */
-static PmResult *
-find_memory(PmFlow *flow, const PmState *state, const PmValue *value, gint64 *ret_offset,
-            gboolean *ret_is_late)
+/* Whether @value points into what the argument that was asked about points to. */
+static gboolean
+find_in_argument(const PmFlow *flow, const PmValue *value, gint64 *ret_offset)
 {
-    *ret_is_late = FALSE;
-    *ret_offset = 0;
-    if (!state->reached)
-        return NULL;
-    if (value->kind == PM_VALUE_RESULT && value->id < PM_FLOW_RESULTS_MAX) {
-        *ret_offset = (gint64)value->v[0];
-        *ret_is_late = (state->escaped >> value->id & 1) != 0;
-        return get_result(flow, value->id);
-    }
     if (value->kind != PM_VALUE_EXPR || !flow->targets->of_argument)
-        return NULL;
+        return FALSE;
     const PmExpr *expr = pm_exprs_get(&flow->exprs, value->id);
     if (expr->arguments[0] != flow->targets->argument || expr->arguments[1] != PM_NO_ARGUMENT ||
         expr->widen[0] != PM_WIDEN_NONE || expr->step_count > 1)
-        return NULL;
+        return FALSE;
     if (expr->step_count == 1 && expr->steps[0].kind != PM_STEP_ADD)
-        return NULL;
-    if (expr->step_count == 1)
-        *ret_offset = (gint64)expr->steps[0].a;
-    return &flow->argument;
+        return FALSE;
+    *ret_offset = expr->step_count == 1 ? (gint64)expr->steps[0].a : 0;
+    return TRUE;
 }
 
-/* Adds to what is told of the memory at @address, where that is asked. */
+static void
+add_to_result(PmResult *result, const PmStore *store)
+{
+    if (result->stores == NULL)
+        result->stores = g_array_new(FALSE, FALSE, sizeof(PmStore));
+    pm_stores_add(result->stores, store);
+}
+
+/* Adds to what is told of the memory at @address: what each of the calls returned that it may be
+ * from, or what the argument that was asked about points to. */
 static void
 add_to_memory(const PmFlowPass *pass, const PmState *state, const PmValue *address, PmStore store)
 {
-    gint64 offset = 0;
-    gboolean is_late = FALSE;
-    PmResult *memory = find_memory(pass->flow, state, address, &offset, &is_late);
-    if (memory == NULL || offset < G_MININT32 / 2 || offset > G_MAXINT32 / 2)
+    PmFlow *flow = pass->flow;
+    const gboolean is_result = address->kind == PM_VALUE_RESULT;
+    gint64 offset = (gint64)address->v[0];
+    if (!state->reached || (!is_result && !find_in_argument(flow, address, &offset)) ||
+        offset < G_MININT32 / 2 || offset > G_MAXINT32 / 2)
         return;
-    pm_flow_mark(pass->flow, pass->block, PM_ROLE_COLLECTS);
+    pm_flow_mark(flow, pass->block, PM_ROLE_COLLECTS);
     if (!pass->collects)
         return;
     store.offset = (gint32)offset;
-    store.is_late = is_late ? 1 : 0;
-    if (memory->stores == NULL)
-        memory->stores = g_array_new(FALSE, FALSE, sizeof(PmStore));
-    pm_stores_add(memory->stores, &store);
+    if (!is_result)
+        add_to_result(&flow->argument, &store);
+    for (guint64 left = is_result ? address->may : 0; left != 0; left &= left - 1) {
+        const guint number = (guint)__builtin_ctzll(left);
+        store.is_late = (state->escaped >> number & 1) != 0;
+        add_to_result(get_result(flow, number), &store);
+    }
 }
 
 static void
@@ -246,19 +247,21 @@ collect(PmFlow *flow, const PmState *state, const PmOp *op, guint64 target)
     g_array_append_val(flow->calls, call);
 }
 
-/* What the function returns, where that is the result of a call. */
+/* What the function returns, where that is the result of a call, or of one of several. */
 static void
 note_return(PmFlow *flow, const PmValue *value)
 {
     flow->returned |= value->may;
-    if (value->kind != PM_VALUE_RESULT || value->id >= PM_FLOW_RESULTS_MAX)
+    if (value->kind != PM_VALUE_RESULT)
         return;
-    PmResult *result = get_result(flow, value->id);
     const gint64 offset = (gint64)value->v[0];
     const gboolean fits = offset > G_MININT32 && offset <= G_MAXINT32;
     const gint32 found = fits ? (gint32)offset : PM_OFFSET_UNKNOWN;
-    result->offset = !result->has_offset || result->offset == found ? found : PM_OFFSET_UNKNOWN;
-    result->has_offset = TRUE;
+    for (guint64 left = value->may; left != 0; left &= left - 1) {
+        PmResult *result = get_result(flow, (guint)__builtin_ctzll(left));
+        result->offset = !result->has_offset || result->offset == found ? found : PM_OFFSET_UNKNOWN;
+        result->has_offset = TRUE;
+    }
 }
 
 static void

@@ -236,6 +236,9 @@ join_kinds(PmExprs *exprs, const PmValue *a, const PmValue *b, const PmFact *fac
         joined = join_with_constant(exprs, b, constant, fact_b, fact_a);
     if (joined.kind == PM_VALUE_EXPR)
         return joined;
+    /* One of several calls made it: which, @may tells. */
+    if (a->kind == PM_VALUE_RESULT && b->kind == PM_VALUE_RESULT && a->v[0] == b->v[0])
+        return *a;
     /* A result may be null anyway. */
     if (a->kind == PM_VALUE_RESULT && a->v[0] == 0 && is_zero(b))
         return *a;

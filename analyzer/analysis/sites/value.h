@@ -27,7 +27,7 @@ typedef enum {
     PM_VALUE_SLOT,      /* what the word at module address v[0] holds */
     PM_VALUE_BEYOND,    /* the same, v[1] added: a member of what the word points to */
     PM_VALUE_FIELD,     /* what that member holds */
-    PM_VALUE_RESULT,    /* what call number @id of the function returned, or 0; v[0] added */
+    PM_VALUE_RESULT, /* what one of the calls of @may returned, @id among them, or 0; v[0] added */
     PM_VALUE_UNKNOWN,
 } PmValueKind;
 
