@@ -5,6 +5,7 @@
 #include "analysis/evidence.h"
 #include "analysis/sites/fingerprint.h"
 #include "analysis/sites/prior.h"
+#include "analysis/sites/scale.h"
 
 #include <string.h>
 
@@ -282,6 +283,35 @@ test_requests(void)
     g_assert_cmpfloat(pm_prior_of_end(&layout, &reaches_it), ==, 1);
 }
 
+/* What a site that asks for @scale weighs for requests from @min to @max. */
+static double
+weigh_scale(PmScale scale, guint64 min, guint64 max)
+{
+    const PmSiteClues clues = {.request_min = min, .request_max = max, .variable = TRUE};
+    const PmValue unknown = pm_value_unknown();
+    const PmSite site = {.kind = PM_SITE_VARIABLE, .size = pm_scale_set(&unknown, scale)};
+    g_autoptr(GArray) evidence = pm_evidence_new();
+    PmRankedSite ranked = {.site = &site, .evidence = evidence};
+    return pm_prior_of_size(&clues, &site, &ranked);
+}
+
+/* The larger the records of which a multiple is of the class, the more that says. */
+static void
+test_steps(void)
+{
+    const double any = weigh_scale(PM_SCALE_NONE, 32633, 32648);
+    g_assert_cmpfloat(weigh_scale((PmScale){8160, 0}, 32633, 32648), >, 100 * any);
+    g_assert_cmpfloat(weigh_scale((PmScale){8160, 8}, 32633, 32648), >, 100 * any);
+    g_assert_cmpfloat(weigh_scale((PmScale){8160, 16}, 32633, 32648), <, any);
+    g_assert_cmpfloat(weigh_scale((PmScale){48, 0}, 32633, 32648), >, any);
+    g_assert_cmpfloat(weigh_scale((PmScale){48, 24}, 32633, 32648), <, any);
+    /* A header that is larger than the class. */
+    g_assert_cmpfloat(weigh_scale((PmScale){48, 64}, 0, 24), <, weigh_scale(PM_SCALE_NONE, 0, 24));
+    /* Every class has a multiple of 8. */
+    g_assert_cmpfloat(weigh_scale((PmScale){8, 100}, 121, 136), ==,
+                      weigh_scale(PM_SCALE_NONE, 121, 136));
+}
+
 static void
 test_stores(void)
 {
@@ -329,6 +359,7 @@ main(int argc, char **argv)
     g_test_add_func("/site-scores/clearing", test_clearing);
     g_test_add_func("/site-scores/evidence", test_evidence);
     g_test_add_func("/site-scores/requests", test_requests);
+    g_test_add_func("/site-scores/steps", test_steps);
     g_test_add_func("/site-scores/stores", test_stores);
     return g_test_run();
 }

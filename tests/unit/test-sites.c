@@ -6,6 +6,7 @@
 #include "analysis/sites/frames.h"
 #include "analysis/sites/graph.h"
 #include "analysis/sites/indexfile.h"
+#include "analysis/sites/scale.h"
 #include "analysis/sites/x86scan.h"
 #include "base/cachefile.h"
 
@@ -571,6 +572,48 @@ test_stores(void)
     g_assert_cmpint(call.returned_offset, ==, 16);
 }
 
+/* What is before a call of the wanted function, and in what steps its argument grows then. */
+typedef struct {
+    const char *before;
+    PmScale scale;
+} Scaled;
+
+#define FROM_MEMORY "48 8b 3e 48 8b 12 " /* mov (%rsi), %rdi; mov (%rdx), %rdx */
+static const Scaled scaled[] = {
+    {FROM_MEMORY, {1, 0}},
+    {FROM_MEMORY "48 83 c7 01", {1, 1}},                             /* add $1 */
+    {FROM_MEMORY "48 8d 3c 7f 48 c1 e7 04", {48, 0}},                /* lea (,%rdi,3); shl $4 */
+    {FROM_MEMORY "48 8d 3c fd 10 00 00 00", {8, 16}},                /* lea 16(,%rdi,8) */
+    {FROM_MEMORY "48 83 c7 02 48 c1 e7 04", {16, 32}},               /* add $2; shl $4 */
+    {"69 3e e0 1f 00 00 48 63 ff", {8160, 0}},                       /* imul; movslq */
+    {FROM_MEMORY "48 c1 e7 04 48 6b d2 18 48 01 d7", {8, 0}},        /* 16n + 24m */
+    {FROM_MEMORY "48 6b ff 30 85 c9 75 05 bf c0 00 00 00", {48, 0}}, /* or 192 */
+    {FROM_MEMORY "48 6b ff 30 85 c9 75 05 bf c8 00 00 00", {1, 0}},  /* or 200 */
+    {FROM_MEMORY "48 6b ff 30 85 c9 75 04 48 6b fa 28", {1, 0}},     /* or 40m */
+    {FROM_MEMORY "48 6b ff 30 48 81 ff 00 10 00 00 77 07", {48, 0}}, /* cmp $4096; ja */
+    {FROM_MEMORY "48 6b ff 30 48 d1 ef", {1, 0}},                    /* shr */
+    {FROM_MEMORY "48 69 ff 00 00 00 40", {1, 0}},                    /* no record */
+    {"48 8d 7e 01", {1, 1}},                                         /* of an argument */
+};
+
+static void
+test_scales(void)
+{
+    g_autoptr(PmFlow) flow = pm_flow_new(&pm_machine_x86_64);
+    for (gsize i = 0; i < G_N_ELEMENTS(scaled); i++) {
+        Code code = {.count = 0};
+        emit(&code, "48 83 ec 08");
+        emit(&code, scaled[i].before);
+        emit_to(&code, "e8", WANTED);
+        emit(&code, "48 83 c4 08 c3 90 90 90 90 90 90 90");
+        const PmFlowCall call = run_code(flow, &code);
+        const PmScale scale = pm_scale_get(pm_flow_get_exprs(flow), &call.arguments[0]);
+        g_test_message("%s", scaled[i].before);
+        g_assert_cmpuint(scale.factor, ==, scaled[i].scale.factor);
+        g_assert_cmpint(scale.added, ==, scaled[i].scale.added);
+    }
+}
+
 /* Two calls, behind which the ways are one: what is written there is written to the result of
  * either, and late to that of the one that was passed on. */
 static void
@@ -863,8 +906,9 @@ make_index(void)
     const PmValue n = pm_value_argument(&index->exprs, 2);
     const PmValue eight = pm_value_constant(8);
     const PmValue product = pm_value_multiply(&index->exprs, &n, &eight);
+    const PmValue range = pm_value_range(0, 63);
     const PmValue values[PM_ARGUMENTS] = {pm_value_constant(24),
-                                          pm_value_range(0, 63),
+                                          pm_scale_set(&range, (PmScale){8, -16}),
                                           product,
                                           pm_value_open(&index->exprs, &product),
                                           pm_value_of_kind(PM_VALUE_POINTER, 0, 0x4000),
@@ -977,6 +1021,7 @@ main(int argc, char **argv)
     g_test_add_func("/sites/functions", test_functions);
     g_test_add_func("/sites/stores", test_stores);
     g_test_add_func("/sites/joined-stores", test_joined_stores);
+    g_test_add_func("/sites/scales", test_scales);
     g_test_add_func("/sites/loops", test_loops);
     g_test_add_func("/sites/random-code", test_random_code);
     g_test_add_func("/sites/cases", test_cases);

@@ -3,6 +3,7 @@
  * operation give a range and not their product, since which of one goes with which of the other is
  * not known.
  */
+#include "analysis/sites/scale.h"
 #include "analysis/sites/value-private.h"
 
 /* What pointers are aligned to at most. */
@@ -76,9 +77,9 @@ apply_to_range(const PmStep *step, guint64 low, guint64 high)
     return pm_value_unknown();
 }
 
-/* One step on any value. */
+/* One step on any value, but for its scale. */
 static PmValue
-apply_step(PmExprs *exprs, const PmValue *value, const PmStep *step)
+apply_unscaled(PmExprs *exprs, const PmValue *value, const PmStep *step)
 {
     if (value->kind == PM_VALUE_SET) {
         PmValue set = {.kind = PM_VALUE_SET};
@@ -98,6 +99,13 @@ apply_step(PmExprs *exprs, const PmValue *value, const PmStep *step)
     if (step->kind == PM_STEP_SHIFT && value->kind == PM_VALUE_UNKNOWN)
         return pm_value_range(0, G_MAXUINT64 >> step->a);
     return pm_value_unknown();
+}
+
+static PmValue
+apply_step(PmExprs *exprs, const PmValue *value, const PmStep *step)
+{
+    const PmValue result = apply_unscaled(exprs, value, step);
+    return pm_scale_set(&result, pm_scale_apply(pm_scale_get(exprs, value), step));
 }
 
 static PmValue
@@ -159,6 +167,15 @@ combine_linear(PmExprs *exprs, const PmValue *a, const PmValue *b, guint64 sign)
     return pm_expr_to_value(exprs, &sum);
 }
 
+/* The scale of @a + @sign × @b, as a value of which nothing else is known. */
+static PmValue
+combine_scales(const PmExprs *exprs, const PmValue *a, const PmValue *b, gint64 sign)
+{
+    const PmValue unknown = pm_value_unknown();
+    return pm_scale_set(&unknown,
+                        pm_scale_sum(pm_scale_get(exprs, a), pm_scale_get(exprs, b), sign));
+}
+
 static gboolean
 is_stack(const PmValue *value)
 {
@@ -181,7 +198,7 @@ pm_value_add(PmExprs *exprs, const PmValue *a, const PmValue *b)
     if (pm_value_get_bounds(a, &low_a, &high_a) && pm_value_get_bounds(b, &low_b, &high_b) &&
         !__builtin_add_overflow(high_a, high_b, &high))
         return pm_value_range(low_a + low_b, high);
-    return pm_value_unknown();
+    return combine_scales(exprs, a, b, 1);
 }
 
 PmValue
@@ -200,7 +217,7 @@ pm_value_subtract(PmExprs *exprs, const PmValue *a, const PmValue *b)
                                      : apply(exprs, b, PM_STEP_MULTIPLY, G_MAXUINT64);
         return add_constant(exprs, &negative, constant);
     }
-    return pm_value_unknown();
+    return combine_scales(exprs, a, b, -1);
 }
 
 /* Whether @expr is an argument as it was passed, or `n != 0 ? n : 1`; how it is widened. */

@@ -1,6 +1,7 @@
 /*
  * What a comparison says of what was compared, on either way of a branch; see state.h.
  */
+#include "analysis/sites/scale.h"
 #include "analysis/sites/state-private.h"
 
 static PmCondition
@@ -237,12 +238,14 @@ pm_state_assume(PmState *state, PmFrameFacts *facts, PmCondition condition, gboo
         !(comparison->place == PM_OPERAND_MEMORY && value->kind == PM_VALUE_EXPR))
         return TRUE;
     const guint64 may = value->may;
+    const PmScale scale = pm_scale_get(facts->exprs, value);
     if (!narrow(actual, comparison->b, width, &low, &high))
         return FALSE;
     /* What a word holds stays that, unless only one number is left of it. */
     if (value->kind == PM_VALUE_SLOT && low != high)
         return TRUE;
-    *value = pm_value_range(low, high);
+    const PmValue range = pm_value_range(low, high);
+    *value = pm_scale_set(&range, scale);
     value->may = may;
     return TRUE;
 }

@@ -3,6 +3,7 @@
  */
 #include "analysis/sites/describe.h"
 
+#include "analysis/sites/scale.h"
 #include "base/demangle.h"
 
 #include <string.h>
@@ -71,6 +72,23 @@ pm_describe_chain(const PmSiteWorld *world, const PmForwarder *forwarder)
 }
 
 static void
+append_added(GString *text, gint64 number)
+{
+    if (number != 0)
+        g_string_append_printf(text, " %c %" G_GINT64_FORMAT, number < 0 ? '-' : '+', ABS(number));
+}
+
+/* "variable × 48 + 16" */
+static void
+append_scaled(GString *text, PmScale scale)
+{
+    g_string_append(text, "variable");
+    if (scale.factor != 1)
+        g_string_append_printf(text, " × %" G_GUINT64_FORMAT, scale.factor);
+    append_added(text, scale.added);
+}
+
+static void
 append_expr(GString *text, const PmExpr *expr)
 {
     g_string_append_printf(text, "argument %u", expr->arguments[0] + 1U);
@@ -81,10 +99,8 @@ append_expr(GString *text, const PmExpr *expr)
         const gint64 number = (gint64)step->a;
         if (step->kind == PM_STEP_MULTIPLY)
             g_string_append_printf(text, " × %" G_GINT64_FORMAT, number);
-        else if (step->kind == PM_STEP_ADD && number < 0)
-            g_string_append_printf(text, " - %" G_GINT64_FORMAT, -number);
         else if (step->kind == PM_STEP_ADD)
-            g_string_append_printf(text, " + %" G_GINT64_FORMAT, number);
+            append_added(text, number);
     }
 }
 
@@ -101,7 +117,7 @@ append_value(GString *text, const PmExprs *exprs, const PmValue *value)
     } else if (value->kind == PM_VALUE_EXPR) {
         append_expr(text, pm_exprs_get(exprs, value->id));
     } else {
-        g_string_append(text, "variable");
+        append_scaled(text, pm_scale_get(exprs, value));
     }
 }
 

@@ -4,6 +4,8 @@
  */
 #include "analysis/sites/flow-private.h"
 
+#include "analysis/sites/scale.h"
+
 /* Whether a jump stays in the function: a loop to its own beginning is no call of it. */
 static gboolean
 is_inside(const PmFlow *flow, const PmOp *op)
@@ -215,8 +217,9 @@ note_call(const PmFlowPass *pass, PmState *state, guint64 target, gboolean passe
 
 /* What may stand in the index: nothing that speaks of this function's stack. */
 static PmValue
-make_argument(const PmValue *value)
+make_argument(const PmFlow *flow, const PmValue *value)
 {
+    const PmValue unknown = pm_value_unknown();
     PmValue argument = *value;
     argument.may = 0;
     switch ((PmValueKind)value->kind) {
@@ -226,7 +229,7 @@ make_argument(const PmValue *value)
     case PM_VALUE_POINTER:
         return argument;
     default:
-        return pm_value_unknown();
+        return pm_scale_set(&unknown, pm_scale_get(&flow->exprs, value));
     }
 }
 
@@ -240,9 +243,9 @@ collect(PmFlow *flow, const PmState *state, const PmOp *op, guint64 target)
         .is_tail = op->kind != PM_OP_CALL,
     };
     for (guint i = 0; i < PM_ARGUMENTS; i++) {
-        call.arguments[i] = state->reached
-                                ? make_argument(&state->registers[flow->machine->arguments[i]])
-                                : pm_value_unknown();
+        call.arguments[i] =
+            state->reached ? make_argument(flow, &state->registers[flow->machine->arguments[i]])
+                           : pm_value_unknown();
     }
     g_array_append_val(flow->calls, call);
 }

@@ -4,13 +4,14 @@
 #include "analysis/sites/indexfile.h"
 
 #include "analysis/sites/allocators.h"
+#include "analysis/sites/scale.h"
 #include "base/cachefile.h"
 #include "dwarf/bytes.h"
 
 #include <string.h>
 
 /* To be raised whenever the analysis finds something else. */
-#define VERSION 7
+#define VERSION 8
 #define MAGIC   "pmsites\n"
 /* Read as a number it says the byte order as well. */
 #define ORDER         0x01020304u
@@ -63,6 +64,13 @@ put(GByteArray *bytes, guint64 number, guint count)
 }
 
 static void
+put_scale(GByteArray *bytes, PmScale scale)
+{
+    put(bytes, scale.factor, 4);
+    put(bytes, (guint32)scale.added, 4);
+}
+
+static void
 put_value(GByteArray *bytes, const PmValue *value)
 {
     put(bytes, value->kind, 1);
@@ -75,6 +83,10 @@ put_value(GByteArray *bytes, const PmValue *value)
     case PM_VALUE_RANGE:
         put(bytes, value->v[0], 8);
         put(bytes, value->v[1], 8);
+        put_scale(bytes, pm_scale_get(NULL, value));
+        break;
+    case PM_VALUE_UNKNOWN:
+        put_scale(bytes, pm_scale_get(NULL, value));
         break;
     case PM_VALUE_EXPR:
         put(bytes, value->id, 4);
@@ -85,6 +97,16 @@ put_value(GByteArray *bytes, const PmValue *value)
     default:
         break;
     }
+}
+
+/* Gives @value the scale that follows; FALSE where no value has such a one. */
+static gboolean
+take_scale(PmBytes *bytes, PmValue *value)
+{
+    const guint64 factor = pm_bytes_fixed(bytes, 4);
+    const PmScale scale = {factor, (gint32)pm_bytes_fixed(bytes, 4)};
+    *value = pm_scale_set(value, scale);
+    return pm_scale_equals(pm_scale_get(NULL, value), scale);
 }
 
 static gboolean
@@ -105,7 +127,7 @@ take_value(PmBytes *bytes, guint expr_count, PmValue *ret_value)
     case PM_VALUE_RANGE:
         value.v[0] = pm_bytes_fixed(bytes, 8);
         value.v[1] = pm_bytes_fixed(bytes, 8);
-        if (value.v[0] >= value.v[1])
+        if (value.v[0] >= value.v[1] || !take_scale(bytes, &value))
             return FALSE;
         break;
     case PM_VALUE_EXPR:
@@ -117,6 +139,8 @@ take_value(PmBytes *bytes, guint expr_count, PmValue *ret_value)
         value.v[0] = pm_bytes_fixed(bytes, 8);
         break;
     case PM_VALUE_UNKNOWN:
+        if (!take_scale(bytes, &value))
+            return FALSE;
         break;
     default:
         return FALSE;

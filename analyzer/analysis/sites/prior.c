@@ -3,6 +3,8 @@
  */
 #include "analysis/sites/prior.h"
 
+#include "analysis/sites/scale.h"
+
 #include <math.h>
 
 /* What a site weighs before the bytes are looked at, beside one that always asks for the size. */
@@ -13,7 +15,7 @@
  * least size on, up to SIZE_SPAN above it; the first RANGE_GRAIN bytes count as one step. So often
  * it asks for the very least: what is there before a length of 0 or a buffer's initial size.
  */
-#define RANGE_GRAIN    16.0
+#define RANGE_GRAIN    16
 #define RANGE_SPAN     ((guint64)16 << 20)
 #define RANGE_AT_LEAST 0.35
 
@@ -26,6 +28,10 @@
  * because less than a chunk would be left (malloc.c, _int_malloc: remainder_size < MINSIZE). */
 #define UNSPLIT       0.03
 #define GRANULE_BYTES 16
+
+/* What is no multiple of the records that a site asks for is hardly from there: the product
+ * wrapped, or a constant was not seen. Of numbers below RANGE_GRAIN every class has multiples. */
+#define STEPS_MISSED 0.05
 
 /* The request that slack betrays, when that is certain: how much likelier a site that asks for it,
  * and how much less likely one that asks for less or for more. What asks for more may have left its
@@ -64,6 +70,22 @@ add_set_evidence(const PmSite *site, guint matches, PmRankedSite *ranked)
         pm_evidence_add(ranked->evidence, "size", 0.1,
                         "%u of the %u sizes that it may ask for are of this class", matches,
                         site->size.count);
+}
+
+/* How likely a size of the class is where all multiples of @scale's factor, and what it adds, are
+ * possible: as likely as the logarithms of their numbers are dense. */
+static double
+weigh_steps(const PmSiteClues *clues, PmScale scale)
+{
+    const gint64 factor = (gint64)scale.factor;
+    const gint64 from = (gint64)clues->request_min - scale.added;
+    const gint64 to = (gint64)clues->request_max - scale.added;
+    const gint64 first = MAX((from + factor - 1) / factor, 0);
+    const gint64 last = to / factor;
+    if (to < 0 || first > last)
+        return 0;
+    return log((double)(last + 2) / (double)(first + 1)) /
+           log((double)RANGE_SPAN / (double)factor + 1);
 }
 
 /* How likely a size of the class is where all from @least to @most are possible. */
@@ -117,6 +139,27 @@ weigh_unsplit(const PmSiteClues *clues, const PmSite *site, PmRankedSite *ranked
     return UNSPLIT;
 }
 
+/* A site of which at most is known in what steps its sizes grow. */
+static double
+weigh_unknown(const PmSiteClues *clues, const PmValue *size, PmRankedSite *ranked)
+{
+    const PmScale scale = pm_scale_get(NULL, size);
+    const double any = weigh_range(clues, 0, G_MAXUINT64);
+    if (scale.factor < RANGE_GRAIN) {
+        pm_evidence_add(ranked->evidence, "size", 0, "nothing is known of the size it asks for");
+        return any;
+    }
+    const double steps = weigh_steps(clues, scale);
+    g_autofree char *more = scale.added != 0
+                                ? g_strdup_printf(" and %" G_GINT64_FORMAT " %s", ABS(scale.added),
+                                                  scale.added > 0 ? "more" : "less")
+                                : g_strdup("");
+    pm_evidence_add(ranked->evidence, "size", steps > 0 ? 0.05 : -0.3,
+                    "it asks for multiples of %" G_GUINT64_FORMAT " bytes%s: %s", scale.factor,
+                    more, steps > 0 ? "this class has one" : "this class has none");
+    return MAX(steps, STEPS_MISSED * any);
+}
+
 double
 pm_prior_of_size(const PmSiteClues *clues, const PmSite *site, PmRankedSite *ranked)
 {
@@ -124,10 +167,8 @@ pm_prior_of_size(const PmSiteClues *clues, const PmSite *site, PmRankedSite *ran
     ranked->request_bytes = PM_SIZE_UNKNOWN;
     if (site->kind == PM_SITE_VARIABLE && size->kind == PM_VALUE_SET)
         return clues->variable ? weigh_open(clues, site, ranked) : 0;
-    if (site->kind == PM_SITE_VARIABLE) {
-        pm_evidence_add(ranked->evidence, "size", 0, "nothing is known of the size it asks for");
-        return clues->variable ? weigh_range(clues, 0, G_MAXUINT64) : 0;
-    }
+    if (site->kind == PM_SITE_VARIABLE)
+        return clues->variable ? weigh_unknown(clues, size, ranked) : 0;
     if (site->kind == PM_SITE_RANGE) {
         pm_evidence_add(ranked->evidence, "size", 0,
                         "it asks for %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " bytes",

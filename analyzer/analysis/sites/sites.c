@@ -9,6 +9,7 @@
 #include "analysis/sites/inlining.h"
 #include "analysis/sites/links.h"
 #include "analysis/sites/receiver.h"
+#include "analysis/sites/scale.h"
 #include "analysis/sites/wrappers.h"
 #include "process/lines.h"
 
@@ -58,16 +59,15 @@ get_kind(const PmValue *size)
 
 /* Sizes that no malloc gives (above PTRDIFF_MAX) are none. */
 static PmValue
-drop_impossible(const PmValue *size)
+drop_impossible(const PmExprs *exprs, const PmValue *size)
 {
     PmValue kept = *size;
-    if (size->kind == PM_VALUE_RANGE && size->v[1] > G_MAXINT32)
-        return pm_value_unknown();
-    if (size->kind != PM_VALUE_SET)
-        return size->kind == PM_VALUE_RANGE ? *size : pm_value_unknown();
-    while (kept.count > 0 && kept.v[kept.count - 1] > G_MAXINT64)
+    const PmValue unknown = pm_value_unknown();
+    while (kept.kind == PM_VALUE_SET && kept.count > 0 && kept.v[kept.count - 1] > G_MAXINT64)
         kept.count--;
-    return kept.count > 0 ? kept : pm_value_unknown();
+    const gboolean is_bounded = (kept.kind == PM_VALUE_SET && kept.count > 0) ||
+                                (kept.kind == PM_VALUE_RANGE && kept.v[1] <= G_MAXINT32);
+    return is_bounded ? kept : pm_scale_set(&unknown, pm_scale_get(exprs, size));
 }
 
 static gboolean
@@ -224,7 +224,7 @@ add_site(PmSites *sites, const PmSiteModule *module, const PmForwarder *callee,
         .target = module->module->bias + call->target,
         .module = module->module,
         .by_pointer = g_hash_table_contains(module->pointers, &call->target),
-        .size = drop_impossible(&size),
+        .size = drop_impossible(&sites->world->exprs, &size),
         /* What it returns is something else than what it asks for. */
         .is_completed = !callee->returns,
         .is_typed = !callee->returns,

@@ -179,12 +179,13 @@ pm_state_address(const PmState *state, const PmFrameFacts *facts, const PmOperan
 {
     if (operand->is_absolute)
         return pm_value_of_kind(PM_VALUE_POINTER, 0, operand->number);
+    const gboolean is_twice = operand->index == operand->reg;
     PmValue address = pm_value_constant(operand->number);
-    if (operand->reg != PM_NO_REGISTER)
+    if (operand->reg != PM_NO_REGISTER && !is_twice)
         address = pm_value_add(facts->exprs, &state->registers[operand->reg], &address);
     if (operand->index == PM_NO_REGISTER)
         return address;
-    const PmValue scale = pm_value_constant(operand->scale);
+    const PmValue scale = pm_value_constant(operand->scale + (is_twice ? 1U : 0U));
     const PmValue index =
         pm_value_multiply(facts->exprs, &state->registers[operand->index], &scale);
     return pm_value_add(facts->exprs, &address, &index);
@@ -281,7 +282,7 @@ pm_state_write(PmState *state, PmFrameFacts *facts, const PmOperand *operand, co
 static inline gboolean
 stays_unknown(const PmValue *into, const PmValue *from)
 {
-    return into->kind == PM_VALUE_UNKNOWN && (from->may & ~into->may) == 0 &&
+    return into->kind == PM_VALUE_UNKNOWN && into->v[2] == 0 && (from->may & ~into->may) == 0 &&
            from->kind != PM_VALUE_EXPR && from->kind != PM_VALUE_STACK &&
            from->kind != PM_VALUE_STACK_ANY;
 }

@@ -1,6 +1,7 @@
 /*
  * The lattice; see value.h.
  */
+#include "analysis/sites/scale.h"
 #include "analysis/sites/value-private.h"
 
 #include <string.h>
@@ -58,7 +59,9 @@ pm_value_equals(const PmValue *a, const PmValue *b)
     case PM_VALUE_SET:
         return a->count == b->count && memcmp(a->v, b->v, a->count * sizeof a->v[0]) == 0;
     case PM_VALUE_RANGE:
-        return a->v[0] == b->v[0] && a->v[1] == b->v[1];
+        return a->v[0] == b->v[0] && a->v[1] == b->v[1] && a->v[2] == b->v[2] && a->v[3] == b->v[3];
+    case PM_VALUE_UNKNOWN:
+        return a->v[2] == b->v[2] && a->v[3] == b->v[3];
     case PM_VALUE_EXPR:
         return a->id == b->id;
     case PM_VALUE_STACK:
@@ -72,7 +75,6 @@ pm_value_equals(const PmValue *a, const PmValue *b)
         return a->v[0] == b->v[0] && a->v[1] == b->v[1];
     case PM_VALUE_NONE:
     case PM_VALUE_STACK_ANY:
-    case PM_VALUE_UNKNOWN:
         break;
     }
     return TRUE;
@@ -271,6 +273,7 @@ pm_value_join(PmExprs *exprs, const PmValue *a, const PmValue *b, const PmFact *
         joined = join_numbers(a, b);
     else
         joined = join_kinds(exprs, a, b, fact_a, fact_b);
+    joined = pm_scale_set(&joined, pm_scale_join(exprs, a, b));
     joined.may = a->may | b->may;
     if (joined.kind == PM_VALUE_SET)
         joined.open = a->open | b->open;

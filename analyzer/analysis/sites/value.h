@@ -32,6 +32,7 @@ typedef enum {
 } PmValueKind;
 
 /*
+ * @v: of UNKNOWN and RANGE the last two are its scale (scale.h).
  * @may: bit c: the result of call number c of the function (c < 64) may be in it, perhaps with a
  * constant added; holds for every kind. @open: of a SET that pm_expr_apply() gave: it may also be
  * something else.

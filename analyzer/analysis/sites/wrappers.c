@@ -378,7 +378,7 @@ pm_site_world_measure(PmSiteWorld *world, const PmSiteModule *module, const PmFo
     case PM_VALUE_EXPR:
         return callee->is_open ? pm_value_open(&world->exprs, &size) : size;
     default:
-        return pm_value_unknown();
+        return size.kind == PM_VALUE_UNKNOWN ? size : pm_value_unknown();
     }
 }
 
