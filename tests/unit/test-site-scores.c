@@ -1,11 +1,12 @@
 /*
- * What sites' stores are worth against rows that are made by hand, what requests are, and how lists
- * of stores are kept.
+ * What sites' stores are worth against rows that are made by hand, what requests and texts are, and
+ * how lists of stores are kept.
  */
 #include "analysis/evidence.h"
 #include "analysis/sites/fingerprint.h"
 #include "analysis/sites/prior.h"
 #include "analysis/sites/scale.h"
+#include "analysis/sites/texts.h"
 
 #include <string.h>
 
@@ -312,6 +313,46 @@ test_steps(void)
                       weigh_scale(PM_SCALE_NONE, 121, 136));
 }
 
+/* What the kind of text in a chunk that begins with @text says of @site. */
+static double
+weigh_text(const char *text, guint64 request_max, const PmSite *site)
+{
+    PmSchemaColumn column = {.kind = PM_COLUMN_TEXT};
+    PmSchemaLayout layout = {.columns = &column, .column_count = 1};
+    const PmSchema schema = {.layouts = &layout, .layout_count = 1};
+    const PmSiteClues clues = {.request_max = request_max, .schema = &schema};
+    double factors[PM_TEXT_KINDS];
+    g_auto(Case) made = {0};
+    case_init(&made);
+    memcpy(made.rows->matrix->bytes, text, strlen(text) + 1);
+    g_autofree guint8 *kinds = pm_texts_read(&clues, made.rows);
+    pm_texts_weigh(&clues, site, factors);
+    return factors[kinds[0]];
+}
+
+/* Texts that end where their chunks do were asked for by their length; in others there is room. */
+static void
+test_texts(void)
+{
+    const PmValue unknown = pm_value_unknown();
+    g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(PmStore));
+    const PmSite any = {
+        .kind = PM_SITE_VARIABLE, .size = unknown, .allocator = (char *)"malloc", .stores = none};
+    PmSite constant = any, length = any;
+    constant.kind = PM_SITE_EXACT;
+    constant.size = pm_value_constant(40);
+    length.size = pm_scale_set(&unknown, (PmScale){1, 1});
+    const char *fits = "a text of thirty-four letters, oh", *is_short = "a short text";
+    g_assert_cmpfloat(weigh_text(fits, 40, &constant), <, weigh_text(is_short, 40, &constant));
+    g_assert_cmpfloat(weigh_text(fits, 40, &any), >, weigh_text(is_short, 40, &any));
+    g_assert_cmpfloat(weigh_text(fits, 40, &any), >, 4 * weigh_text(fits, 40, &constant));
+    g_assert_cmpfloat(weigh_text(fits, 40, &length), >, weigh_text(fits, 40, &any));
+    /* The same by any request that the class serves. */
+    g_assert_cmpfloat(weigh_text(fits, 33, &constant), ==, weigh_text(fits, 40, &constant));
+    /* In the smallest chunks all texts end. */
+    g_assert_cmpfloat(weigh_text(is_short, 24, &constant), ==, weigh_text("", 24, &constant));
+}
+
 static void
 test_stores(void)
 {
@@ -360,6 +401,7 @@ main(int argc, char **argv)
     g_test_add_func("/site-scores/evidence", test_evidence);
     g_test_add_func("/site-scores/requests", test_requests);
     g_test_add_func("/site-scores/steps", test_steps);
+    g_test_add_func("/site-scores/texts", test_texts);
     g_test_add_func("/site-scores/stores", test_stores);
     return g_test_run();
 }

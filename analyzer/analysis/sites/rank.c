@@ -3,10 +3,10 @@
  */
 #include "analysis/sites/rank.h"
 
-#include "analysis/sites/allocators.h"
 #include "analysis/sites/corroborate.h"
 #include "analysis/sites/prior.h"
 #include "analysis/sites/sitetypes.h"
+#include "analysis/sites/texts.h"
 
 #include <math.h>
 
@@ -16,13 +16,6 @@
 /* Of these the runtime's together weigh at most this, beside those of the program and its
  * libraries: it has hundreds, and few of them work for callers. */
 #define ODD_RUNTIME 0.5
-
-/* Chunks that begin with text come from copies of strings, whose sizes vary. */
-#define TEXT_VARIABLE 6.0
-#define TEXT_CONSTANT 0.4
-#define TEXT_OTHER    2.0
-#define TEXT_COPIED   2.0
-#define TEXT_FIELD    0.15
 
 /* Where the stores' part of the logarithms is lower, the site is contradicted. */
 #define CONTRADICTED (-1.5)
@@ -43,8 +36,8 @@ struct PmSiteRanker {
 /*
  * A site that can have made the chunks. @weight: without the bytes. @logs: of each row, or NULL
  * where its stores say nothing. @by_layout: what each layout says as a whole, as a factor; NULL
- * without chunks. @of_type: how each fits the type of the variable, which is in @by_layout already;
- * NULL where none is known.
+ * without chunks. @of_text: what each kind of text does. @of_type: how each fits the type of the
+ * variable, which is in @by_layout already; NULL where none is known.
  */
 typedef struct {
     PmRankedSite *ranked;
@@ -53,14 +46,16 @@ typedef struct {
     float *logs;
     double *by_layout;
     double *of_type;
+    double of_text[PM_TEXT_KINDS];
 } Candidate;
 
-/* @rows, @is_text (of each layout), @sums (of each row the odds of all): NULL without chunks. */
+/* @rows, @texts (PmTextKind of each row), @sums (of each row the odds of all): NULL without chunks.
+ */
 typedef struct {
     PmSiteRanker *ranker;
     const PmSiteClues *clues;
     PmSiteRows *rows;
-    gboolean *is_text;
+    guint8 *texts;
     double *sums;
     PmWitnesses *witnesses;
     GArray *candidates;
@@ -119,49 +114,33 @@ find_main_layout(const PmSiteRows *rows, const float *shares)
     return best;
 }
 
-/* Whether @site copies a string: strdup() and the like. */
-static gboolean
-copies_text(const PmSite *site)
-{
-    const PmAllocator *allocator = pm_allocator_find(site->allocator);
-    return allocator != NULL && allocator->rule == PM_SIZE_STRING;
-}
-
-/* Whether the first thing of a chunk is, for @site, a number or an address: a field, and no text.
- */
-static gboolean
-writes_field(const PmSite *site)
-{
-    for (guint i = 0; i < site->stores->len; i++) {
-        const PmStore *store = &g_array_index(site->stores, PmStore, i);
-        const gboolean is_word = store->width_bytes == 4 || store->width_bytes == 8;
-        if (store->offset == 0 && is_word && !store->is_late &&
-            (store->kind == PM_STORED_ADDRESS || store->kind == PM_STORED_RESULT ||
-             store->kind == PM_STORED_ARGUMENT ||
-             (store->kind == PM_STORED_CONSTANT && store->value < 0x100)))
-            return TRUE;
-    }
-    return FALSE;
-}
-
-/* What the layouts say of a site as a whole: the request, and whether they are text. */
+/* What the layouts say of a site as a whole: the request. */
 static void
 weigh_layouts(const Ranking *ranking, Candidate *candidate)
 {
     const PmSchema *schema = ranking->clues->schema;
     const PmSiteRows *rows = ranking->rows;
     const PmSite *site = candidate->ranked->site;
-    const gboolean is_constant = site->kind <= PM_SITE_SEVERAL;
     candidate->by_layout = g_new0(double, rows->layout_count + 1);
-    for (gsize i = 0; i < rows->layout_count; i++) {
+    for (gsize i = 0; i < rows->layout_count; i++)
         candidate->by_layout[i] = pm_prior_of_request(&schema->layouts[i].request, site) *
                                   pm_prior_of_end(&schema->layouts[i], site);
-        if (ranking->is_text[i])
-            candidate->by_layout[i] *=
-                (is_constant ? TEXT_CONSTANT : TEXT_VARIABLE) * (copies_text(site)    ? TEXT_COPIED
-                                                                 : writes_field(site) ? TEXT_FIELD
-                                                                                      : 1);
-    }
+    pm_texts_weigh(ranking->clues, site, candidate->of_text);
+}
+
+/* Of the rows of @layout what most of the candidate's chunks hold: @shares as of explain(). */
+static PmTextKind
+find_main_text(const Ranking *ranking, gsize layout, const float *shares)
+{
+    double sums[PM_TEXT_KINDS] = {0};
+    guint best = PM_TEXT_NONE;
+    for (gsize row = 0; row < ranking->rows->matrix->rows; row++)
+        if (ranking->rows->layouts[row] == layout)
+            sums[ranking->texts[row]] += (double)shares[row];
+    for (guint kind = 0; kind < PM_TEXT_KINDS; kind++)
+        if (sums[kind] > sums[best])
+            best = kind;
+    return (PmTextKind)best;
 }
 
 /* The same as evidence, of the layout that most of its chunks have: @shares as of explain(). */
@@ -169,21 +148,10 @@ static void
 explain_layouts(const Ranking *ranking, const Candidate *candidate, const float *shares)
 {
     PmRankedSite *ranked = candidate->ranked;
-    const gboolean is_constant = ranked->site->kind <= PM_SITE_SEVERAL;
     const gsize index = find_main_layout(ranking->rows, shares);
-    const PmSchemaLayout *layout = &ranking->clues->schema->layouts[index];
-    pm_prior_explain(layout, ranked);
+    pm_prior_explain(&ranking->clues->schema->layouts[index], ranked);
     pm_site_types_explain(ranked, candidate->of_type != NULL ? candidate->of_type[index] : 1);
-    if (ranking->is_text[index] && copies_text(ranked->site))
-        pm_evidence_add(ranked->evidence, "contents", 0.45,
-                        "the chunks hold text, which it copies");
-    else if (ranking->is_text[index] && writes_field(ranked->site))
-        pm_evidence_add(ranked->evidence, "contents", -0.5,
-                        "it writes a number or an address where the text begins");
-    else if (ranking->is_text[index])
-        pm_evidence_add(ranked->evidence, "contents", is_constant ? -0.3 : 0.3,
-                        "the chunks hold text: strings are mostly of sizes that vary%s",
-                        is_constant ? "" : ", as what it asks for may");
+    pm_texts_explain(find_main_text(ranking, index, shares), ranked);
 }
 
 static gboolean
@@ -285,9 +253,11 @@ score_alone(const GArray *candidates)
 }
 
 static double
-get_odds(const Candidate *candidate, gsize row, gsize layout)
+get_odds(const Ranking *ranking, const Candidate *candidate, gsize row)
 {
-    const double odds = candidate->weight * candidate->by_layout[layout];
+    const gsize layout = ranking->rows->layouts[row];
+    const double odds =
+        candidate->weight * candidate->by_layout[layout] * candidate->of_text[ranking->texts[row]];
     return candidate->logs != NULL ? odds * exp((double)candidate->logs[row]) : odds;
 }
 
@@ -298,18 +268,17 @@ score_by_rows(const Ranking *ranking)
     const GArray *candidates = ranking->candidates;
     const gsize rows = ranking->rows->matrix->rows;
     for (gsize row = 0; row < rows; row++) {
-        const gsize layout = ranking->rows->layouts[row];
-        double sum = PM_RANK_OTHER * (ranking->is_text[layout] ? TEXT_OTHER : 1);
+        double sum = PM_RANK_OTHER * pm_texts_weigh_other((PmTextKind)ranking->texts[row]);
         for (guint i = 0; i < candidates->len; i++)
-            sum += get_odds(&g_array_index(candidates, Candidate, i), row, layout);
+            sum += get_odds(ranking, &g_array_index(candidates, Candidate, i), row);
         ranking->sums[row] = sum;
     }
     for (guint i = 0; i < candidates->len; i++) {
         const Candidate *candidate = &g_array_index(candidates, Candidate, i);
         candidate->ranked->score = 0;
         for (gsize row = 0; row < rows; row++)
-            candidate->ranked->score += get_odds(candidate, row, ranking->rows->layouts[row]) /
-                                        ranking->sums[row] / (double)rows;
+            candidate->ranked->score +=
+                get_odds(ranking, candidate, row) / ranking->sums[row] / (double)rows;
     }
 }
 
@@ -325,8 +294,7 @@ explain(const Ranking *ranking, const Candidate *candidate)
     const double whole = MAX(ranked->score * (double)rows, G_MINDOUBLE);
     g_autofree float *shares = g_new(float, rows);
     for (gsize row = 0; row < rows; row++)
-        shares[row] = (float)(get_odds(candidate, row, ranking->rows->layouts[row]) /
-                              ranking->sums[row] / whole);
+        shares[row] = (float)(get_odds(ranking, candidate, row) / ranking->sums[row] / whole);
     explain_layouts(ranking, candidate, shares);
     g_auto(PmClaims) claims = {0};
     pm_claims_init(&claims, ranked->site, ranked->request_bytes, ranking->ranker->places,
@@ -334,14 +302,6 @@ explain(const Ranking *ranking, const Candidate *candidate)
     ranked->is_contradicted =
         pm_fingerprint_explain(ranking->rows, &claims, shares, ranking->ranker->describer,
                                ranked->evidence) < CONTRADICTED;
-}
-
-/* Whether the chunks of @layout begin with text. */
-static gboolean
-begins_with_text(const PmSchemaLayout *layout)
-{
-    return !layout->is_rest && layout->column_count > 0 &&
-           layout->columns[0].kind == PM_COLUMN_TEXT;
 }
 
 static void
@@ -353,9 +313,7 @@ prepare(Ranking *ranking)
         ranker->traces = pm_traces_new(ranker->subject->process, ranker->sites);
     if (clues->schema != NULL) {
         ranking->rows = pm_site_rows_read(ranker->places, clues->schema, clues->layout);
-        ranking->is_text = g_new0(gboolean, clues->schema->layout_count + 1);
-        for (gsize i = 0; i < clues->schema->layout_count; i++)
-            ranking->is_text[i] = begins_with_text(&clues->schema->layouts[i]);
+        ranking->texts = pm_texts_read(clues, ranking->rows);
     }
     ranking->witnesses =
         pm_witnesses_new(ranker->subject, ranker->sites, ranking->rows, ranker->traces);
@@ -366,7 +324,7 @@ finish(Ranking *ranking)
 {
     pm_witnesses_free(ranking->witnesses);
     pm_site_rows_free(ranking->rows);
-    g_free(ranking->is_text);
+    g_free(ranking->texts);
     g_free(ranking->sums);
 }
 
