@@ -22,8 +22,12 @@ void pm_witnesses_free(PmWitnesses *witnesses);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PmWitnesses, pm_witnesses_free)
 
 /*
- * Adds "stack", "module", "arena" and "unbound" to @evidence.
+ * Whether @site, or anything of its module, can have run at all. Adds "unused" and "unbound" to
+ * @evidence.
  *
  * Returns: what they make of the odds of @site, as a factor.
  */
+double pm_witnesses_ask_use(const PmWitnesses *witnesses, const PmSite *site, GArray *evidence);
+
+/* The same of what else is known. Adds "stack", "module" and "arena". */
 double pm_witnesses_ask(const PmWitnesses *witnesses, const PmSite *site, GArray *evidence);

@@ -188,6 +188,7 @@ add_candidate(Ranking *ranking, const PmSite *site)
     }
     candidate.weight *= pm_prior_of_module(process, ranking->clues, ranked);
     candidate.weight *= pm_prior_of_use(ranking->ranker->sites, ranked);
+    candidate.weight *= pm_witnesses_ask_use(ranking->witnesses, site, ranked->evidence);
     g_array_append_val(ranking->candidates, candidate);
 }
 
