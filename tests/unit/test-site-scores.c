@@ -309,8 +309,12 @@ test_steps(void)
     /* A header that is larger than the class. */
     g_assert_cmpfloat(weigh_scale((PmScale){48, 64}, 0, 24), <, weigh_scale(PM_SCALE_NONE, 0, 24));
     /* Every class has a multiple of 8. */
-    g_assert_cmpfloat(weigh_scale((PmScale){8, 100}, 121, 136), ==,
-                      weigh_scale(PM_SCALE_NONE, 121, 136));
+    const double small = weigh_scale(PM_SCALE_NONE, 121, 136);
+    g_assert_cmpfloat(weigh_scale((PmScale){8, 100}, 121, 136), ==, small);
+    /* What is asked for besides is seldom much less than all. */
+    g_assert_cmpfloat(weigh_scale((PmScale){1, 120}, 121, 136), >, 5 * small);
+    g_assert_cmpfloat(weigh_scale((PmScale){1, 1}, 121, 136), <, 2 * small);
+    g_assert_cmpfloat(weigh_scale((PmScale){1, 137}, 121, 136), <, small);
 }
 
 /* What the kind of text in a chunk that begins with @text says of @site. */
@@ -338,15 +342,17 @@ test_texts(void)
     g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(PmStore));
     const PmSite any = {
         .kind = PM_SITE_VARIABLE, .size = unknown, .allocator = (char *)"malloc", .stores = none};
-    PmSite constant = any, length = any;
+    PmSite constant = any, length = any, record = any;
     constant.kind = PM_SITE_EXACT;
     constant.size = pm_value_constant(40);
     length.size = pm_scale_set(&unknown, (PmScale){1, 1});
+    record.size = pm_scale_set(&unknown, (PmScale){1, 24});
     const char *fits = "a text of thirty-four letters, oh", *is_short = "a short text";
     g_assert_cmpfloat(weigh_text(fits, 40, &constant), <, weigh_text(is_short, 40, &constant));
     g_assert_cmpfloat(weigh_text(fits, 40, &any), >, weigh_text(is_short, 40, &any));
     g_assert_cmpfloat(weigh_text(fits, 40, &any), >, 4 * weigh_text(fits, 40, &constant));
     g_assert_cmpfloat(weigh_text(fits, 40, &length), >, weigh_text(fits, 40, &any));
+    g_assert_cmpfloat(weigh_text(fits, 40, &record), <, weigh_text(fits, 40, &any));
     /* The same by any request that the class serves. */
     g_assert_cmpfloat(weigh_text(fits, 33, &constant), ==, weigh_text(fits, 40, &constant));
     /* In the smallest chunks all texts end. */

@@ -593,6 +593,7 @@ static const Scaled scaled[] = {
     {FROM_MEMORY "48 6b ff 30 48 81 ff 00 10 00 00 77 07", {48, 0}}, /* cmp $4096; ja */
     {FROM_MEMORY "48 6b ff 30 48 d1 ef", {1, 0}},                    /* shr */
     {FROM_MEMORY "48 69 ff 00 00 00 40", {1, 0}},                    /* no record */
+    {FROM_MEMORY "48 81 c7 0f 01 00 00 48 83 e7 f8", {1, 264}},      /* add $271; and $-8 */
     {"48 8d 7e 01", {1, 1}},                                         /* of an argument */
 };
 

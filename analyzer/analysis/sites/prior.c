@@ -90,19 +90,25 @@ weigh_steps(const PmSiteClues *clues, PmScale scale)
 
 /* How likely a size of the class is where all from @least to @most are possible. */
 static double
-weigh_range(const PmSiteClues *clues, guint64 least, guint64 most)
+weigh_spread(const PmSiteClues *clues, guint64 least, guint64 most)
 {
     const guint64 from = MAX(least, clues->request_min);
     const guint64 to = MIN(most, clues->request_max);
     if (from > to)
         return 0;
     const double span = (double)MAX(MIN(most - least, RANGE_SPAN), to - least) + 1;
-    const double spread =
-        log(((double)(to - least) + 1 + RANGE_GRAIN) / ((double)(from - least) + RANGE_GRAIN)) /
-        log((span + RANGE_GRAIN) / RANGE_GRAIN);
-    if (least == 0)
+    return log(((double)(to - least) + 1 + RANGE_GRAIN) / ((double)(from - least) + RANGE_GRAIN)) /
+           log((span + RANGE_GRAIN) / RANGE_GRAIN);
+}
+
+/* The same where the code itself has bounds, of which the lower one is asked for often. */
+static double
+weigh_range(const PmSiteClues *clues, guint64 least, guint64 most)
+{
+    const double spread = weigh_spread(clues, least, most);
+    if (least == 0 || spread <= 0)
         return spread;
-    return (1 - RANGE_AT_LEAST) * spread + (from == least ? RANGE_AT_LEAST : 0);
+    return (1 - RANGE_AT_LEAST) * spread + (clues->request_min <= least ? RANGE_AT_LEAST : 0);
 }
 
 /* A site of which is known what it may ask for, but not under which conditions, nor what else. */
@@ -115,12 +121,41 @@ weigh_open(const PmSiteClues *clues, const PmSite *site, PmRankedSite *ranked)
             continue;
         pm_evidence_add(ranked->evidence, "size", 0.05,
                         "it may ask for %" G_GUINT64_FORMAT " bytes, and for others", size->v[i]);
-        return OPEN_SAME * weigh_range(clues, 0, G_MAXUINT64);
+        return OPEN_SAME * weigh_spread(clues, 0, G_MAXUINT64);
     }
     pm_evidence_add(ranked->evidence, "size", -0.05,
                     "it may ask for %" G_GUINT64_FORMAT " bytes; what else is not known",
                     size->v[0]);
-    return OPEN_OTHER * weigh_range(clues, 0, G_MAXUINT64);
+    return OPEN_OTHER * weigh_spread(clues, 0, G_MAXUINT64);
+}
+
+/* How likely a size of the class is by the steps in which a site's sizes grow. */
+static double
+weigh_scale(const PmSiteClues *clues, PmScale scale)
+{
+    if (scale.factor >= RANGE_GRAIN)
+        return weigh_steps(clues, scale);
+    return weigh_spread(clues, scale.factor == 1 ? (guint64)MAX(scale.added, 0) : 0, G_MAXUINT64);
+}
+
+static void
+add_scale_evidence(PmScale scale, gboolean fits, PmRankedSite *ranked)
+{
+    const gboolean is_record = scale.factor >= RANGE_GRAIN;
+    g_autofree char *more = is_record && scale.added != 0
+                                ? g_strdup_printf(" and %" G_GINT64_FORMAT " %s", ABS(scale.added),
+                                                  scale.added > 0 ? "more" : "less")
+                                : g_strdup("");
+    if (is_record)
+        pm_evidence_add(ranked->evidence, "size", fits ? 0.05 : -0.3,
+                        "it asks for multiples of %" G_GUINT64_FORMAT " bytes%s: %s", scale.factor,
+                        more, fits ? "this class has one" : "this class has none");
+    else if (scale.factor == 1 && scale.added >= RANGE_GRAIN)
+        pm_evidence_add(ranked->evidence, "size", fits ? 0.05 : -0.3,
+                        "it asks for %" G_GINT64_FORMAT " bytes and as many more as it needs",
+                        scale.added);
+    else
+        pm_evidence_add(ranked->evidence, "size", 0, "nothing is known of the size it asks for");
 }
 
 static double
@@ -144,20 +179,9 @@ static double
 weigh_unknown(const PmSiteClues *clues, const PmValue *size, PmRankedSite *ranked)
 {
     const PmScale scale = pm_scale_get(NULL, size);
-    const double any = weigh_range(clues, 0, G_MAXUINT64);
-    if (scale.factor < RANGE_GRAIN) {
-        pm_evidence_add(ranked->evidence, "size", 0, "nothing is known of the size it asks for");
-        return any;
-    }
-    const double steps = weigh_steps(clues, scale);
-    g_autofree char *more = scale.added != 0
-                                ? g_strdup_printf(" and %" G_GINT64_FORMAT " %s", ABS(scale.added),
-                                                  scale.added > 0 ? "more" : "less")
-                                : g_strdup("");
-    pm_evidence_add(ranked->evidence, "size", steps > 0 ? 0.05 : -0.3,
-                    "it asks for multiples of %" G_GUINT64_FORMAT " bytes%s: %s", scale.factor,
-                    more, steps > 0 ? "this class has one" : "this class has none");
-    return MAX(steps, STEPS_MISSED * any);
+    const double weight = weigh_scale(clues, scale);
+    add_scale_evidence(scale, weight > 0, ranked);
+    return MAX(weight, STEPS_MISSED * weigh_spread(clues, 0, G_MAXUINT64));
 }
 
 double

@@ -8,6 +8,8 @@
 /* Larger ones are no records, and cannot overflow when they are multiplied. */
 #define FACTOR_MAX (1 << 20)
 #define ADDED_MAX  (1 << 20)
+/* What sizes are rounded to. */
+#define ALIGNMENT_MAX 64
 
 static gboolean
 has_scale(const PmValue *value)
@@ -66,6 +68,9 @@ pm_scale_apply(PmScale scale, const PmStep *step)
     case PM_STEP_AND:
         if (step->a == G_MAXUINT32)
             return scale;
+        /* Rounded to a multiple of a few bytes: what was added was more by one less than that. */
+        if (scale.factor == 1 && number < 0 && number >= -ALIGNMENT_MAX)
+            return bound((PmScale){1, MAX(scale.added + number + 1, 0)});
         break;
     case PM_STEP_EXTEND:
         return scale;

@@ -16,6 +16,9 @@
 #define FIELD    0.15
 /* A site that asks for something and one more: for the end of a string. */
 #define LENGTH 3.0
+/* And one that asks for room besides, or for records: there is something else in front. */
+#define RECORD       0.3
+#define RECORD_BYTES 16
 /* A buffer that grows has room left, and what was there may have been cut. */
 #define SHORT 0.5
 
@@ -78,6 +81,14 @@ asks_for_length(const PmSite *site)
            pm_scale_equals(pm_scale_get(NULL, &site->size), (PmScale){1, 1});
 }
 
+static gboolean
+asks_for_record(const PmSite *site)
+{
+    const PmScale scale = pm_scale_get(NULL, &site->size);
+    return site->kind == PM_SITE_VARIABLE &&
+           (scale.factor >= RECORD_BYTES || scale.added >= RECORD_BYTES);
+}
+
 /* Whether the first thing of a chunk is, for @site, a number or an address: a field, and no text.
  */
 static gboolean
@@ -102,6 +113,7 @@ pm_texts_weigh(const PmSiteClues *clues, const PmSite *site, double ret_factors[
     const double factor = (is_constant ? CONSTANT : VARIABLE) * (copies_text(site)       ? COPIED
                                                                  : writes_field(site)    ? FIELD
                                                                  : asks_for_length(site) ? LENGTH
+                                                                 : asks_for_record(site) ? RECORD
                                                                                          : 1);
     ret_factors[PM_TEXT_NONE] = 1;
     ret_factors[PM_TEXT_ANY] = factor;
@@ -127,6 +139,9 @@ pm_texts_explain(PmTextKind kind, PmRankedSite *ranked)
     else if (asks_for_length(site))
         pm_evidence_add(ranked->evidence, "contents", 0.4,
                         "the chunks hold text: it asks for a length, and one more for the end");
+    else if (asks_for_record(site))
+        pm_evidence_add(ranked->evidence, "contents", -0.3,
+                        "the chunks hold text: it asks for more than that");
     else if (kind == PM_TEXT_FITTING && is_constant)
         pm_evidence_add(ranked->evidence, "contents", -0.45,
                         "the chunks hold texts that end where they do, as memory for a copy is "
