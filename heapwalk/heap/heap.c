@@ -278,6 +278,21 @@ pm_heap_find_chunk(const PmHeap *heap, PmAddr address, PmChunk *ret_chunk, gint6
 }
 
 void
+pm_heap_fetch(const PmHeap *heap, PmAddr header)
+{
+    gsize index = 0;
+    if (!pm_heap_find_region(heap, header, &index) || heap->regions[index].mmapped)
+        return;
+    const PmFrozenRegion *region = &heap->frozen[index];
+    const guint64 granule = (header - region->base) >> heap->shift;
+    if (granule >= region->granules)
+        return;
+    __builtin_prefetch(&region->starts[granule >> 6]);
+    __builtin_prefetch(&region->states[granule >> 6], 1);
+    __builtin_prefetch(&region->carries[granule / PM_HEAP_BLOCK_GRANULES]);
+}
+
+void
 pm_heap_iter_init(PmHeapIter *iter, const PmHeap *heap, gsize region)
 {
     *iter = (PmHeapIter){.heap = heap, .region = MIN(region, heap->region_count)};

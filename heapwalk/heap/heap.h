@@ -83,6 +83,10 @@ guint64 pm_heap_get_ordinals(const PmHeap *heap);
 gboolean pm_heap_find_chunk(const PmHeap *heap, PmAddr address, PmChunk *ret_chunk,
                             gint64 *ret_offset_bytes);
 
+/* Has what the index says of the chunk at @header fetched, for who will ask for it soon. Any
+ * address will do. */
+void pm_heap_fetch(const PmHeap *heap, PmAddr header);
+
 /* An iterator over all chunks in ascending address order; copy it freely. */
 typedef struct {
     const PmHeap *heap;

@@ -93,6 +93,7 @@ step(PmPtmalloc *ptmalloc, PmReader *reader, Fastbin *fastbin)
     if (fastbin->header == 0)
         return FALSE;
     fetch(reader, fastbin->header + 2 * ptmalloc->word_bytes);
+    pm_heap_fetch(ptmalloc->heap, fastbin->header);
     return TRUE;
 }
 
