@@ -26,6 +26,9 @@ typedef struct {
 void pm_site_world_add_target(PmSiteWorld *world, guint module, guint64 target,
                               PmForwarder *forwarder);
 
+/* Makes @forwarder the function at module address @address of @module, where none is yet. */
+void pm_site_world_place(PmSiteWorld *world, PmForwarder *forwarder, guint module, guint64 address);
+
 /* Collects the words of all modules' data that point to code, and who imports what. To be called
  * once, and once for each module. */
 void pm_links_read_pointers(PmSiteWorld *world);

@@ -11,12 +11,6 @@
 /* What sizes are rounded to. */
 #define ALIGNMENT_MAX 64
 
-static gboolean
-has_scale(const PmValue *value)
-{
-    return value->kind == PM_VALUE_UNKNOWN || value->kind == PM_VALUE_RANGE;
-}
-
 static PmScale
 bound(PmScale scale)
 {
@@ -29,7 +23,7 @@ PmScale
 pm_scale_get(const PmExprs *exprs, const PmValue *value)
 {
     guint64 factor = 0, added = 0;
-    if (has_scale(value) && value->v[2] != 0)
+    if (pm_value_is_vague(value) && value->v[2] != 0)
         return (PmScale){value->v[2], (gint64)value->v[3]};
     if (value->kind == PM_VALUE_BEYOND)
         return bound((PmScale){1, (gint64)value->v[1]});
@@ -43,7 +37,7 @@ PmValue
 pm_scale_set(const PmValue *value, PmScale scale)
 {
     PmValue scaled = *value;
-    if (!has_scale(value))
+    if (!pm_value_is_vague(value))
         return scaled;
     scale = bound(scale);
     const gboolean says = !pm_scale_equals(scale, PM_SCALE_NONE);

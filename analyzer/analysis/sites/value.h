@@ -167,6 +167,13 @@ PmValue pm_value_open(PmExprs *exprs, const PmValue *value);
 
 /* One constant and no other. */
 gboolean pm_value_is_constant(const PmValue *value, guint64 *ret_constant);
+/* Anything, or anything within bounds. */
+static inline gboolean
+pm_value_is_vague(const PmValue *value)
+{
+    return value->kind == PM_VALUE_UNKNOWN || value->kind == PM_VALUE_RANGE;
+}
+
 /* The same but for @may. */
 gboolean pm_value_equals(const PmValue *a, const PmValue *b);
 

@@ -3,16 +3,12 @@
  */
 #include "analysis/sites/wrappers.h"
 
-#include "analysis/sites/describe.h"
 #include "analysis/sites/indexfile.h"
-#include "analysis/sites/links.h"
+#include "analysis/sites/promote.h"
 #include "base/cachefile.h"
 
-#include <string.h>
-
 /* Wrappers of wrappers of wrappers …: no program has so many layers. */
-#define ROUNDS_MAX       32
-#define STRING_BYTES_MAX 65536
+#define ROUNDS_MAX 32
 /* Wrappers are short: a first look at short functions alone finds most of them, so that each long
  * one is disassembled once, with all of them known. */
 #define FIRST_LOOK_BYTES 512
@@ -58,21 +54,13 @@ pm_site_world_add_target(PmSiteWorld *world, guint module, guint64 target, PmFor
     g_hash_table_insert(where->callees, g_memdup2(&target, sizeof target), forwarder);
 }
 
-static void
-place_forwarder(PmSiteWorld *world, PmForwarder *forwarder, guint module, guint64 address)
+void
+pm_site_world_place(PmSiteWorld *world, PmForwarder *forwarder, guint module, guint64 address)
 {
     const PmPlace place = {module, address};
     if (pm_site_world_find(world, module, address) == NULL)
         g_hash_table_insert(world->by_place, g_memdup2(&place, sizeof place), forwarder);
     pm_site_world_add_target(world, module, address, forwarder);
-}
-
-/* It is to be looked for in the next round. */
-static void
-note_change(PmSiteWorld *world, PmForwarder *forwarder)
-{
-    forwarder->round = world->round + 1;
-    world->changed++;
 }
 
 static PmForwarder *
@@ -94,7 +82,7 @@ get_known(PmSiteWorld *world, const PmAllocator *allocator)
     }
     g_hash_table_insert(world->known, (gpointer)allocator, forwarder);
     g_ptr_array_add(world->forwarders, forwarder);
-    note_change(world, forwarder);
+    pm_promote_note_change(world, forwarder);
     return forwarder;
 }
 
@@ -107,7 +95,7 @@ add_known(PmSiteWorld *world, guint index)
         const PmExport *named = &g_array_index(code->named, PmExport, i);
         const PmAllocator *allocator = pm_allocator_find(named->name);
         if (allocator != NULL)
-            place_forwarder(world, get_known(world, allocator), index, named->address);
+            pm_site_world_place(world, get_known(world, allocator), index, named->address);
     }
     for (guint i = 0; i < code->dynamic.imports->len; i++) {
         const PmImport *import = &g_array_index(code->dynamic.imports, PmImport, i);
@@ -128,328 +116,6 @@ add_known_pointers(PmSiteWorld *world, guint index)
         if (allocator != NULL)
             pm_links_add_pointers(world, get_known(world, allocator),
                                   module->module->bias + named->address);
-    }
-}
-
-/* Its name, where a symbol begins there. */
-static char *
-name_function(const PmSiteWorld *world, guint module, guint64 address)
-{
-    PmSymbol symbol;
-    guint64 offset = 0;
-    if (!pm_process_symbolize(world->process,
-                              pm_site_world_get_module(world, module)->module->bias + address,
-                              &symbol, &offset) ||
-        offset != 0)
-        return NULL;
-    return pm_describe_function(symbol.name);
-}
-
-static gboolean
-has_size(const PmForwarder *forwarder, const PmExpr *size)
-{
-    for (guint i = 0; i < forwarder->size_count; i++)
-        if (pm_expr_equals(&forwarder->sizes[i], size))
-            return TRUE;
-    return FALSE;
-}
-
-/* The same where either may be open. */
-static gboolean
-may_have_size(const PmForwarder *forwarder, const PmExpr *size)
-{
-    PmExpr closed = *size, opened = *size;
-    closed.open = 0;
-    opened.open = 1;
-    return has_size(forwarder, &closed) || has_size(forwarder, &opened);
-}
-
-void
-pm_site_world_relocate(const PmSiteModule *module, PmStore *store)
-{
-    const PmForwarder *callee = NULL;
-    switch ((PmStoredKind)store->kind) {
-    case PM_STORED_ADDRESS:
-    case PM_STORED_COPY:
-    case PM_STORED_PASSED:
-        store->value += module->module->bias;
-        return;
-    case PM_STORED_RESULT:
-        callee = g_hash_table_lookup(module->callees, &store->value);
-        if (callee == NULL || callee->offset != 0)
-            store->kind = PM_STORED_OTHER;
-        store->value = 0;
-        return;
-    default:
-        return;
-    }
-}
-
-void
-pm_site_world_add_stores(const PmSiteModule *module, const PmForwarder *callee,
-                         const PmSiteCall *call, GArray *stores)
-{
-    if (callee->offset == PM_OFFSET_UNKNOWN)
-        return;
-    for (guint i = 0; i < callee->stores->len; i++)
-        pm_stores_add(stores, &g_array_index(callee->stores, PmStore, i));
-    for (guint i = 0; i < call->store_count; i++) {
-        PmStore store = g_array_index(module->index->stores, PmStore, call->first_store + i);
-        gint32 offset = 0;
-        if (__builtin_add_overflow(store.offset, callee->offset, &offset))
-            continue;
-        store.offset = offset;
-        pm_site_world_relocate(module, &store);
-        pm_stores_add(stores, &store);
-    }
-}
-
-/* Whether the function of @call may return what it asks @callee for. */
-static gboolean
-is_returned(const PmForwarder *callee, const PmSiteCall *call)
-{
-    return call->is_returned && callee->returns;
-}
-
-/* What callers get from a wrapper that passes on what @call returned. Where it has several ways to
- * allocate, only what they have in common would count: nothing is said then. */
-static void
-describe_result(const PmSiteModule *module, PmForwarder *forwarder, const PmForwarder *inner,
-                const PmSiteCall *call)
-{
-    gint32 offset = PM_OFFSET_UNKNOWN;
-    if (!is_returned(inner, call) || call->returned_offset == PM_OFFSET_UNKNOWN ||
-        inner->offset == PM_OFFSET_UNKNOWN ||
-        __builtin_add_overflow(call->returned_offset, inner->offset, &offset))
-        offset = PM_OFFSET_UNKNOWN;
-    if (forwarder->stores == NULL) {
-        forwarder->offset = offset;
-        forwarder->stores = g_array_new(FALSE, FALSE, sizeof(PmStore));
-        if (offset != PM_OFFSET_UNKNOWN)
-            pm_site_world_add_stores(module, inner, call, forwarder->stores);
-        return;
-    }
-    g_array_set_size(forwarder->stores, 0);
-    if (forwarder->offset != offset)
-        forwarder->offset = PM_OFFSET_UNKNOWN;
-}
-
-static PmForwarder *
-add_forwarder(PmSiteWorld *world, guint module, guint64 address, const PmForwarder *inner)
-{
-    PmForwarder *forwarder = g_new0(PmForwarder, 1);
-    forwarder->module = module;
-    forwarder->address = address;
-    forwarder->inner = inner;
-    forwarder->name = name_function(world, module, address);
-    g_ptr_array_add(world->forwarders, forwarder);
-    place_forwarder(world, forwarder, module, address);
-    pm_links_add_imports(world, forwarder);
-    pm_links_add_pointers(world, forwarder,
-                          pm_site_world_get_module(world, module)->module->bias + address);
-    return forwarder;
-}
-
-/* Adds what a function asks for. Returns: whether that is new; it is not where there are too many.
- * What turns out to be open takes the place of what was not. */
-static gboolean
-add_size(PmForwarder *forwarder, const PmExpr *size)
-{
-    PmExpr closed = *size, opened = *size;
-    closed.open = 0;
-    opened.open = 1;
-    if (has_size(forwarder, &opened) || (size->open == 0 && has_size(forwarder, &closed)))
-        return FALSE;
-    for (guint i = 0; i < forwarder->size_count; i++) {
-        if (pm_expr_equals(&forwarder->sizes[i], &closed)) {
-            forwarder->sizes[i] = opened;
-            return TRUE;
-        }
-    }
-    if (forwarder->size_count == PM_FORMULAS_MAX)
-        return FALSE;
-    forwarder->sizes[forwarder->size_count++] = *size;
-    return TRUE;
-}
-
-/* The function that holds @call passes @size on to @inner. */
-static void
-add_wrapper(PmSiteWorld *world, guint module, const PmSiteCall *call, const PmExpr *size,
-            const PmForwarder *inner)
-{
-    const PmPlace place = {module, call->function};
-    PmForwarder *forwarder = g_hash_table_lookup(world->by_place, &place);
-    if (forwarder == inner || (forwarder != NULL && forwarder->known != NULL))
-        return;
-    if (forwarder == NULL)
-        forwarder = add_forwarder(world, module, call->function, inner);
-    if (is_returned(inner, call) && !forwarder->returns) {
-        forwarder->returns = TRUE;
-        forwarder->is_open = g_hash_table_contains(world->open, &place);
-        note_change(world, forwarder);
-    }
-    if (call->address != forwarder->last_call) {
-        describe_result(pm_site_world_get_module(world, module), forwarder, inner, call);
-        forwarder->last_call = call->address;
-    }
-    if (add_size(forwarder, size))
-        note_change(world, forwarder);
-}
-
-/* Where the string is that @argument leads to, if it is one that cannot change; or PM_ADDR_NONE. */
-static PmAddr
-find_string(const PmSiteModule *module, const PmValue *argument)
-{
-    guint64 address = 0;
-    if (argument->kind == PM_VALUE_POINTER)
-        address = argument->v[0];
-    else if (!pm_value_is_constant(argument, &address))
-        return PM_ADDR_NONE;
-    const PmAddr place = module->module->bias + address;
-    if (place < module->module->start || place >= module->module->end)
-        return PM_ADDR_NONE;
-    for (gsize i = 0; i < module->module->data_count; i++)
-        if (pm_range_contains(module->module->data[i], place))
-            return PM_ADDR_NONE;
-    return place;
-}
-
-/* A string that cannot change: its length and one. */
-static PmValue
-measure_string(const PmSiteWorld *world, const PmSiteModule *module, const PmValue *argument)
-{
-    const PmAddr place = find_string(module, argument);
-    g_autofree char *string =
-        place == PM_ADDR_NONE
-            ? NULL
-            : pm_space_read_string(pm_process_get_space(world->process), place, STRING_BYTES_MAX);
-    return string != NULL ? pm_value_constant(strlen(string) + 1) : pm_value_unknown();
-}
-
-static gboolean
-is_vague(const PmValue *size)
-{
-    return size->kind == PM_VALUE_UNKNOWN || size->kind == PM_VALUE_RANGE;
-}
-
-/* What a function may ask for that asks in two ways. */
-static PmValue
-join_sizes(PmExprs *exprs, const PmValue *a, const PmValue *b)
-{
-    if (a->kind == PM_VALUE_SET && is_vague(b))
-        return pm_value_open(exprs, a);
-    if (b->kind == PM_VALUE_SET && is_vague(a))
-        return pm_value_open(exprs, b);
-    return pm_value_join(exprs, a, b, NULL, NULL);
-}
-
-PmAddr
-pm_site_world_find_string(PmSiteWorld *world, const PmSiteModule *module, const PmForwarder *callee,
-                          const PmSiteCall *call)
-{
-    if (callee->known == NULL || callee->known->rule != PM_SIZE_STRING)
-        return PM_ADDR_NONE;
-    pm_exprs_reset(&world->exprs);
-    const PmValue argument =
-        pm_exprs_move(&module->index->exprs, &world->exprs, &call->arguments[callee->known->size]);
-    return find_string(module, &argument);
-}
-
-PmValue
-pm_site_world_measure(PmSiteWorld *world, const PmSiteModule *module, const PmForwarder *callee,
-                      const PmSiteCall *call)
-{
-    PmValue arguments[PM_ARGUMENTS];
-    pm_exprs_reset(&world->exprs);
-    for (guint i = 0; i < PM_ARGUMENTS; i++)
-        arguments[i] = pm_exprs_move(&module->index->exprs, &world->exprs, &call->arguments[i]);
-    if (callee->known != NULL && callee->known->rule == PM_SIZE_STRING)
-        return measure_string(world, module, &arguments[callee->known->size]);
-    if (callee->known != NULL)
-        return pm_allocator_apply(callee->known, &world->exprs, arguments);
-    PmValue size = {.kind = PM_VALUE_NONE};
-    for (guint i = 0; i < callee->size_count; i++) {
-        const PmValue one = pm_expr_apply(&world->exprs, &callee->sizes[i], arguments);
-        size = join_sizes(&world->exprs, &size, &one);
-    }
-    switch ((PmValueKind)size.kind) {
-    case PM_VALUE_SET:
-    case PM_VALUE_RANGE:
-    case PM_VALUE_EXPR:
-        return callee->is_open ? pm_value_open(&world->exprs, &size) : size;
-    default:
-        return size.kind == PM_VALUE_UNKNOWN ? size : pm_value_unknown();
-    }
-}
-
-/* Whether what a call passes on may be something else than an argument of its function. */
-static gboolean
-passes_open(const PmSiteModule *module, const PmSiteCall *call)
-{
-    for (guint i = 0; i < PM_ARGUMENTS; i++)
-        if (call->arguments[i].kind == PM_VALUE_EXPR &&
-            pm_exprs_get(&module->index->exprs, call->arguments[i].id)->open != 0)
-            return TRUE;
-    return FALSE;
-}
-
-gboolean
-pm_site_world_is_forwarding(PmSiteWorld *world, guint module, const PmForwarder *callee,
-                            const PmSiteCall *call)
-{
-    const PmForwarder *holder =
-        call->function != PM_ADDR_NONE ? pm_site_world_find(world, module, call->function) : NULL;
-    if (holder == NULL)
-        return FALSE;
-    if (holder->known != NULL)
-        return TRUE;
-    if (holder->callers == 0)
-        return FALSE;
-    const PmSiteModule *where = pm_site_world_get_module(world, module);
-    const PmValue size = pm_site_world_measure(world, where, callee, call);
-    return size.kind == PM_VALUE_EXPR && !passes_open(where, call) &&
-           may_have_size(holder, pm_exprs_get(&world->exprs, size.id));
-}
-
-/*
- * The function at @address may also return what it asked for on its own account: its callers do not
- * tell the size alone.
- */
-static void
-note_open(PmSiteWorld *world, guint module, guint64 address)
-{
-    const PmPlace place = {module, address};
-    PmForwarder *forwarder = g_hash_table_lookup(world->by_place, &place);
-    if ((forwarder != NULL && forwarder->known != NULL) ||
-        !g_hash_table_add(world->open, g_memdup2(&place, sizeof place)) || forwarder == NULL ||
-        !forwarder->returns)
-        return;
-    forwarder->is_open = TRUE;
-    note_change(world, forwarder);
-}
-
-/*
- * Promotes the functions that forward to @callee with one of its calls in @module. What a function
- * keeps it must ask for in any case: a pool asks for a block of the caller's size only where that
- * is large.
- */
-static void
-follow_calls(PmSiteWorld *world, guint module, guint64 target, const PmForwarder *callee)
-{
-    const PmSiteModule *where = pm_site_world_get_module(world, module);
-    gsize count = 0;
-    const PmSiteCall *calls = pm_site_index_get(where->index, target, &count);
-    for (gsize i = 0; i < count; i++) {
-        const PmSiteCall *call = &calls[i];
-        if (call->function == PM_ADDR_NONE)
-            continue;
-        const PmValue size = pm_site_world_measure(world, where, callee, call);
-        if (is_vague(&size) && is_returned(callee, call))
-            note_open(world, module, call->function);
-        if (size.kind != PM_VALUE_EXPR || !(is_returned(callee, call) || call->is_sure))
-            continue;
-        const PmExpr expr = *pm_exprs_get(&world->exprs, size.id);
-        add_wrapper(world, module, call, &expr, callee);
     }
 }
 
@@ -521,7 +187,7 @@ follow(PmSiteWorld *world)
         ask(world, module, targets);
         const guint64 *all = (const guint64 *)(gconstpointer)targets->data;
         for (guint j = 0; j < targets->len; j++)
-            follow_calls(world, i, all[j], g_hash_table_lookup(module->callees, &all[j]));
+            pm_promote_calls(world, i, all[j], g_hash_table_lookup(module->callees, &all[j]));
     }
 }
 
