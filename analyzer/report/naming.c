@@ -52,8 +52,9 @@ pm_named_write_json(PmJson *json, const PmNaming *naming, gsize row)
     else
         pm_json_null(json, "type_confidence");
     pm_json_string(json, "type_reason", is_typed ? named->typed.reason : NULL);
-    pm_json_string(json, "nearest", pm_named_row_has_near(named) ? named->nearest->name : NULL);
-    if (pm_named_row_has_near(named))
+    const PmType *nearest = pm_named_row_has_near(named) ? named->nearest : NULL;
+    pm_json_string(json, "nearest", nearest != NULL ? nearest->name : NULL);
+    if (nearest != NULL)
         pm_json_double(json, "nearest_fit", named->nearest_fit);
     else
         pm_json_null(json, "nearest_fit");

@@ -695,7 +695,7 @@ test_random_code(void)
 }
 
 /* Cases of an interpreter that fetches the next instruction in each of them. */
-#define CASES      4000
+#define CASES      G_GUINT64_CONSTANT(4000)
 #define CASE_BYTES 7
 #define CASE_HEAD  16
 #define CASE_FIRST (CODE + CASE_HEAD)
@@ -732,7 +732,8 @@ test_cases(void)
         const guint32 distance = GUINT32_TO_LE((guint32)(WANTED - (CODE + at + 5)));
         bytes[at] = 0xe8; /* call */
         memcpy(bytes + at + 1, &distance, sizeof distance);
-        memcpy(bytes + at + 5, "\xff\xe0", 2);
+        bytes[at + 5] = 0xff; /* jmp *%rax */
+        bytes[at + 6] = 0xe0;
     }
     const PmCodeRange range = {CODE, CASE_FIRST + CASES * CASE_BYTES, bytes};
     const PmFunctionCode function = {
