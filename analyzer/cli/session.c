@@ -132,27 +132,26 @@ choose_files(const PmSession *session)
     return files;
 }
 
-/* A folder that is not there holds no file either, and nobody would know why none is found. */
-static gboolean
-check_folders(const PmOptions *options, GError **error)
+/* A folder that is not there holds no file, as an empty one does; but whoever mistyped its name
+ * would not know why none is found. */
+static void
+check_folders(const PmSession *session)
 {
-    const char *const folders[] = {options->sysroot, options->debug_dir};
-    for (gsize i = 0; i < G_N_ELEMENTS(folders); i++) {
-        if (folders[i] == NULL || g_file_test(folders[i], G_FILE_TEST_IS_DIR))
-            continue;
-        g_set_error(error, PM_ERROR, PM_ERROR_NOT_FOUND, "%s: there is no such folder; %s",
-                    folders[i],
-                    i == 0 ? "--sysroot takes the one under which the files of the machine lie"
-                           : "--debug-dir takes the one under which separate debug files lie");
-        return FALSE;
-    }
-    return TRUE;
+    const char *const folders[] = {session->options->sysroot, session->options->debug_dir};
+    for (gsize i = 0; i < G_N_ELEMENTS(folders); i++)
+        if (folders[i] != NULL && !g_file_test(folders[i], G_FILE_TEST_IS_DIR))
+            pm_diagnostics_add(
+                session->diagnostics, "folder-missing", PM_SEVERITY_WARNING, PM_ADDR_NONE,
+                "%s: there is no such folder; %s", folders[i],
+                i == 0 ? "--sysroot takes the one under which the files of the machine lie"
+                       : "--debug-dir takes the one under which separate debug files lie");
 }
 
 gboolean
 pm_session_open(PmSession *session, PmHeapNeed heap, gboolean verify_bins, GError **error)
 {
-    if (!check_folders(session->options, error) || !open_image(session, error))
+    check_folders(session);
+    if (!open_image(session, error))
         return FALSE;
     pm_progress_start(session->progress, "reading modules and threads");
     const PmProcessOptions files = choose_files(session);
