@@ -4,13 +4,11 @@
 #include "findings/culprits.h"
 
 #include "analysis/format.h"
+#include "findings/draw.h"
 #include "findings/weights.h"
 
 /* Modules whose code is not here that are named. */
 #define UNREAD_NAMED 3
-
-/* Any number, so that two runs give one answer. */
-#define SEED 1
 
 static void
 rank_sites(PmSiteRanker *ranker, PmSuspect *suspect, const PmSiteClues *clues)
@@ -44,13 +42,9 @@ rank_size(PmSiteRanker *ranker, const PmSizeFinding *finding, PmFitter *fitter)
 static void
 rank_family(PmSiteRanker *ranker, const PmFindingsInput *input, const PmFamilyFinding *family)
 {
-    const PmChunkFilter filter = {.states = 1U << PM_CHUNK_USED,
-                                  .by_chunk_bytes = TRUE,
-                                  .chunk_bytes = family->chunk_bytes,
-                                  .reaches = PM_REACH_LOST};
     g_autoptr(PmSchema) schema =
         pm_schema_new(input->namer->places,
-                      pm_sample_new(input->subject, input->reach, &filter, PM_SCHEMA_SAMPLE, SEED));
+                      pm_draw_chunks(input, family->chunk_bytes, PM_REACH_LOST, PM_SCHEMA_SAMPLE));
     const PmSiteClues clues = {.request_min = schema->requests.min,
                                .request_max = schema->requests.max,
                                .schema = schema,
@@ -81,7 +75,7 @@ add_unread(PmSuspect *suspect, const PmSites *sites)
                         count > UNREAD_NAMED ? " …" : "");
 }
 
-/* Nor are calls of a malloc that nobody knows the place of. */
+/* The same of calls of a malloc that nobody knows the place of. */
 static void
 add_nameless(PmSuspect *suspect, const PmSites *sites)
 {
@@ -94,6 +88,14 @@ add_nameless(PmSuspect *suspect, const PmSites *sites)
                         "(--exe, --debug-dir: the same build with its symbols)",
                         name);
     }
+}
+
+/* What speaks against all sites of @suspect: what was not seen. */
+static void
+add_unseen(PmSuspect *suspect, const PmSites *sites)
+{
+    add_unread(suspect, sites);
+    add_nameless(suspect, sites);
 }
 
 void
@@ -114,12 +116,10 @@ pm_culprits_find(PmFindings *findings, const PmFindingsInput *input, const GPtrA
     for (guint i = 0; i < MIN(sizes->len, PM_CULPRITS_SUSPECTS); i++) {
         PmSizeFinding *finding = g_ptr_array_index(sizes, i);
         rank_size(ranker, finding, input->namer->fitter);
-        add_unread(finding->suspect, findings->sites);
-        add_nameless(finding->suspect, findings->sites);
+        add_unseen(finding->suspect, findings->sites);
     }
     if (family != NULL) {
         rank_family(ranker, input, family);
-        add_unread(family->suspect, findings->sites);
-        add_nameless(family->suspect, findings->sites);
+        add_unseen(family->suspect, findings->sites);
     }
 }

@@ -5,10 +5,10 @@
 #include "findings/family.h"
 
 #include "analysis/format.h"
+#include "findings/draw.h"
 #include "findings/weights.h"
 
 #define SAMPLE 4096
-#define SEED   1
 
 /* Fewer sizes are suspects of their own. A family holds this much more than the largest of them. */
 #define SIZES_LEAST  4
@@ -129,7 +129,8 @@ add_evidence(PmSuspect *suspect, const PmFindingsInput *input, const Family *fam
 }
 
 static PmSuspect *
-make_suspect(const PmFindingsInput *input, const Family *family, guint64 chunks, guint64 bytes)
+make_suspect(const PmFindingsInput *input, const Family *family, guint64 commonest, guint64 chunks,
+             guint64 bytes)
 {
     PmSuspect *suspect = pm_suspect_new(PM_SUSPECT_SIZE);
     const double share = pm_share(bytes, input->sizes->states[PM_CHUNK_USED].chunk_bytes);
@@ -146,7 +147,7 @@ make_suspect(const PmFindingsInput *input, const Family *family, guint64 chunks,
         pm_format_share(share).text);
     add_evidence(suspect, input, family, share);
     pm_suspect_add_next(suspect, "sites %s --variable --chunk-size 0x%" G_GINT64_MODIFIER "x",
-                        input->again, get_commonest(family));
+                        input->again, commonest);
     pm_suspect_add_next(suspect, "leaks %s --top 0", input->again);
     pm_suspect_add_next(suspect, "sample %s --reach lost --count 20", input->again);
     if (g_strcmp0(family->name, "text") == 0)
@@ -184,10 +185,9 @@ pm_family_find(const PmFindingsInput *input, const PmHidden *hidden, guint64 mos
         return FALSE;
     const PmReachResult *result = pm_reach_get_result(input->reach);
     const PmReachSum *lost = &result->lost;
-    const PmChunkFilter filter = {.states = 1U << PM_CHUNK_USED, .reaches = PM_REACH_LOST};
     if ((double)lost->chunk_bytes <= (double)most_blamed * OUTWEIGHS)
         return FALSE;
-    g_autoptr(PmSample) sample = pm_sample_new(input->subject, input->reach, &filter, SAMPLE, SEED);
+    g_autoptr(PmSample) sample = pm_draw_chunks(input, 0, PM_REACH_LOST, SAMPLE);
     g_autoptr(GArray) families = g_array_new(FALSE, FALSE, sizeof(Family));
     g_array_set_clear_func(families, clear_family);
     guint64 sampled_bytes = 0;
@@ -205,14 +205,15 @@ pm_family_find(const PmFindingsInput *input, const PmHidden *hidden, guint64 mos
     const guint64 bytes = scale(largest->bytes, sampled_bytes, lost->chunk_bytes);
     if ((double)bytes <= (double)most_blamed * OUTWEIGHS)
         return FALSE;
-    PmSuspect *suspect =
-        make_suspect(input, largest, scale(largest->chunks, sample->count, lost->chunks), bytes);
+    const guint64 commonest = get_commonest(largest);
+    PmSuspect *suspect = make_suspect(input, largest, commonest,
+                                      scale(largest->chunks, sample->count, lost->chunks), bytes);
     const guint64 roots =
         result->classes[PM_REACH_LEAK_ROOT].chunks + result->classes[PM_REACH_LEAK_CYCLE].chunks;
     if (hidden != NULL)
         pm_hidden_weigh(hidden, 0, suspect->evidence);
     suspect->confidence = pm_weigh_all(suspect->evidence, pm_weigh_most(input, roots));
     suspect->interest = (double)bytes * suspect->confidence;
-    *ret_finding = (PmFamilyFinding){suspect, get_commonest(largest)};
+    *ret_finding = (PmFamilyFinding){suspect, commonest};
     return TRUE;
 }

@@ -6,9 +6,8 @@
 #include "analysis/contents/sampler.h"
 #include "analysis/format.h"
 #include "analysis/reach/disguised.h"
+#include "findings/draw.h"
 #include "findings/weights.h"
-
-#define SEED 1
 
 /* Fewer of them say nothing: a few addresses in disguise stand about in any process. */
 #define SHARE_LEAST 0.25
@@ -23,22 +22,14 @@ struct PmHidden {
     GArray *sought;
 };
 
-static PmSample *
-draw(const PmFindingsInput *input, guint64 chunk_bytes, guint classes)
-{
-    const PmChunkFilter filter = {.states = 1U << PM_CHUNK_USED,
-                                  .by_chunk_bytes = chunk_bytes != 0,
-                                  .chunk_bytes = chunk_bytes,
-                                  .reaches = classes};
-    return pm_sample_new(input->subject, input->reach, &filter, PM_HIDDEN_SAMPLE, SEED);
-}
-
 static void
 add_set(PmHidden *hidden, guint64 chunk_bytes)
 {
-    g_autoptr(PmSample) roots = draw(hidden->input, chunk_bytes, PM_REACH_ROOTS);
-    g_autoptr(PmSample) lost =
-        chunk_bytes != 0 ? draw(hidden->input, chunk_bytes, PM_REACH_LOST) : NULL;
+    g_autoptr(PmSample) roots =
+        pm_draw_chunks(hidden->input, chunk_bytes, PM_REACH_ROOTS, PM_HIDDEN_SAMPLE);
+    g_autoptr(PmSample) lost = chunk_bytes != 0 ? pm_draw_chunks(hidden->input, chunk_bytes,
+                                                                 PM_REACH_LOST, PM_HIDDEN_SAMPLE)
+                                                : NULL;
     if (roots->count == 0 || (lost != NULL && roots->population * 2 < lost->population))
         return;
     for (gsize i = 0; i < roots->count; i++) {

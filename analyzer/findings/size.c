@@ -4,12 +4,10 @@
 #include "findings/size.h"
 
 #include "analysis/format.h"
+#include "findings/draw.h"
 #include "findings/weights.h"
 
 #include <string.h>
-
-/* Any number, so that two runs give one answer. */
-#define SEED 1
 
 /* From this share of the sample on the chunks are one kind; from the second on, so much so that
  * what one of them asked for is what all of them did. */
@@ -55,21 +53,6 @@ get_sampled(const Making *making)
     if (speaks_for_all(making->finding))
         return "sampled";
     return making->finding->samples_lost ? "lost ones sampled" : "that are not lost sampled";
-}
-
-static PmNaming *
-name_chunks(const PmFindingsInput *input, const PmSizeCandidate *candidate, gboolean is_lost)
-{
-    const PmChunkFilter filter = {
-        .states = 1U << PM_CHUNK_USED,
-        .by_chunk_bytes = TRUE,
-        .chunk_bytes = candidate->row->chunk_bytes,
-        .reaches = input->reach == NULL ? 0
-                   : is_lost            ? PM_REACH_LOST
-                                        : PM_REACH_LIVE,
-    };
-    return pm_naming_new(
-        input->namer, pm_sample_new(input->subject, input->reach, &filter, PM_SCHEMA_SAMPLE, SEED));
 }
 
 /* ---- the evidence ---- */
@@ -270,7 +253,10 @@ pm_size_finding_new(const PmFindingsInput *input, const PmSizeCandidate *candida
     PmSizeFinding *finding = g_new0(PmSizeFinding, 1);
     finding->is_lost = candidate->blame_bytes > 0;
     finding->samples_lost = finding->is_lost || row->lost_chunks > row->used_chunks / 2;
-    finding->naming = name_chunks(input, candidate, finding->samples_lost);
+    finding->naming = pm_naming_new(
+        input->namer,
+        pm_draw_chunks(input, row->chunk_bytes,
+                       finding->samples_lost ? PM_REACH_LOST : PM_REACH_LIVE, PM_SCHEMA_SAMPLE));
     finding->requests = pm_size_row_requests(
         row, input->subject->ptmalloc, pm_image_get_target(input->subject->image)->word_bytes);
     finding->suspect = pm_suspect_new(PM_SUSPECT_SIZE);
@@ -320,11 +306,7 @@ pm_size_finding_free(PmSizeFinding *finding)
 static PmAddr
 find_twin(const PmFindingsInput *input, guint64 chunk_bytes)
 {
-    const PmChunkFilter filter = {.states = 1U << PM_CHUNK_USED,
-                                  .by_chunk_bytes = TRUE,
-                                  .chunk_bytes = chunk_bytes,
-                                  .reaches = PM_REACH_LIVE};
-    g_autoptr(PmSample) sample = pm_sample_new(input->subject, input->reach, &filter, 1, SEED);
+    g_autoptr(PmSample) sample = pm_draw_chunks(input, chunk_bytes, PM_REACH_LIVE, 1);
     return sample->count > 0 ? sample->chunks[0].address : PM_ADDR_NONE;
 }
 
