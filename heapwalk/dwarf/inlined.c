@@ -30,23 +30,6 @@ add_call(PmTypes *types, Dwarf_Die *die, GArray *inlined)
     g_array_prepend_val(inlined, call);
 }
 
-/* Whether what is in this DIE is at @code: all that has code says where that is. */
-static gboolean
-is_there(const PmDieWalk *walk, guint64 code)
-{
-    Dwarf_Die die = pm_die_walk_get(walk);
-    switch (walk->tag) {
-    case DW_TAG_subprogram:
-    case DW_TAG_inlined_subroutine:
-    case DW_TAG_lexical_block:
-    case DW_TAG_try_block:
-    case DW_TAG_catch_block:
-        return dwarf_haspc(&die, code) > 0;
-    default:
-        return FALSE;
-    }
-}
-
 GArray *
 pm_types_get_inlined(PmTypes *types, PmAddr code)
 {
@@ -66,11 +49,11 @@ pm_types_get_inlined(PmTypes *types, PmAddr code)
         if (walk.depth > left_out)
             continue;
         left_out = G_MAXUINT;
-        if (!is_there(&walk, code - module->bias)) {
+        Dwarf_Die die = pm_die_walk_get(&walk);
+        if (!pm_types_is_entered(&walk, &die, code - module->bias)) {
             left_out = walk.depth;
             pm_die_walk_skip(&walk);
         } else if (walk.tag == DW_TAG_inlined_subroutine) {
-            Dwarf_Die die = pm_die_walk_get(&walk);
             add_call(types, &die, inlined);
         }
     }

@@ -209,9 +209,8 @@ enter_function(Frame *frame, const PmDieWalk *walk, Dwarf_Die *die)
         set_frame_base(frame, die);
 }
 
-/* Whether what is in this DIE is where the frame is: all that has code says which. */
-static gboolean
-is_entered(const Frame *frame, const PmDieWalk *walk, Dwarf_Die *die)
+gboolean
+pm_types_is_entered(const PmDieWalk *walk, Dwarf_Die *die, guint64 code)
 {
     switch (walk->tag) {
     case DW_TAG_subprogram:
@@ -219,7 +218,7 @@ is_entered(const Frame *frame, const PmDieWalk *walk, Dwarf_Die *die)
     case DW_TAG_lexical_block:
     case DW_TAG_try_block:
     case DW_TAG_catch_block:
-        return dwarf_haspc(die, frame->code) > 0;
+        return dwarf_haspc(die, code) > 0;
     default:
         return FALSE;
     }
@@ -244,7 +243,7 @@ add_locals(Frame *frame, Dwarf_Die *function)
         if (frame->count > 0 &&
             (walk.tag == DW_TAG_variable || walk.tag == DW_TAG_formal_parameter)) {
             add_local(frame, &die);
-        } else if (walk.has_children && !is_entered(frame, &walk, &die)) {
+        } else if (walk.has_children && !pm_types_is_entered(&walk, &die, frame->code)) {
             left_out = walk.depth;
             pm_die_walk_skip(&walk);
         } else if (walk.has_children &&

@@ -145,6 +145,9 @@ PmTypeEntry *pm_types_intern_of(PmTypes *types, const PmModule *module, Dwarf_Di
 /* locals.c: the function of @module whose code holds @code, a module address. */
 gboolean pm_types_find_function(PmTypes *types, PmTypeModule *module, guint64 code,
                                 Dwarf_Die *ret_function);
+/* locals.c: whether what is in @die, where @walk stands, is at @code: all that has code says where
+ * that is. */
+gboolean pm_types_is_entered(const PmDieWalk *walk, Dwarf_Die *die, guint64 code);
 /* locals.c: what the function @die is called, with its scopes; borrowed from @types. */
 const char *pm_types_name_function(PmTypes *types, Dwarf_Die *die);
 
