@@ -6,7 +6,6 @@
 #include "analysis/evidence.h"
 #include "analysis/format.h"
 #include "analysis/sites/bound.h"
-#include "analysis/sites/untouched.h"
 #include "process/unwind.h"
 
 #include <math.h>
@@ -55,7 +54,6 @@ typedef struct {
 /*
  * @threads: guint32: the tids that use the arenas of the chunks; empty where that tells nothing.
  * @starts: Start, of them. @best_share: the most that point to one module, libc apart.
- * @untouched: of each module that was asked about 2, or 1 where it is not (GUINT_TO_POINTER).
  */
 struct PmWitnesses {
     const PmSubject *subject;
@@ -65,7 +63,6 @@ struct PmWitnesses {
     GArray *threads;
     GArray *starts;
     double best_share;
-    GHashTable *untouched;
 };
 
 static double
@@ -176,7 +173,6 @@ pm_witnesses_new(const PmSubject *subject, const PmSites *sites, const PmSiteRow
     witnesses->traces = traces;
     witnesses->threads = g_array_new(FALSE, FALSE, sizeof(guint32));
     witnesses->starts = g_array_new(FALSE, FALSE, sizeof(Start));
-    witnesses->untouched = g_hash_table_new(NULL, NULL);
     if (rows == NULL)
         return witnesses;
     find_threads(witnesses);
@@ -196,7 +192,6 @@ pm_witnesses_free(PmWitnesses *witnesses)
         return;
     g_array_unref(witnesses->threads);
     g_array_unref(witnesses->starts);
-    g_hash_table_unref(witnesses->untouched);
     g_free(witnesses);
 }
 
@@ -276,27 +271,13 @@ ask_modules(const PmWitnesses *witnesses, const PmSite *site, GArray *evidence)
     return factor;
 }
 
-static gboolean
-is_untouched(const PmWitnesses *witnesses, const PmModule *module)
-{
-    gpointer known = g_hash_table_lookup(witnesses->untouched, module);
-    if (known == NULL) {
-        known = GUINT_TO_POINTER(
-            1U + (pm_module_is_untouched(pm_process_get_space(witnesses->subject->process), module)
-                      ? 1U
-                      : 0U));
-        g_hash_table_insert(witnesses->untouched, (gpointer)module, known);
-    }
-    return known == GUINT_TO_POINTER(2U);
-}
-
 /* Whether anything of its module ran; its own calls, and chunks that point there, say so, too. */
 static double
 ask_variables(const PmWitnesses *witnesses, const PmSite *site, GArray *evidence)
 {
     if (pm_traces_find(witnesses->traces, site) != NULL ||
         get_module_share(witnesses, site->module) >= MODULE_SHARE_MIN ||
-        !is_untouched(witnesses, site->module))
+        !pm_sites_is_untouched(witnesses->sites, site))
         return 1;
     pm_evidence_add(evidence, "unused", get_weight(FACTOR_UNTOUCHED),
                     "all variables of its module that begin as zero are still zero, as where "

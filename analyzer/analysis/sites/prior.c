@@ -230,7 +230,7 @@ pm_prior_is_runtime(const PmProcess *process, const PmModule *module)
 }
 
 double
-pm_prior_of_module(const PmProcess *process, const PmSiteClues *clues, PmRankedSite *ranked)
+pm_prior_of_module(const PmSiteClues *clues, gboolean is_runtime, PmRankedSite *ranked)
 {
     const PmSchema *schema = clues->schema;
     const gboolean is_many = schema != NULL && schema->sample->population >= RUNTIME_COUNT;
@@ -239,7 +239,7 @@ pm_prior_of_module(const PmProcess *process, const PmSiteClues *clues, PmRankedS
                         "the dynamic linker asks for little once the program runs");
         return RUNTIME_LINKER;
     }
-    if (!pm_prior_is_runtime(process, ranked->site->module))
+    if (!is_runtime)
         return 1;
     if (ranked->site->kind >= PM_SITE_RANGE) {
         pm_evidence_add(ranked->evidence, "module", tanh(log(RUNTIME_VARIED) / 3),

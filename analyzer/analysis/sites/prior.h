@@ -15,8 +15,9 @@ double pm_prior_of_size(const PmSiteClues *clues, const PmSite *site, PmRankedSi
 /* The C library, the dynamic linker, and what belongs to the C++ compiler. */
 gboolean pm_prior_is_runtime(const PmProcess *process, const PmModule *module);
 
-/* As a factor: what the runtime itself asks for is seldom asked for often. Adds "module". */
-double pm_prior_of_module(const PmProcess *process, const PmSiteClues *clues, PmRankedSite *ranked);
+/* As a factor: what the runtime itself asks for is seldom asked for often. @is_runtime: of the
+ * site's module. Adds "module". */
+double pm_prior_of_module(const PmSiteClues *clues, gboolean is_runtime, PmRankedSite *ranked);
 
 /* As a factor: a function that nothing in the process leads to has hardly run. Adds "unused". */
 double pm_prior_of_use(const PmSites *sites, PmRankedSite *ranked);

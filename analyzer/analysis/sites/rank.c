@@ -186,7 +186,7 @@ add_candidate(Ranking *ranking, const PmSite *site)
         pm_ranked_site_free(ranked);
         return;
     }
-    candidate.weight *= pm_prior_of_module(process, ranking->clues, ranked);
+    candidate.weight *= pm_prior_of_module(ranking->clues, candidate.is_runtime, ranked);
     candidate.weight *= pm_prior_of_use(ranking->ranker->sites, ranked);
     candidate.weight *= pm_witnesses_ask_use(ranking->witnesses, site, ranked->evidence);
     g_array_append_val(ranking->candidates, candidate);

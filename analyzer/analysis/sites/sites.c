@@ -10,6 +10,7 @@
 #include "analysis/sites/links.h"
 #include "analysis/sites/receiver.h"
 #include "analysis/sites/scale.h"
+#include "analysis/sites/untouched.h"
 #include "analysis/sites/wrappers.h"
 #include "process/lines.h"
 
@@ -33,6 +34,7 @@ struct PmSites {
     GArray *sites;       /* PmSite */
     GArray *unread;      /* PmUnreadModule */
     GPtrArray *nameless; /* const PmModule * */
+    guint8 *untouched;   /* of each of the world's modules: 0 nobody asked, 1 it is not, 2 it is */
     PmSiteCounts counts;
 };
 
@@ -316,6 +318,7 @@ pm_sites_new(const PmSubject *subject, const PmSiteQuery *query, guint jobs, GEr
     sites->query = *query;
     sites->world = world;
     sites->callable = pm_callable_new(world);
+    sites->untouched = g_new0(guint8, world->modules->len + 1);
     sites->initialisers = pm_initialisers_new(world);
     sites->lines = pm_lines_new(subject->process);
     sites->sites = g_array_new(FALSE, FALSE, sizeof(PmSite));
@@ -342,6 +345,7 @@ pm_sites_free(PmSites *sites)
     g_ptr_array_unref(sites->nameless);
     pm_lines_free(sites->lines);
     pm_callable_free(sites->callable);
+    g_free(sites->untouched);
     pm_initialisers_free(sites->initialisers);
     pm_site_world_free(sites->world);
     g_free(sites);
@@ -368,6 +372,20 @@ pm_sites_is_referred(const PmSites *sites, const PmSite *site)
     const guint module = find_module(sites, site);
     return module >= sites->world->modules->len ||
            pm_callable_is_referred(sites->callable, module, site->address - site->module->bias);
+}
+
+gboolean
+pm_sites_is_untouched(const PmSites *sites, const PmSite *site)
+{
+    const guint module = find_module(sites, site);
+    if (module >= sites->world->modules->len)
+        return FALSE;
+    guint8 *answer = &sites->untouched[module];
+    if (*answer == 0)
+        *answer =
+            pm_module_is_untouched(pm_process_get_space(sites->subject->process), site->module) ? 2
+                                                                                                : 1;
+    return *answer == 2;
 }
 
 gboolean

@@ -136,6 +136,9 @@ gboolean pm_sites_may_run(const PmSites *sites, const PmSite *site);
  * thread at a time. */
 gboolean pm_sites_is_referred(const PmSites *sites, const PmSite *site);
 
+/* pm_module_is_untouched() of its module, asked once. One thread at a time. */
+gboolean pm_sites_is_untouched(const PmSites *sites, const PmSite *site);
+
 /*
  * Where the function of @site begins and ends in the process, by .eh_frame.
  *
